@@ -1,0 +1,85 @@
+"""One forward pass a token: keys, values and states kept between passes; ids turned into text as they come.
+
+It does not choose tokens.
+"""
+
+import inspect
+import threading
+
+import torch
+from tokenizers.decoders import DecodeStream
+from torch import Tensor
+from transformers import DynamicCache, EncoderDecoderCache
+
+from playground.engine.engine import Engine
+
+_CHUNK = 512  # tokens of a prompt read at once: between chunks a Stop is heard
+
+
+class Decoder:
+    """The growing text of one request in a model. Holds keys and values on the model's device until it is dropped."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        accepted = inspect.signature(engine.model.forward).parameters
+        self._cache_name = "cache_params" if "cache_params" in accepted else "past_key_values"
+        self._always = {"return_dict": True} | ({"logits_to_keep": 1} if "logits_to_keep" in accepted else {})
+        self._fixed: dict = {}  # what each forward pass gets besides the new tokens
+        self._ids: Tensor | None = None  # the whole text, for the few models that keep no cache
+
+    def start(self, ids: Tensor, stop: threading.Event) -> Tensor | None:
+        """Reads a prompt, (1, position), and returns the logits of what comes next, (vocabulary,).
+
+        None when `stop` was set on the way.
+        """
+        model, anatomy = self._engine.model, self._engine.anatomy
+        if anatomy.kind == "seq2seq":
+            start = model.generation_config.decoder_start_token_id
+            start = model.config.decoder_start_token_id if start is None else start
+            encoded = model.get_encoder()(input_ids=ids, return_dict=True)
+            cache = EncoderDecoderCache(DynamicCache(config=model.config), DynamicCache(config=model.config))
+            self._fixed = {"encoder_outputs": encoded, "past_key_values": cache, "use_cache": True}
+            return self._forward(torch.tensor([[start]], device=ids.device))
+        if not model._supports_default_dynamic_cache():
+            self._ids = ids
+            return self._forward(ids)
+        self._fixed = {self._cache_name: DynamicCache(config=model.config), "use_cache": True}
+        chunk = ids.shape[1] if anatomy.is_recurrent else _CHUNK  # a state is built in one go
+        logits = None
+        for piece in ids.split(chunk, dim=1):
+            if stop.is_set():
+                return None
+            logits = self._forward(piece)
+        return logits
+
+    def next(self, token: int) -> Tensor:
+        """Adds one token and returns the logits of what comes after it, (vocabulary,)."""
+        new = torch.tensor([[token]], device=self._engine.device)
+        if self._ids is not None:
+            new = self._ids = torch.cat([self._ids, new], dim=1)
+        return self._forward(new)
+
+    def _forward(self, ids: Tensor) -> Tensor:
+        name = "decoder_input_ids" if self._engine.anatomy.kind == "seq2seq" else "input_ids"
+        return self._engine.model(**{name: ids}, **self._fixed, **self._always).logits[0, -1]
+
+
+class TextStream:
+    """Ids in, text out. A character that is spread over several tokens comes out with the last of them."""
+
+    def __init__(self, tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._fast = DecodeStream(skip_special_tokens=True) if tokenizer.is_fast else None
+        self._ids: list[int] = []
+        self._shown = ""
+
+    def add(self, token: int) -> str:
+        """The text that this token completes."""
+        if self._fast is not None:
+            return self._fast.step(self._tokenizer.backend_tokenizer, token) or ""
+        self._ids.append(token)
+        text = self._tokenizer.decode(self._ids, skip_special_tokens=True)
+        if text.endswith("\ufffd"):
+            return ""
+        new, self._shown = text[len(self._shown) :], text
+        return new

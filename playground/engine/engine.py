@@ -1,0 +1,119 @@
+"""Engine: one loaded model, its tokenizer, its anatomy. Shared by everyone who has leased it.
+
+Nothing that a request does changes an Engine: what a request wants to see or edit travels with the request (`tap`).
+It does not know where its files came from or who holds it.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from playground.engine import anatomy as anatomies
+from playground.engine import tap
+from playground.engine.anatomy import Anatomy, Kind
+from playground.engine.tap import Site
+from playground.errors import PlaygroundError
+
+
+@dataclass(frozen=True)
+class Check:
+    """One self-check of a loaded model. `passed` is None where it does not apply."""
+
+    name: str
+    passed: bool | None
+    detail: str
+
+
+@dataclass(frozen=True, eq=False)
+class Engine:
+    model: nn.Module  # transformers PreTrainedModel in eval mode; never edited
+    tokenizer: object  # transformers PreTrainedTokenizerBase
+    anatomy: Anatomy
+    attention_sites: tuple[Site, ...]  # where attention maps can be recorded; empty: this architecture offers none
+    reference: str
+    revision: str
+    device: torch.device
+    dtype: torch.dtype
+    n_bytes: int  # held by the weights and buffers
+    checks: tuple[Check, ...] = ()
+
+    def encode(self, text: str, add_special_tokens: bool = True) -> Tensor:
+        """Token ids of `text`, (1, position), on the model's device.
+
+        Raises:
+            PlaygroundError: the text has no tokens, or more than the model reads at once.
+        """
+        ids = self.tokenizer(text, add_special_tokens=add_special_tokens, return_tensors="pt", verbose=False).input_ids
+        if ids.shape[1] == 0:
+            raise PlaygroundError("There is no text to read. Type something first.")
+        self.check_fits(ids.shape[1])
+        return ids.to(self.device, torch.long)
+
+    def check_fits(self, n_tokens: int) -> None:
+        """Raises PlaygroundError when `n_tokens` are more than the model reads at once."""
+        limit = self.anatomy.context_length
+        if limit is not None and n_tokens > limit:
+            raise PlaygroundError(
+                f"This text is {n_tokens:,} tokens long and {self.reference} reads at most {limit:,}. "
+                f"Shorten it by {n_tokens - limit:,} tokens; nothing was cut."
+            )
+
+    @property
+    def dtype_name(self) -> str:
+        return str(self.dtype).removeprefix("torch.")
+
+
+def assemble(model: nn.Module, tokenizer, kind: Kind, reference: str, revision: str) -> Engine:
+    """An Engine around a loaded model: reads its anatomy and puts the taps in, once.
+
+    Raises:
+        PlaygroundError: the architecture cannot be read.
+    """
+    model.eval().requires_grad_(False)
+    try:
+        anatomy = anatomies.read(model, tokenizer, kind)
+    except (LookupError, AttributeError, NotImplementedError) as error:
+        raise PlaygroundError(
+            f"{reference} has an architecture that this playground cannot read ({error}). Pick another model."
+        ) from error
+    for stack in anatomy.stacks:
+        for layer, block in enumerate(stack.blocks):
+            tap.watch_block(block, Site(stack.name, layer, "block"))
+    parameter = next(model.parameters())
+    return Engine(
+        model=model,
+        tokenizer=tokenizer,
+        anatomy=anatomy,
+        attention_sites=_find_attention(model, anatomy),
+        reference=reference,
+        revision=revision,
+        device=parameter.device,
+        dtype=parameter.dtype,
+        n_bytes=sum(t.numel() * t.element_size() for t in [*model.parameters(), *model.buffers()]),
+    )
+
+
+def _find_attention(model: nn.Module, anatomy: Anatomy) -> tuple[Site, ...]:
+    """Runs two tokens through the model and marks the attention modules that came by."""
+    called: dict[nn.Module, None] = {}
+    with torch.inference_mode(), tap.open_tap(tap.Tap(calls=lambda module: called.setdefault(module))):
+        model(**dummy_inputs(model, anatomy))
+    names = {module: name.lower() for name, module in model.named_modules()}
+    sites = []
+    for stack in anatomy.stacks:
+        for layer, block in enumerate(stack.blocks):
+            inside = set(block.modules())
+            for module in called:
+                if module in inside:
+                    crosses = any(word in names[module] for word in ("cross", "encdec", "encoder_attn"))
+                    site = Site(stack.name, layer, "cross" if crosses else "self")
+                    tap.mark(module, site)
+                    sites.append(site)
+    return tuple(sites)
+
+
+def dummy_inputs(model: nn.Module, anatomy: Anatomy, n_tokens: int = 2) -> dict[str, Tensor]:
+    """The smallest input of `n_tokens` that runs the whole model once."""
+    ids = torch.arange(n_tokens, device=next(model.parameters()).device)[None] % anatomy.vocabulary_size
+    return {"input_ids": ids} | ({"decoder_input_ids": ids} if anatomy.kind == "seq2seq" else {})

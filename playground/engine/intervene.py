@@ -1,0 +1,34 @@
+"""Changes inside a forward pass, for this request alone: the model itself stays as it is.
+
+It does not know which change is worth making.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from torch import Tensor
+
+from playground.engine.tap import Site, Tap, open_tap
+
+Edit = Callable[[Tensor], Tensor]
+
+
+@contextmanager
+def intervene(attentions: Mapping[Site, Edit] | None = None, residuals: Mapping[Site, Edit] | None = None) -> Iterator:
+    """Forward passes of this thread inside the block go through the edits.
+
+    Args:
+        attentions: site -> function of the weights, (batch, head, query, key).
+        residuals: block site -> function of the block's output, (batch, position, hidden).
+    """
+    attentions, residuals = attentions or {}, residuals or {}
+
+    def edit_attention(site: Site, weights: Tensor) -> Tensor:
+        return attentions[site](weights)
+
+    def edit_residual(site: Site, residual: Tensor) -> Tensor | None:
+        return residuals[site](residual) if site in residuals else None
+
+    tap = Tap(edit_attention, frozenset(attentions), edit_residual if residuals else None)
+    with open_tap(tap):
+        yield

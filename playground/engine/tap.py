@@ -1,0 +1,147 @@
+"""The places where a forward pass can be watched or changed, open only to the request that asks.
+
+PyTorch hooks and attention implementations belong to a model and so to everybody who uses it. Here the model gets
+one attention function and one hook a block when it is loaded, and each looks at a context variable: unset, the model
+runs as if they were not there; set, they call the `Tap` of this thread's request and of no other. It does not know
+what a Tap does with what it sees: `observe` and `intervene` do.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+ATTENTION = "playground"  # the name under which transformers knows our attention function
+_SITE = "_playground_site"
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where in a model an attention map or a residual arises. Layers count from 0."""
+
+    stack: Literal["encoder", "decoder"]
+    layer: int
+    kind: Literal["self", "cross", "block"]
+
+
+@dataclass(frozen=True)
+class Tap:
+    """What one request wants to see or change. A function that returns a tensor replaces what it was given.
+
+    attention: called at the sites in `sites` with the weights, (batch, head, query, key), rows sum to 1.
+    residual: called with the output of every block, (batch, position, hidden).
+    calls: told each attention module that runs; used once, to find the sites.
+    """
+
+    attention: Callable[[Site, Tensor], Tensor | None] | None = None
+    sites: frozenset[Site] = frozenset()
+    residual: Callable[[Site, Tensor], Tensor | None] | None = None
+    calls: Callable[[nn.Module], None] | None = None
+
+
+_active: ContextVar[Tap | None] = ContextVar("playground_tap", default=None)
+
+
+@contextlib.contextmanager
+def open_tap(tap: Tap) -> Iterator[None]:
+    """Forward passes of this thread go through `tap` inside the block. Never hold it across a `yield`."""
+    token = _active.set(tap)
+    try:
+        yield
+    finally:
+        _active.reset(token)
+
+
+def mark(module: nn.Module, site: Site) -> None:
+    """Says which site an attention module is."""
+    setattr(module, _SITE, site)
+
+
+def watch_block(block: nn.Module, site: Site) -> None:
+    """Puts the one permanent hook on a block."""
+
+    def hook(_module: nn.Module, _inputs: tuple, output: Tensor | tuple) -> Tensor | tuple | None:
+        tap = _active.get()
+        if tap is None or tap.residual is None:
+            return None
+        residual = output if isinstance(output, Tensor) else output[0]
+        changed = tap.residual(site, residual)
+        if changed is None:
+            return None
+        return changed if isinstance(output, Tensor) else (changed, *output[1:])
+
+    block.register_forward_hook(hook)
+
+
+def _attention(
+    module: nn.Module,
+    query: Tensor,  # (batch, head, query, head_dim)
+    key: Tensor,  # (batch, key-value head, key, head_dim)
+    value: Tensor,
+    attention_mask: Tensor | None,
+    **options,
+) -> tuple[Tensor, Tensor | None]:
+    """Attention as every model here computes it: SDPA, unless this request wants the weights."""
+    tap = _active.get()
+    beyond_sdpa = options.get("softcap") is not None or options.get("s_aux") is not None
+    if tap is None and not beyond_sdpa:
+        return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
+    if tap is not None and tap.calls is not None:
+        tap.calls(module)
+    site = getattr(module, _SITE, None)
+    wanted = tap is not None and tap.attention is not None and site in tap.sites
+    if not wanted and not beyond_sdpa:
+        return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
+
+    weights = _weights(module, query, key, attention_mask, **options)
+    if wanted:
+        changed = tap.attention(site, weights)
+        weights = weights if changed is None else changed
+    value = repeat_kv(value, query.shape[1] // value.shape[1])
+    return (weights.to(value.dtype) @ value).transpose(1, 2).contiguous(), weights
+
+
+def _weights(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    mask: Tensor | None,
+    scaling: float | None = None,
+    is_causal: bool | None = None,
+    softcap: float | None = None,
+    s_aux: Tensor | None = None,  # (head,): a sink that takes weight and gives nothing, as in gpt-oss
+    position_bias: Tensor | None = None,
+    **_,
+) -> Tensor:
+    """softmax(query key' / sqrt(head_dim)) with everything that models add to it, in float32 as eager attention does."""
+    key = repeat_kv(key, query.shape[1] // key.shape[1])
+    scores = (query @ key.transpose(2, 3)) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
+    if softcap is not None:
+        scores = softcap * torch.tanh(scores / softcap)
+    if position_bias is not None:
+        scores = scores + position_bias
+    n_queries, n_keys = scores.shape[-2:]
+    if mask is None:
+        causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
+        if causal and n_queries > 1:  # transformers leaves the mask out where SDPA's own causal flag serves
+            mask = torch.ones(n_queries, n_keys, dtype=torch.bool, device=scores.device).tril(n_keys - n_queries)
+    if mask is not None:
+        mask = mask[..., :n_keys]
+        lowest = torch.finfo(scores.dtype).min
+        scores = scores.masked_fill(~mask, lowest) if mask.dtype == torch.bool else scores + mask
+    scores = scores.float()
+    if s_aux is None:
+        return scores.softmax(-1).to(query.dtype)
+    sink = s_aux.float().reshape(1, -1, 1, 1).expand(*scores.shape[:3], 1)
+    return torch.cat([scores, sink], dim=-1).softmax(-1)[..., :-1].to(query.dtype)
+
+
+AttentionInterface.register(ATTENTION, _attention)
+AttentionMaskInterface.register(ATTENTION, sdpa_mask)

@@ -1,0 +1,136 @@
+"""Chat: messages in, a reply that grows token by token out; or plain text continued.
+
+It does not know the page: each value it yields is the whole reply so far.
+"""
+
+import dataclasses
+import secrets
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import jinja2
+from torch import Tensor
+
+from playground.engine import generate, provenance
+from playground.engine.engine import Engine
+from playground.engine.generate import StopReason, Token
+from playground.engine.provenance import Provenance
+from playground.engine.sampling import Sampling
+from playground.errors import PlaygroundError
+
+Message = Mapping[str, str]  # {"role": "user" or "assistant" or "system", "content": text}
+ROLES = ("system", "user", "assistant")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A reply so far; `stop_reason` is set on the last one."""
+
+    text: str
+    prompt_tokens: int
+    new_tokens: int
+    stop_reason: StopReason | None
+    seconds_to_first_token: float | None
+    tokens_per_second: float | None  # of the tokens after the first
+    tokens: tuple[Token, ...]
+    provenance: Provenance
+
+
+def has_chat_template(engine: Engine) -> bool:
+    """Whether the model was made for conversations. A base model without a template only continues text."""
+    return bool(getattr(engine.tokenizer, "chat_template", None))
+
+
+def reply(
+    engine: Engine,
+    messages: Sequence[Message],
+    sampling: Sampling,
+    system: str = "",
+    stop: threading.Event | None = None,
+) -> Iterator[Reply]:
+    """Answers the last message.
+
+    Closing the iterator or setting `stop` ends the computation within one token.
+
+    Raises:
+        PlaygroundError: nothing was asked, the model has no chat template, or the conversation does not fit.
+    """
+    ids = prompt_ids(engine, messages, system)
+    yield from _follow(engine, ids, sampling, stop)
+
+
+def complete(engine: Engine, text: str, sampling: Sampling, stop: threading.Event | None = None) -> Iterator[Reply]:
+    """Continues `text`; the reply's text is the continuation alone. Otherwise as `reply`."""
+    yield from _follow(engine, _tokenize(engine, text, add_special_tokens=True), sampling, stop)
+
+
+def prompt_ids(engine: Engine, messages: Sequence[Message], system: str = "") -> Tensor:
+    """The ids that the model is given for a conversation, (1, position): its own template, a reply begun.
+
+    Raises:
+        PlaygroundError: as `reply`.
+    """
+    return _tokenize(engine, render(engine, messages, system), add_special_tokens=False)
+
+
+def render(engine: Engine, messages: Sequence[Message], system: str = "") -> str:
+    """The conversation as the model's chat template writes it, ending where the reply begins."""
+    messages = [{"role": m["role"], "content": m["content"]} for m in messages if m["content"].strip()]
+    if not messages or messages[-1]["role"] != "user":
+        raise PlaygroundError("There is no message to answer. Type one first.")
+    if not has_chat_template(engine):
+        raise PlaygroundError(f"{engine.reference} has no chat template: it continues text. Use plain completion.")
+    if system.strip():
+        messages.insert(0, {"role": "system", "content": system})
+
+    def apply(conversation: list[dict]) -> str:
+        return engine.tokenizer.apply_chat_template(conversation, tokenize=False, add_generation_prompt=True)
+
+    try:
+        return apply(messages)
+    except jinja2.TemplateError as error:
+        if messages[0]["role"] == "system" and len(messages) > 1:  # some templates know no system role
+            first = {"role": "user", "content": f"{messages[0]['content']}\n\n{messages[1]['content']}"}
+            try:
+                return apply([first, *messages[2:]])
+            except jinja2.TemplateError:
+                pass
+        raise PlaygroundError(
+            f"The chat template of {engine.reference} refuses this conversation: {error}. "
+            "Roles must alternate between user and assistant."
+        ) from error
+
+
+def _tokenize(engine: Engine, text: str, add_special_tokens: bool) -> Tensor:
+    if not text.strip():
+        raise PlaygroundError("There is nothing to continue. Type some text first.")
+    return engine.encode(text, add_special_tokens)
+
+
+def _follow(engine: Engine, ids: Tensor, sampling: Sampling, stop: threading.Event | None) -> Iterator[Reply]:
+    if sampling.seed is None:  # drawn here, so that the reply can say which it was
+        sampling = dataclasses.replace(sampling, seed=secrets.randbelow(2**31))
+    tokens: list[Token] = []
+    text: list[str] = []
+    first = latest = 0.0
+    steps = generate.stream(engine, ids, sampling, stop)
+    try:
+        for step in steps:
+            if step.token:
+                tokens.append(step.token)
+                text.append(step.token.text)
+                latest = step.seconds
+                first = first or latest
+            yield Reply(
+                text="".join(text),
+                prompt_tokens=ids.shape[1],
+                new_tokens=len(tokens),
+                stop_reason=step.stop_reason,
+                seconds_to_first_token=first or None,
+                tokens_per_second=(len(tokens) - 1) / (latest - first) if len(tokens) > 1 else None,
+                tokens=tuple(tokens),
+                provenance=provenance.of(engine, asdict(sampling), step.seconds),
+            )
+    finally:
+        steps.close()

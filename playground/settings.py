@@ -1,0 +1,265 @@
+"""All that an operator can set: PLAYGROUND_* variables and the flags of `app.py`.
+
+Knows nothing about torch or Gradio, so that `--help` answers at once.
+`python -m playground.settings` prints the table that the README holds.
+"""
+
+import argparse
+import difflib
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import platformdirs
+from pydantic import ByteSize, Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from playground.errors import PlaygroundError
+
+PREFIX = "PLAYGROUND_"
+SMOLLM2 = "starter:smollm2-135m-instruct"
+MINILM = "starter:all-minilm-l6-v2"
+
+Names = Annotated[tuple[str, ...], NoDecode]  # written as "a,b"
+
+# Defaults that this machine decides, as the help and the README write them.
+DECIDED_HERE = {
+    "cache_dir": "the user's cache folder",
+    "memory_budget": "by the device",
+    "public": "off; on when on a Space",
+    "local_paths": "on unless public",
+    "host": "127.0.0.1",
+    "port": "7860",
+    "upload_limit": "50MB",
+}
+
+
+def _on_a_space() -> bool:
+    return "SPACE_ID" in os.environ
+
+
+def _gradio_host() -> str:
+    return os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")  # a Space sets these two
+
+
+def _gradio_port() -> str:
+    return os.environ.get("GRADIO_SERVER_PORT", "7860")
+
+
+class Settings(BaseSettings):
+    """Pick a transformer, talk to it, look inside it, change it and test it, on one page.
+
+    A field's title is what the help calls its value.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
+
+    cache_dir: Path = Field(
+        Path(platformdirs.user_cache_dir("playground", appauthor=False)),
+        title="FOLDER",
+        description="Folder for fetched and converted models.",
+    )
+    device: str = Field(
+        "auto",
+        title="DEVICE",
+        description="Where models run: auto (the GPU if there is one), cpu, cuda, cuda:1 or mps.",
+    )
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto",
+        title="DTYPE",
+        description="Precision of the weights: auto (the fastest that this device computes well), "
+        "float32, bfloat16 or float16.",
+    )
+    memory_budget: ByteSize | None = Field(
+        None,
+        gt=0,
+        title="SIZE",
+        description="Most memory that loaded models may hold, like 6GB. "
+        "Not set: three quarters of what the device has free.",
+    )
+    threads: int = Field(
+        0, ge=0, le=1024, title="N", description="CPU threads for computing. 0: measured on this machine."
+    )
+    default_models: Names = Field(
+        (SMOLLM2, MINILM),
+        min_length=1,
+        title="A,B",
+        description="Models made ready at start, separated by commas. The page opens on the first.",
+    )
+    organisations: Names = Field(
+        (),
+        title="A,B",
+        description="Hub organisations that models may come from, separated by commas. "
+        "Empty: any; in public mode, those of the catalog.",
+    )
+    offline: bool = Field(False, description="Never use the network: only models that are already on disk.")
+    public: bool = Field(
+        default_factory=_on_a_space,
+        description="Strangers use this page: no local paths, organisations limited.",
+    )
+    local_paths: bool | None = Field(None, description="Allow folders and GGUF files of this machine as models.")
+    remote_code: bool = Field(False, description="Allow models that bring Python code of their own. It runs unconfined.")
+    host: str = Field(
+        default_factory=_gradio_host,
+        title="ADDRESS",
+        description="Address to listen on. 0.0.0.0: every network interface.",
+    )
+    port: int = Field(
+        default_factory=_gradio_port,
+        validate_default=True,
+        ge=0,
+        le=65535,
+        title="N",
+        description="Port to listen on. 0: any free one.",
+    )
+    auth: Names = Field(
+        (),
+        repr=False,
+        title="USER:PASSWORD",
+        description="Log-ins, separated by commas. Better as a variable: other users of the machine can read flags. "
+        "Empty: no log-in.",
+    )
+    concurrency: int = Field(
+        4, ge=1, le=256, title="N", description="Requests that run models at the same time; others wait."
+    )
+    queue_size: int = Field(
+        64, ge=1, le=10_000, title="N", description="Requests that may wait; more are turned away."
+    )
+    upload_limit: ByteSize = Field(
+        ByteSize(50_000_000), gt=0, title="SIZE", description="Largest file that may be uploaded."
+    )
+
+    @field_validator("default_models", "organisations", "auth", mode="before")
+    @classmethod
+    def _split_commas(cls, value: object) -> object:
+        if isinstance(value, str):
+            value = [value]
+        if isinstance(value, Sequence):
+            return tuple(part.strip() for item in value for part in str(item).split(",") if part.strip())
+        return value
+
+    @field_validator("device")
+    @classmethod
+    def _known_device(cls, value: str) -> str:
+        kind, _, number = value.partition(":")
+        if value not in ("auto", "cpu", "cuda", "mps") and not (kind == "cuda" and number.isdecimal()):
+            raise ValueError("choose auto, cpu, cuda, cuda:1 or mps")
+        return value
+
+    @field_validator("auth")
+    @classmethod
+    def _user_and_password(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not all(pair.partition(":")[::2]) for pair in value):
+            raise ValueError("write each log-in as user:password")
+        return value
+
+    @field_validator("cache_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @property
+    def may_read_local_paths(self) -> bool:
+        return not self.public if self.local_paths is None else self.local_paths
+
+    @property
+    def logins(self) -> list[tuple[str, str]]:
+        return [tuple(pair.split(":", 1)) for pair in self.auth]
+
+
+def read(arguments: Sequence[str] = ()) -> Settings:
+    """Settings from the environment and from command-line `arguments`, which win.
+
+    Raises:
+        PlaygroundError: a value cannot be used, or a PLAYGROUND_ variable is unknown; says which and why.
+        SystemExit: for --help and unknown flags, as argparse does.
+    """
+    flags = vars(_parser().parse_args(list(arguments)))
+    _refuse_unknown_variables(os.environ)
+    try:
+        return Settings(**flags)
+    except ValidationError as error:
+        raise PlaygroundError(" ".join(_sentence(details) for details in error.errors())) from None
+
+
+def table() -> str:
+    """The settings as a Markdown table, for the README."""
+    rows = ["| Variable | Flag | Default | What it does |", "|---|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        rows.append(f"| `{_variable(name)}` | `{_flag(name)}` | {_default(name)} | {field.description} |")
+    return "\n".join(rows) + "\n"
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _variable(name: str) -> str:
+    return PREFIX + name.upper()
+
+
+def _is_switch(field: FieldInfo) -> bool:
+    return field.annotation in (bool, bool | None)
+
+
+def _default(name: str) -> str:
+    """A default in words: the same on every machine."""
+    value = DECIDED_HERE.get(name, Settings.model_fields[name].default)
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return ",".join(value) or "none"
+    return str(value)
+
+
+def _parser() -> argparse.ArgumentParser:
+    """The flags of `app.py`, as text: what is left out is left to the environment."""
+    parser = argparse.ArgumentParser(
+        prog="app.py",
+        usage="python app.py [flags]",
+        description=(Settings.__doc__ or "").partition("\n")[0],
+        epilog=f"Each flag is also a variable: {_flag('cache_dir')} is {_variable('cache_dir')}. "
+        "A flag wins over a variable.",
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    for name, field in Settings.model_fields.items():
+        how = {"action": argparse.BooleanOptionalAction} if _is_switch(field) else {"metavar": field.title}
+        parser.add_argument(_flag(name), help=f"{field.description} [{_default(name)}]".replace("%", "%%"), **how)
+    return parser
+
+
+def _refuse_unknown_variables(names: Iterable[str]) -> None:
+    """A mistyped PLAYGROUND_PUBLIC must not open the page to strangers without a word."""
+    known = [_variable(name) for name in Settings.model_fields]
+    for name in names:
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"Did you mean {near[0]}?" if near else "`python app.py --help` lists all."
+            raise PlaygroundError(f"There is no setting {name}. {hint}")
+
+
+def _sentence(details: ErrorDetails) -> str:
+    """What is wrong with one setting, and what would be right."""
+    name, limits = str(details["loc"][0]), details.get("ctx", {})
+    reason = {
+        "int_parsing": "give a whole number",
+        "greater_than": f"it must be more than {limits.get('gt')}",
+        "greater_than_equal": f"the least is {limits.get('ge')}",
+        "less_than_equal": f"the most is {limits.get('le')}",
+        "literal_error": f"choose {limits.get('expected')}".replace("'", ""),
+        "bool_parsing": "write true or false",
+        "byte_size": "write a size like 500MB or 6GB",
+        "byte_size_unit": "write a size like 500MB or 6GB",
+        "too_short": "name at least one",
+        "value_error": str(limits.get("error")),
+    }.get(details["type"], details["msg"])
+    given = "the value given" if name == "auth" else repr(details["input"])  # a password is not repeated
+    return f"{_flag(name)} (or {_variable(name)}) cannot be {given}: {reason}."
+
+
+if __name__ == "__main__":
+    print(table(), end="")
