@@ -7,14 +7,13 @@ Knows nothing about torch or Gradio, so that `--help` answers at once.
 import argparse
 import difflib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import platformdirs
 from pydantic import ByteSize, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from playground.errors import PlaygroundError
@@ -101,7 +100,9 @@ class Settings(BaseSettings):
         description="Strangers use this page: no local paths, organisations limited.",
     )
     local_paths: bool | None = Field(None, description="Allow folders and GGUF files of this machine as models.")
-    remote_code: bool = Field(False, description="Allow models that bring Python code of their own. It runs unconfined.")
+    remote_code: bool = Field(
+        False, description="Allow models that bring Python code of their own. It runs unconfined."
+    )
     host: str = Field(
         default_factory=_gradio_host,
         title="ADDRESS",
@@ -125,9 +126,7 @@ class Settings(BaseSettings):
     concurrency: int = Field(
         4, ge=1, le=256, title="N", description="Requests that run models at the same time; others wait."
     )
-    queue_size: int = Field(
-        64, ge=1, le=10_000, title="N", description="Requests that may wait; more are turned away."
-    )
+    queue_size: int = Field(64, ge=1, le=10_000, title="N", description="Requests that may wait; more are turned away.")
     upload_limit: ByteSize = Field(
         ByteSize(50_000_000), gt=0, title="SIZE", description="Largest file that may be uploaded."
     )
@@ -242,7 +241,7 @@ def _refuse_unknown_variables(names: Iterable[str]) -> None:
             raise PlaygroundError(f"There is no setting {name}. {hint}")
 
 
-def _sentence(details: ErrorDetails) -> str:
+def _sentence(details: Mapping[str, Any]) -> str:
     """What is wrong with one setting, and what would be right."""
     name, limits = str(details["loc"][0]), details.get("ctx", {})
     reason = {

@@ -1,0 +1,51 @@
+# The two commands are `make run` and `make test`; the README says more.
+# Nothing is installed twice: each stamp is newer than the requirements that it stands for.
+
+PYTHON ?=
+ARGS ?=
+PY := .venv/bin/python
+INSTALLED := .venv/installed.stamp
+INSTALLED_FOR_TESTS := .venv/installed-for-tests.stamp
+
+# Byte-compiling all of torch and transformers takes longer than downloading them, and most of it is never imported.
+# Python compiles what it does import, once: unless it is told to keep nothing, as in many containers.
+PIP_INSTALL := $(PY) -m pip install --disable-pip-version-check --no-compile
+unexport PYTHONDONTWRITEBYTECODE
+
+# Threads that wait without spinning: on a busy machine the default is several times slower.
+export OMP_WAIT_POLICY ?= PASSIVE
+
+.PHONY: help run test lint browser bench
+
+help:
+	@echo "make run      install, fetch the starter models, serve the page (ARGS=\"--port 8000\", see ARGS=--help)"
+	@echo "make test     install, then lint and every test, those in a browser too"
+	@echo "make lint     ruff alone"
+	@echo "make bench    every script of benchmarks/"
+	@echo "make browser  find Chromium, or install it"
+
+run: $(INSTALLED)
+	$(PY) -m playground.models.starters
+	exec $(PY) app.py $(ARGS)
+
+test: $(INSTALLED_FOR_TESTS) browser lint
+	$(PY) -m pytest $(ARGS)
+
+lint: $(INSTALLED_FOR_TESTS)
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+
+browser:
+	@./.ci/browser
+
+bench: $(INSTALLED)
+	@for script in benchmarks/*.py; do echo "== $$script"; $(PY) $$script || exit 1; done
+
+$(INSTALLED): requirements.txt
+	@PYTHON="$(PYTHON)" ./.ci/venv
+	$(PIP_INSTALL) -r requirements.txt
+	@touch $@
+
+$(INSTALLED_FOR_TESTS): $(INSTALLED) requirements-test.txt
+	$(PIP_INSTALL) -r requirements-test.txt
+	@touch $@

@@ -1,0 +1,14 @@
+"""Playground: one transformer, every lens.
+
+The rooms, and the way that imports point (tests/test_imports.py holds them to it):
+
+    app -> tabs, api -> labs, views -> models -> engine -> settings, errors
+
+- models: getting hold of a model: files on disk, then an Engine, lent out under a memory budget.
+- engine: what can be done to one model. It knows nothing about where models come from.
+- labs: experiments, as plain functions on an Engine. They know nothing about pages.
+- views: results to figures and safe HTML.
+- tabs, api: the only places, beside app.py, that know Gradio.
+
+`python -m playground` prints a caption for each file.
+"""

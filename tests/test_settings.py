@@ -1,0 +1,215 @@
+"""Settings: each by variable and by flag, the flag wins, and one clear sentence for each value that cannot be used."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from playground import settings
+from playground.errors import PlaygroundError
+from playground.settings import Settings, read
+
+# name: (as written in a variable or after a flag, as read). Values differ from the defaults.
+WRITTEN = {
+    "cache_dir": ("/tmp/somewhere", Path("/tmp/somewhere")),
+    "device": ("cuda:1", "cuda:1"),
+    "dtype": ("float16", "float16"),
+    "memory_budget": ("6GB", 6_000_000_000),
+    "threads": ("3", 3),
+    "default_models": ("starter:a, org/b@main", ("starter:a", "org/b@main")),
+    "organisations": ("one,two", ("one", "two")),
+    "offline": ("true", True),
+    "public": ("1", True),
+    "local_paths": ("false", False),
+    "remote_code": ("yes", True),
+    "host": ("0.0.0.0", "0.0.0.0"),
+    "port": ("0", 0),
+    "auth": ("ann:a:b,bob:c", ("ann:a:b", "bob:c")),
+    "concurrency": ("7", 7),
+    "queue_size": ("5", 5),
+    "upload_limit": ("2MiB", 2 * 1024**2),
+}
+
+WRONG = [
+    ("port", "x", "give a whole number"),
+    ("port", "65536", "the most is 65535"),
+    ("port", "-1", "the least is 0"),
+    ("threads", "1.5", "give a whole number"),
+    ("threads", "-2", "the least is 0"),
+    ("concurrency", "0", "the least is 1"),
+    ("queue_size", "999999", "the most is 10000"),
+    ("memory_budget", "lots", "write a size like 500MB or 6GB"),
+    ("memory_budget", "0", "it must be more than 0"),
+    ("memory_budget", "-4GB", "write a size like 500MB or 6GB"),
+    ("upload_limit", "5 parsecs", "write a size like 500MB or 6GB"),
+    ("dtype", "int4", "choose auto, float32, bfloat16 or float16"),
+    ("device", "tpu", "choose auto, cpu, cuda, cuda:1 or mps"),
+    ("device", "cuda:x", "choose auto, cpu, cuda, cuda:1 or mps"),
+    ("default_models", ",", "name at least one"),
+    ("auth", "bob", "write each log-in as user:password"),
+    ("auth", "ann:secret,:nobody", "write each log-in as user:password"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch):
+    for name in os.environ:
+        if name.startswith(("PLAYGROUND_", "GRADIO_SERVER_")) or name == "SPACE_ID":
+            monkeypatch.delenv(name)
+
+
+def flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def variable(name: str) -> str:
+    return "PLAYGROUND_" + name.upper()
+
+
+def arguments(name: str, text: str) -> list[str]:
+    value = WRITTEN[name][1]
+    if isinstance(value, bool):
+        return [flag(name) if value else flag(name).replace("--", "--no-")]
+    return [f"{flag(name)}={text}"]
+
+
+def test_every_setting_is_tried_here():
+    assert set(WRITTEN) == set(Settings.model_fields)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_by_variable_and_by_flag(name, monkeypatch):
+    text, value = WRITTEN[name]
+    assert getattr(read(), name) != value
+    assert getattr(read(arguments(name, text)), name) == value
+    monkeypatch.setenv(variable(name), text)
+    assert getattr(read(), name) == value
+    assert getattr(Settings(), name) == value
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_flag_wins_over_a_variable(name, monkeypatch):
+    text, value = WRITTEN[name]
+    opposite = {"true": "false", "1": "0", "yes": "no", "false": "true"}
+    other = {"device": "cpu", "dtype": "float32", "auth": "x:y", "memory_budget": "1GB", "upload_limit": "1GB"}
+    monkeypatch.setenv(variable(name), other.get(name, opposite.get(text, "9")))
+    assert getattr(read(), name) != value
+    assert getattr(read(arguments(name, text)), name) == value
+
+
+@pytest.mark.parametrize(("name", "text", "reason"), WRONG)
+def test_a_wrong_value_gets_one_sentence(name, text, reason, monkeypatch):
+    with pytest.raises(PlaygroundError) as by_flag:
+        read([f"{flag(name)}={text}"])
+    monkeypatch.setenv(variable(name), text)
+    with pytest.raises(PlaygroundError) as by_variable:
+        read()
+    assert str(by_flag.value) == str(by_variable.value)
+    sentence = str(by_flag.value)
+    assert sentence.startswith(f"{flag(name)} (or {variable(name)}) cannot be ")
+    assert sentence.endswith(f"{reason}.")
+    assert "\n" not in sentence
+
+
+def test_a_wrong_switch_names_its_choices(monkeypatch):
+    monkeypatch.setenv("PLAYGROUND_OFFLINE", "maybe")
+    with pytest.raises(PlaygroundError, match=r"--offline .*'maybe': write true or false"):
+        read()
+
+
+def test_two_wrong_values_get_a_sentence_each():
+    with pytest.raises(PlaygroundError) as error:
+        read(["--port=x", "--dtype=y"])
+    assert str(error.value).count("cannot be") == 2
+
+
+def test_a_password_is_shown_nowhere():
+    with pytest.raises(PlaygroundError) as error:
+        read(["--auth", "ann:sesame,bob"])
+    assert "sesame" not in str(error.value)
+    good = read(["--auth", "ann:sesame"])
+    assert good.logins == [("ann", "sesame")]
+    assert "sesame" not in repr(good)
+    assert "sesame" not in str(good)
+
+
+def test_a_mistyped_variable_is_refused(monkeypatch):
+    monkeypatch.setenv("PLAYGROUND_PUBLC", "1")
+    with pytest.raises(PlaygroundError, match=r"no setting PLAYGROUND_PUBLC\. Did you mean PLAYGROUND_PUBLIC\?"):
+        read()
+
+
+def test_an_unknown_flag_is_refused(capsys):
+    with pytest.raises(SystemExit) as stop:
+        read(["--prot", "80"])
+    assert stop.value.code == 2
+    assert "--prot" in capsys.readouterr().err
+
+
+def test_an_empty_variable_is_as_good_as_none(monkeypatch):
+    monkeypatch.setenv("PLAYGROUND_MEMORY_BUDGET", "")
+    monkeypatch.setenv("PLAYGROUND_DEFAULT_MODELS", "")
+    assert read() == read([])
+    assert read().memory_budget is None
+    assert read().default_models
+
+
+def test_a_space_is_public_and_says_where_to_listen(monkeypatch):
+    assert not read().public
+    assert read().may_read_local_paths
+    monkeypatch.setenv("SPACE_ID", "someone/playground")
+    monkeypatch.setenv("GRADIO_SERVER_NAME", "0.0.0.0")
+    monkeypatch.setenv("GRADIO_SERVER_PORT", "7861")
+    on_space = read()
+    assert (on_space.public, on_space.host, on_space.port) == (True, "0.0.0.0", 7861)
+    assert not on_space.may_read_local_paths
+    assert read(["--local-paths"]).may_read_local_paths
+    assert read(["--no-public"]).may_read_local_paths
+
+
+def test_a_wrong_port_from_gradio_gets_its_sentence_too(monkeypatch):
+    monkeypatch.setenv("GRADIO_SERVER_PORT", "abc")
+    with pytest.raises(PlaygroundError, match="'abc': give a whole number"):
+        read()
+
+
+def test_settings_do_not_change():
+    with pytest.raises(ValidationError):
+        read().port = 1
+
+
+def test_the_cache_folder_is_absolute_and_the_home_folder_is_meant(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert read(["--cache-dir=~/models"]).cache_dir == tmp_path / "models"
+    assert read(["--cache-dir=models"]).cache_dir == Path.cwd() / "models"
+
+
+def test_help_explains_all(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    with pytest.raises(SystemExit) as stop:
+        read(["--help"])
+    assert stop.value.code == 0
+    shown = re.sub(r"\s+", " ", capsys.readouterr().out)
+    for name, field in Settings.model_fields.items():
+        assert flag(name) in shown
+        assert field.description in shown
+    assert "--cache-dir is PLAYGROUND_CACHE_DIR" in shown
+    for word in ("tuple[", "lambda", "null", "None", "ByteSize", "==SUPPRESS=="):
+        assert word not in shown
+
+
+def test_the_table_has_a_row_for_each_setting_and_nothing_of_this_machine():
+    rows = settings.table().splitlines()[2:]
+    assert len(rows) == len(Settings.model_fields)
+    assert all(row.count("|") == 5 for row in rows)
+    assert str(Path.home()) not in settings.table()
+
+
+def test_help_answers_at_once_without_torch_or_gradio():
+    code = "import sys, playground.settings as s; s.table(); print({'torch', 'gradio'} & set(sys.modules))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert shown.stdout.strip() == "set()"
