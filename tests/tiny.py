@@ -120,3 +120,21 @@ def save(folder: Path, architecture: str, seed: int = 0, context: int = 256) -> 
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return Path(folder)
+
+
+@cache
+def engine(architecture: str, dtype: str = "float32"):
+    """The Engine of a tiny model, loaded by the real code; one a test run, since nothing changes an Engine."""
+    import tempfile
+
+    import torch
+
+    from playground.models.loading import load
+    from playground.models.machine import Machine
+    from playground.models.sources import locate
+    from playground.settings import Settings
+
+    settings = Settings(dtype=dtype)
+    folder = save(Path(tempfile.mkdtemp(prefix=f"tiny-{architecture}-")), architecture)
+    machine = Machine(torch.device("cpu"), getattr(torch, dtype), threads=1, budget=10**9)
+    return load(locate(str(folder), settings), settings, machine, lambda fraction, sentence: None)

@@ -37,7 +37,8 @@ class Sampling:
             if not number or not lowest <= value <= highest or (whole and value != int(value)):
                 kind = "a whole number" if whole else "a number"
                 raise PlaygroundError(
-                    f"{field.name} is {value!r}; it must be {kind} from {lowest:,} to {highest:,}. Change it and try again."
+                    f"{field.name} is {value!r}; it must be {kind} from {lowest:,} to {highest:,}. "
+                    "Change it and try again."
                 )
             if whole:
                 object.__setattr__(self, field.name, int(value))  # a slider sends 40.0

@@ -120,7 +120,7 @@ def _weights(
     position_bias: Tensor | None = None,
     **_,
 ) -> Tensor:
-    """softmax(query key' / sqrt(head_dim)) with everything that models add to it, in float32 as eager attention does."""
+    """softmax(query key' / sqrt(head_dim)), with all that models add to it; in float32, as eager attention does."""
     key = repeat_kv(key, query.shape[1] // key.shape[1])
     scores = (query @ key.transpose(2, 3)) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
     if softcap is not None:

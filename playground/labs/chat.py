@@ -65,6 +65,28 @@ def complete(engine: Engine, text: str, sampling: Sampling, stop: threading.Even
     yield from _follow(engine, _tokenize(engine, text, add_special_tokens=True), sampling, stop)
 
 
+def as_messages(value: object) -> list[Message]:
+    """Messages from outside, checked. Content may be a text or a list of text blocks, as OpenAI's format allows.
+
+    Raises:
+        PlaygroundError: says which message is wrong.
+    """
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise PlaygroundError('messages must be a list, like [{"role": "user", "content": "Hello"}].')
+    messages = []
+    for position, item in enumerate(value, start=1):
+        role, content = (item.get("role"), item.get("content")) if isinstance(item, Mapping) else (None, None)
+        if isinstance(content, Sequence) and not isinstance(content, str):
+            texts = [block.get("text") if isinstance(block, Mapping) else None for block in content]
+            content = "".join(texts) if all(isinstance(text, str) for text in texts) else None
+        if role not in ROLES or not isinstance(content, str):
+            raise PlaygroundError(
+                f"Message {position} cannot be read. Each needs a role ({', '.join(ROLES)}) and a text as content."
+            )
+        messages.append({"role": role, "content": content})
+    return messages
+
+
 def prompt_ids(engine: Engine, messages: Sequence[Message], system: str = "") -> Tensor:
     """The ids that the model is given for a conversation, (1, position): its own template, a reply begun.
 

@@ -1,0 +1,330 @@
+"""ModelCache: lends loaded models out, keeps them within a byte budget, loads each once however many ask.
+
+It does not know how files are fetched (`sources`) or turned into an Engine (`loading`).
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from playground.errors import PlaygroundError
+from playground.models import sources
+from playground.models.catalog import catalog
+from playground.models.sources import Report
+from playground.models.status import Holding, Ledger, Status
+from playground.settings import Settings
+
+if TYPE_CHECKING:  # torch is imported when the first model is loaded: the page must not wait for it
+    from playground.engine.engine import Engine
+    from playground.models.machine import Machine
+
+log = logging.getLogger(__name__)
+_TURN = 0.2  # seconds between two looks at a load that somebody else does
+
+
+@dataclass
+class _Slot:
+    """A model that is loaded or on its way."""
+
+    state: Literal["fetching", "loading", "ready"] = "fetching"
+    detail: str = "Waiting to begin"
+    fraction: float | None = None
+    n_bytes: int = 0  # counted against the budget from the moment that loading begins
+    engine: Engine | None = None
+    lent: int = 0
+    last_used: float = field(default_factory=time.monotonic)
+
+
+def _quiet(fraction: float | None, sentence: str) -> None:
+    """Reports to nobody."""
+
+
+class ModelCache:
+    """All models in memory. Every method may be called from any thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._changed = threading.Condition()
+        self._slots: dict[str, _Slot] = {}
+        self._failures: dict[str, str] = {}
+        self._machine: Machine | None = None
+        self._measuring = threading.Lock()
+
+    @contextmanager
+    def lease(self, reference: str, report: Report = _quiet) -> Iterator[Engine]:
+        """Lends the Engine for a reference: fetched and loaded if need be, never evicted while it is lent.
+
+        Raises:
+            PlaygroundError: it cannot be had; or the device ran out of memory while it was in use.
+        """
+        key = str(sources.parse(reference))
+        slot = self._borrow(key, report)
+        try:
+            yield slot.engine
+        except (MemoryError, RuntimeError) as error:
+            from playground.models.loading import out_of_memory
+
+            if not out_of_memory(error):
+                raise
+            released = self._evict()
+            _release_memory()
+            raise PlaygroundError(
+                f"{slot.engine.device} ran out of memory while {key} was working. "
+                + (f"{released} idle models were released: try again, or use" if released else "Use")
+                + " a shorter text or a smaller model."
+            ) from error
+        finally:
+            with self._changed:
+                slot.lent -= 1
+                slot.last_used = time.monotonic()
+                self._changed.notify_all()
+
+    def arriving(self, reference: str) -> Iterator[Status]:
+        """Sees to it that a model gets loaded, and yields how far that is, several times a second, until it is ready.
+
+        The load goes on when the iterator is dropped: others may be waiting for it too.
+
+        Raises:
+            PlaygroundError: it cannot be had.
+        """
+        key = str(sources.parse(reference))
+        failure: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                with self.lease(key):
+                    pass
+            except BaseException as error:  # told to whoever watches, in the watcher's own thread
+                failure.append(error)
+
+        if not self._is_ready(key):
+            thread = threading.Thread(target=work, name=f"load {key}", daemon=True)
+            thread.start()
+            while thread.is_alive():
+                yield self.status(key)
+                thread.join(_TURN)
+            if failure:
+                raise failure[0]
+        yield self.status(key)
+
+    def status(self, reference: str) -> Status:
+        """How a model stands. Quick: never loads, fetches or imports anything heavy."""
+        try:
+            key = str(sources.parse(reference))
+        except PlaygroundError as error:
+            return Status(reference, "failed", str(error))
+        with self._changed:
+            slot, failure = self._slots.get(key), self._failures.get(key)
+            if slot is not None and slot.engine is not None:
+                engine = slot.engine
+                return Status(
+                    key,
+                    "ready",
+                    "Loaded",
+                    None,
+                    slot.n_bytes,
+                    str(engine.device),
+                    engine.dtype_name,
+                    engine.checks,
+                )
+            if slot is not None:
+                return Status(key, slot.state, slot.detail, slot.fraction, slot.n_bytes or None)
+        if failure is not None:
+            return Status(key, "failed", failure)
+        try:
+            files = sources.locate(key, self.settings)
+        except PlaygroundError as error:
+            return Status(key, "failed", str(error))
+        if files is not None:
+            return Status(key, "on disk", "Not loaded yet", None, self._estimate(files.n_parameters))
+        size = next((self._estimate(e.parameters) for e in catalog() if key in (e.reference, e.hub_id)), None)
+        return Status(key, "absent", "Not on this machine yet", None, size)
+
+    def ledger(self) -> Ledger:
+        """What is held now, by whom, and how much room there is."""
+        now = time.monotonic()
+        with self._changed:
+            holdings = tuple(
+                Holding(
+                    key,
+                    slot.n_bytes,
+                    str(slot.engine.device),
+                    slot.engine.dtype_name,
+                    slot.lent,
+                    0.0 if slot.lent else now - slot.last_used,
+                )
+                for key, slot in self._slots.items()
+                if slot.engine is not None
+            )
+            machine = self._machine
+            used = self._used()
+        return Ledger(machine.budget if machine else 0, used, str(machine.device) if machine else None, holdings)
+
+    def unload(self, reference: str) -> None:
+        """Gives a model's memory back.
+
+        Raises:
+            PlaygroundError: it is lent out, on its way, or not loaded.
+        """
+        key = str(sources.parse(reference))
+        with self._changed:
+            slot = self._slots.get(key)
+            if slot is None or slot.engine is None:
+                raise PlaygroundError(f"{key} is not loaded, so there is nothing to unload.")
+            if slot.lent:
+                raise PlaygroundError(f"{key} is answering {slot.lent} request(s). Unload it when they have ended.")
+            del self._slots[key]
+        del slot
+        _release_memory()
+
+    def _is_ready(self, key: str) -> bool:
+        with self._changed:
+            slot = self._slots.get(key)
+            return slot is not None and slot.engine is not None
+
+    def _borrow(self, key: str, report: Report) -> _Slot:
+        """The loaded slot, one more borrower counted: waits for a load under way, or does it."""
+        waited = False
+        while True:
+            with self._changed:
+                slot = self._slots.get(key)
+                if slot is None and waited and key in self._failures:
+                    raise PlaygroundError(self._failures[key])  # at once again, it would fail again
+                if slot is None:
+                    slot = self._slots[key] = _Slot()
+                    self._failures.pop(key, None)
+                    break
+                if slot.engine is not None:
+                    slot.lent += 1
+                    return slot
+                waited = True
+                self._changed.wait(_TURN)
+                fraction, detail = slot.fraction, slot.detail
+            report(fraction, detail)
+        try:
+            engine = self._load(key, slot, report)
+        except BaseException as error:
+            with self._changed:
+                del self._slots[key]
+                # the sentence alone: a kept error would keep its traceback, and that the half-loaded weights
+                known = isinstance(error, PlaygroundError)
+                self._failures[key] = str(error) if known else f"{key} could not be loaded: see the server's log."
+                self._changed.notify_all()
+            _release_memory()
+            raise
+        with self._changed:
+            slot.engine, slot.state, slot.n_bytes, slot.lent = engine, "ready", engine.n_bytes, 1
+            self._changed.notify_all()
+        return slot
+
+    def _load(self, key: str, slot: _Slot, report: Report) -> Engine:
+        def tell(fraction: float | None, sentence: str) -> None:
+            with self._changed:
+                slot.fraction, slot.detail = fraction, sentence
+            report(fraction, sentence)
+
+        files = sources.fetch(key, self.settings, tell)
+        with self._changed:
+            slot.state = "loading"
+        tell(None, "Starting PyTorch")
+        from playground.models import loading
+
+        machine = self._measure_once()
+        self._make_room(key, slot, self._estimate(files.n_parameters))
+        try:
+            return loading.load(files, self.settings, machine, tell)
+        except (MemoryError, RuntimeError) as error:
+            if not loading.out_of_memory(error):
+                raise
+        self._evict()
+        _release_memory()
+        tell(None, "Trying again with more room")
+        try:
+            return loading.load(files, self.settings, machine, tell)
+        except (MemoryError, RuntimeError) as error:
+            if not loading.out_of_memory(error):
+                raise
+            raise PlaygroundError(
+                f"{key} needs about {_gigabytes(slot.n_bytes)} and {machine.device} has no room for it, "
+                f"even with every idle model released. {self._what_fits(machine.budget // 2)}"
+            ) from error
+
+    def _measure_once(self) -> Machine:
+        from playground.models import machine
+
+        with self._measuring:
+            if self._machine is None:
+                self._machine = machine.measure(self.settings)
+            return self._machine
+
+    def _estimate(self, n_parameters: int) -> int:
+        """Bytes that a model will hold in the precision in use, or in the likely one before that is known."""
+        if self._machine is not None:
+            return n_parameters * self._machine.dtype.itemsize
+        return n_parameters * (4 if self.settings.dtype == "float32" else 2)
+
+    def _used(self) -> int:
+        return sum(slot.n_bytes for slot in self._slots.values())
+
+    def _make_room(self, key: str, slot: _Slot, needed: int) -> None:
+        """Reserves `needed` bytes for the slot, evicting idle models, the longest unused first."""
+        budget = self._machine.budget
+        if needed > budget:
+            raise PlaygroundError(
+                f"{key} needs about {_gigabytes(needed)} of memory and models may use {_gigabytes(budget)} here. "
+                + self._what_fits(budget)
+            )
+
+        with self._changed:
+            in_use = sum(s.n_bytes for s in self._slots.values() if s.engine is None or s.lent)
+            if in_use + needed > budget:
+                raise PlaygroundError(
+                    f"{key} needs about {_gigabytes(needed)}; models in use hold {_gigabytes(in_use)} "
+                    f"of {_gigabytes(budget)}. Try again when they have finished, or pick a smaller model."
+                )
+            self._evict(enough=lambda: self._used() + needed <= budget)
+            slot.n_bytes = needed
+        _release_memory()
+
+    def _evict(self, enough: Callable[[], bool] = lambda: False) -> int:
+        """Drops idle models, the longest unused first, until there is enough room; returns how many.
+
+        Their memory comes back with `_release_memory`.
+        """
+        n_evicted = 0
+        with self._changed:
+            idle = sorted(
+                (key for key, slot in self._slots.items() if slot.engine is not None and not slot.lent),
+                key=lambda key: self._slots[key].last_used,
+            )
+            for key in idle:
+                if enough():
+                    break
+                log.info("evicting %s", key)
+                del self._slots[key]
+                n_evicted += 1
+        return n_evicted
+
+    def _what_fits(self, budget: int) -> str:
+        names = [entry.reference for entry in catalog() if self._estimate(entry.parameters) <= budget][:3]
+        return f"These would fit: {', '.join(names)}." if names else "Raise --memory-budget or use another device."
+
+
+def _release_memory() -> None:
+    """Returns what dropped models held to the device."""
+    gc.collect()
+    torch = sys.modules.get("torch")  # when nothing has needed it yet, it holds nothing
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _gigabytes(n_bytes: int) -> str:
+    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e8 else f"{n_bytes / 1e6:.1f} MB"

@@ -1,0 +1,109 @@
+"""Files on disk -> Engine, on the right device in the right precision, checked.
+
+It does not know how the files got there or who keeps the Engine.
+"""
+
+import dataclasses
+import logging
+
+import torch
+import transformers
+from transformers.models.auto import modeling_auto as auto
+
+from playground.engine import engine as engines
+from playground.engine.anatomy import Kind
+from playground.engine.checks import run_checks
+from playground.engine.engine import Check, Engine
+from playground.engine.tap import ATTENTION
+from playground.errors import PlaygroundError
+from playground.models.machine import Machine
+from playground.models.sources import Files, Report
+from playground.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_AUTO_CLASSES: dict[Kind, type] = {
+    "causal": transformers.AutoModelForCausalLM,
+    "masked": transformers.AutoModelForMaskedLM,
+    "seq2seq": transformers.AutoModelForSeq2SeqLM,
+    "classifier": transformers.AutoModelForSequenceClassification,
+    "encoder": transformers.AutoModel,
+}
+
+
+def load(files: Files, settings: Settings, machine: Machine, report: Report) -> Engine:
+    """Loads the model and its tokenizer and runs the self-checks.
+
+    Raises:
+        PlaygroundError: the files cannot be made into a model.
+        torch.OutOfMemoryError: the device is full; the cache knows what to do.
+    """
+    transformers.logging.disable_progress_bar()
+    transformers.logging.set_verbosity_error()
+    kind = kind_of(files.config)
+    trusted = {"trust_remote_code": settings.remote_code, "local_files_only": True}
+    try:
+        report(None, "Reading the tokenizer")
+        tokenizer = transformers.AutoTokenizer.from_pretrained(files.folder, **trusted)
+        report(None, f"Loading weights on {machine.device}")
+        model, info = _AUTO_CLASSES[kind].from_pretrained(
+            files.folder,
+            dtype=machine.dtype,
+            attn_implementation=ATTENTION,
+            use_safetensors=True,
+            output_loading_info=True,
+            **trusted,
+        )
+    except Exception as error:  # transformers raises anything at all for files that do not fit together
+        if out_of_memory(error):
+            raise
+        log.warning("loading %s failed", files.reference, exc_info=True)
+        raise PlaygroundError(
+            f"{files.reference} could not be loaded: {_first_sentence(error)}. "
+            "Its files may be damaged or made for other software; fetch it again or pick another model."
+        ) from error
+    engine = engines.assemble(model.to(machine.device), tokenizer, kind, files.reference, files.revision)
+    report(None, "Checking that its numbers agree")
+    return dataclasses.replace(engine, checks=(_all_weights_present(info), *run_checks(engine)))
+
+
+def kind_of(config: dict) -> Kind:
+    """What a model was made for, by its config.json."""
+    names = " ".join(config.get("architectures") or ())
+    endings: tuple[tuple[Kind, tuple[str, ...]], ...] = (
+        ("masked", ("ForMaskedLM", "BertForPreTraining")),
+        ("classifier", ("ForSequenceClassification",)),
+        ("seq2seq", ("ForConditionalGeneration", "ForSeq2SeqLM")),
+        ("causal", ("ForCausalLM", "LMHeadModel")),
+    )
+    kind = next((kind for kind, marks in endings if any(mark in names for mark in marks)), None)
+    if kind == "seq2seq" and not config.get("is_encoder_decoder", True):
+        kind = "causal"
+    if kind or names:
+        return kind or "encoder"
+    model_type = config.get("model_type")
+    if model_type in auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES:
+        return "seq2seq"
+    if model_type in auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES:
+        return "masked"
+    return "causal" if model_type in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES else "encoder"
+
+
+def _all_weights_present(info: dict) -> Check:
+    name = "Every weight came from the files"
+    absent = sorted({*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])})
+    if not absent:
+        return Check(name, True, "None had to be made up.")
+    return Check(name, False, f"{len(absent)} are random, {absent[0]} among them: what depends on them means nothing.")
+
+
+def _first_sentence(error: Exception) -> str:
+    return str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the device, or this machine, has no memory left."""
+    said = str(error).lower()
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
+        isinstance(error, RuntimeError) and ("out of memory" in said or "can't allocate memory" in said)
+    )

@@ -1,0 +1,117 @@
+"""What this machine computes best with: device, precision, CPU threads, memory. Measured, not assumed.
+
+Decoding reads every weight once a token, so it is timed on matrix-vector products of that kind. On a busy machine a
+second thread can cost more than it brings, and CPUs without bfloat16 instructions are slower in it: both show here.
+"""
+
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import torch
+
+from playground.errors import PlaygroundError
+from playground.settings import Settings
+
+_BFLOAT16_MAY_COST = 1.3  # it halves the memory: worth being this much slower than float32
+_THREAD_MUST_GAIN = 1.1  # fewer threads leave room for others
+
+
+@dataclass(frozen=True)
+class Machine:
+    device: torch.device
+    dtype: torch.dtype
+    threads: int  # for one operation on the CPU
+    budget: int  # bytes that loaded models may hold
+
+
+def measure(settings: Settings) -> Machine:
+    """Chooses what the settings leave open, and sets the number of threads for the process.
+
+    Raises:
+        PlaygroundError: the device that the settings name is not here.
+    """
+    device = _device(settings.device)
+    dtype = None if settings.dtype == "auto" else getattr(torch, settings.dtype)
+    threads = settings.threads
+    if device.type != "cpu":
+        dtype = dtype or _accelerator_dtype(device)
+        threads = threads or torch.get_num_threads()
+    elif not threads or dtype is None:
+        seconds = _decoding_seconds([dtype] if dtype else [torch.float32, torch.bfloat16], threads)
+        best = {d: min(s for (of, _), s in seconds.items() if of == d) for d, _ in seconds}
+        if dtype is None:
+            cheap_enough = best[torch.bfloat16] <= _BFLOAT16_MAY_COST * best[torch.float32]
+            dtype = torch.bfloat16 if cheap_enough else torch.float32
+        threads = min(n for (d, n), s in seconds.items() if d == dtype and s <= _THREAD_MUST_GAIN * best[dtype])
+    torch.set_num_threads(threads)
+    budget = settings.memory_budget or int(0.75 * free_bytes(device))
+    return Machine(device, dtype, threads, int(budget))
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    device = torch.device(name)
+    there = {
+        "cpu": True,
+        "mps": torch.backends.mps.is_available(),
+        "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
+    }
+    if not there[device.type]:
+        choices = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        raise PlaygroundError(f"There is no device {name} here. Set --device to auto or one of: {', '.join(choices)}.")
+    return torch.device("cuda", device.index or 0) if device.type == "cuda" else device
+
+
+def _accelerator_dtype(device: torch.device) -> torch.dtype:
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    return torch.float16
+
+
+def _decoding_seconds(dtypes: list[torch.dtype], threads: int) -> dict[tuple[torch.dtype, int], float]:
+    """Median seconds of a pass over 24 MB-sized weights, by precision and threads. Takes about a second."""
+    counts = [threads] if threads else _thread_counts()
+    seconds: dict[tuple[torch.dtype, int], list[float]] = {(d, n): [] for d in dtypes for n in counts}
+    weights = {d: [torch.randn(1536, 576).to(d) for _ in range(14)] for d in dtypes}
+    inputs = {d: torch.randn(1, 576).to(d) for d in dtypes}
+    with torch.inference_mode():
+        for turn in range(7):  # in turns, so that a neighbour's burst of work does not fall on one candidate
+            for (dtype, n), times in seconds.items():
+                torch.set_num_threads(n)
+                started = time.perf_counter()
+                for weight in weights[dtype]:
+                    torch.nn.functional.linear(inputs[dtype], weight)
+                if turn:  # the first one starts the threads
+                    times.append(time.perf_counter() - started)
+    return {candidate: statistics.median(times) for candidate, times in seconds.items()}
+
+
+def _thread_counts() -> list[int]:
+    cores = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else psutil.cpu_count()
+    powers = [2**i for i in range(6) if 2**i < cores]
+    return [*powers, min(cores, 64)]
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that new models could take on the device now, in bytes."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return min(psutil.virtual_memory().available, _container_bytes())
+
+
+def _container_bytes() -> float:
+    """What a container's own limit leaves; infinite where there is none."""
+    for limit, used in (
+        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ):
+        try:
+            return int(Path(limit).read_text()) - int(Path(used).read_text())
+        except (OSError, ValueError):  # no such group, or "max"
+            continue
+    return float("inf")

@@ -1,0 +1,56 @@
+"""The self-checks must pass on every architecture, and fail on a model that is wrong."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from playground.engine.checks import run_checks
+from playground.engine.readout import read_out
+from tests import tiny
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
+def test_every_architecture_passes(architecture, dtype):
+    engine = tiny.engine(architecture, dtype)
+    outcome = {check.name: check.passed for check in engine.checks}
+    maps = outcome.pop("Attention rows sum to 1")
+    assert maps is (None if architecture == "mamba" else True)
+    assert len(outcome) == 3 and all(outcome.values()), engine.checks
+
+
+def test_a_norm_applied_twice_is_noticed():
+    engine = tiny.engine("llama")
+    norm = engine.anatomy.main.final_norm
+    twice = dataclasses.replace(engine.anatomy.main, final_norm=torch.nn.Sequential(norm, torch.nn.GELU()))
+    wrong = dataclasses.replace(engine, anatomy=dataclasses.replace(engine.anatomy, stacks=(twice,)))
+    assert run_checks(wrong)[1].passed is False
+
+
+def test_a_forgotten_soft_cap_is_noticed(monkeypatch):
+    engine = tiny.engine("gemma2")
+    monkeypatch.setattr(engine.model.config, "final_logit_softcapping", None)
+    residual = torch.randn(1, 4, 32)
+    uncapped = read_out(engine, residual)
+    monkeypatch.undo()
+    capped = read_out(engine, residual)
+    torch.testing.assert_close(capped, 0.3 * torch.tanh(uncapped / 0.3))
+    assert (capped - uncapped).abs().max() > 0.01
+
+
+def test_random_weights_where_the_files_have_none_are_noticed(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    from playground.models.loading import load
+    from playground.models.machine import Machine
+    from playground.models.sources import locate
+    from playground.settings import Settings
+
+    folder = tiny.save(tmp_path / "holed", "llama")
+    weights = load_file(folder / "model.safetensors")
+    del weights["model.layers.1.mlp.down_proj.weight"]
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    machine = Machine(torch.device("cpu"), torch.float32, 1, 10**9)
+    engine = load(locate(str(folder), Settings()), Settings(), machine, lambda *_: None)
+    assert engine.checks[0].passed is False and "down_proj" in engine.checks[0].detail

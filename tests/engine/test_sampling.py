@@ -1,0 +1,85 @@
+"""Against transformers' own logits processors."""
+
+import pytest
+import torch
+from transformers.generation import (
+    LogitsProcessorList,
+    RepetitionPenaltyLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from playground.engine.sampling import Sampling, distribution, draw
+from playground.errors import PlaygroundError
+
+SETTINGS = [
+    Sampling(temperature=1, top_k=0, top_p=1),
+    Sampling(temperature=0.7, top_k=50, top_p=0.95),
+    Sampling(temperature=1.8, top_k=7, top_p=0.5),
+    Sampling(temperature=0.3, top_k=0, top_p=0.9, repetition_penalty=1.3),
+    Sampling(temperature=1, top_k=1, top_p=1),
+    Sampling(temperature=2, top_k=0, top_p=0.01),
+]
+
+
+@pytest.mark.parametrize("sampling", SETTINGS)
+@pytest.mark.parametrize("seed", range(3))
+def test_distribution_equals_transformers(sampling, seed):
+    torch.manual_seed(seed)
+    logits, previous = torch.randn(997) * 4, torch.randint(997, (40,))
+    chain = LogitsProcessorList([TemperatureLogitsWarper(float(sampling.temperature))])
+    if sampling.repetition_penalty != 1:
+        chain.insert(0, RepetitionPenaltyLogitsProcessor(sampling.repetition_penalty))
+    if sampling.top_k:
+        chain.append(TopKLogitsWarper(sampling.top_k))
+    if sampling.top_p < 1:
+        chain.append(TopPLogitsWarper(sampling.top_p))
+    expected = chain(previous[None], logits[None].clone())[0].softmax(-1)
+    ids, probabilities = distribution(logits, previous, sampling)
+    mine = torch.zeros(997).index_put((ids,), probabilities)
+    torch.testing.assert_close(mine, expected, atol=1e-6, rtol=1e-4)
+    assert (probabilities.diff() <= 0).all()
+
+
+def test_greedy_is_the_most_probable_token():
+    logits = torch.randn(100)
+    ids, probabilities = distribution(logits, torch.tensor([]), Sampling(temperature=0))
+    assert ids.tolist() == [int(logits.argmax())] and probabilities.tolist() == [1.0]
+
+
+def test_draws_follow_the_distribution():
+    """Chi-squared over 4,000 draws from 5 tokens: beyond 18.5 happens once in a thousand (4 degrees of freedom)."""
+    logits, sampling = torch.tensor([2.0, 1.0, 0.5, 0.0, -1.0]), Sampling(temperature=1, top_p=1, top_k=0)
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.tensor([draw(logits, torch.tensor([]), sampling, generator) for _ in range(4000)])
+    expected = logits.softmax(-1) * 4000
+    assert ((drawn.bincount(minlength=5) - expected) ** 2 / expected).sum() < 18.5
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"temperature": -1},
+        {"temperature": float("nan")},
+        {"temperature": "hot"},
+        {"top_p": 0},
+        {"top_p": 1.5},
+        {"top_k": -3},
+        {"top_k": 2.5},
+        {"max_new_tokens": 0},
+        {"max_new_tokens": 10**9},
+        {"repetition_penalty": 0},
+        {"seed": -1},
+        {"seed": 2**80},
+        {"max_new_tokens": None},
+        {"top_k": True},
+    ],
+)
+def test_absurd_settings_are_refused_by_name(wrong):
+    with pytest.raises(PlaygroundError, match=f"^{next(iter(wrong))} is .* must be .* from"):
+        Sampling(**wrong)
+
+
+def test_a_sliders_float_becomes_a_whole_number():
+    assert Sampling(top_k=40.0).top_k == 40 and isinstance(Sampling(seed=3.0).seed, int)

@@ -1,0 +1,116 @@
+"""What the model is given for a conversation, and what comes back, on tiny models."""
+
+import threading
+
+import pytest
+
+from playground.errors import PlaygroundError
+from playground.labs import chat
+from playground.labs.chat import Sampling
+from tests import tiny
+
+HELLO = [{"role": "user", "content": "Hello"}]
+
+
+def test_the_prompt_is_the_models_own_template():
+    engine = tiny.engine("llama")
+    conversation = [*HELLO, {"role": "assistant", "content": "Hi"}, {"role": "user", "content": "Who are you?"}]
+    assert chat.render(engine, conversation, system="Be brief.") == (
+        "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHello<|im_end|>\n"
+        "<|im_start|>assistant\nHi<|im_end|>\n<|im_start|>user\nWho are you?<|im_end|>\n<|im_start|>assistant\n"
+    )
+    ids = chat.prompt_ids(engine, conversation, "Be brief.")
+    assert engine.tokenizer.decode(ids[0]) == chat.render(engine, conversation, "Be brief.")
+
+
+def test_indentation_and_emoji_of_a_message_reach_the_model():
+    engine, text = tiny.engine("llama"), "def f():\n    return '🎉'\n\n\t你好"
+    ids = chat.prompt_ids(engine, [{"role": "user", "content": text}])
+    assert text in engine.tokenizer.decode(ids[0])
+
+
+def test_a_template_without_a_system_role_gets_it_with_the_first_message(monkeypatch):
+    engine = tiny.engine("llama")
+    strict = (
+        "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+        + tiny.CHAT_TEMPLATE
+    )
+    monkeypatch.setattr(engine.tokenizer, "chat_template", strict)
+    assert "user\nBe brief.\n\nHello" in chat.render(engine, HELLO, "Be brief.")
+
+
+def test_a_template_that_refuses_is_quoted(monkeypatch):
+    engine = tiny.engine("llama")
+    monkeypatch.setattr(engine.tokenizer, "chat_template", "{{ raise_exception('no such thing') }}")
+    with pytest.raises(PlaygroundError, match="refuses this conversation: no such thing"):
+        chat.render(engine, HELLO)
+
+
+def test_a_reply_grows_and_says_how_it_ended():
+    engine = tiny.engine("llama")
+    replies = list(chat.reply(engine, HELLO, Sampling(max_new_tokens=12, temperature=0)))
+    last = replies[-1]
+    assert [r.stop_reason for r in replies[:-1]] == [None] * (len(replies) - 1)
+    assert last.stop_reason == "length" and last.new_tokens == len(last.tokens) == 12
+    assert all(later.text.startswith(earlier.text) for earlier, later in zip(replies, replies[1:], strict=False))
+    assert last.prompt_tokens == chat.prompt_ids(engine, HELLO).shape[1]
+    assert 0 < last.seconds_to_first_token <= last.provenance.seconds and last.tokens_per_second > 0
+    assert last.provenance.reference == engine.reference and last.provenance.settings["max_new_tokens"] == 12
+
+
+def test_a_seed_that_was_drawn_is_named_and_repeats_the_text():
+    engine = tiny.engine("llama")
+    first = list(chat.reply(engine, HELLO, Sampling(max_new_tokens=20, temperature=1.5)))[-1]
+    seed = first.provenance.settings["seed"]
+    again = list(chat.reply(engine, HELLO, Sampling(max_new_tokens=20, temperature=1.5, seed=seed)))[-1]
+    other = list(chat.reply(engine, HELLO, Sampling(max_new_tokens=20, temperature=1.5)))[-1]
+    assert [t.id for t in first.tokens] == [t.id for t in again.tokens] != [t.id for t in other.tokens]
+
+
+def test_closing_a_reply_ends_the_worker():
+    replies = chat.reply(tiny.engine("llama"), HELLO, Sampling(max_new_tokens=200, temperature=1))
+    next(replies)
+    replies.close()
+    assert not [t for t in threading.enumerate() if t.name.startswith("generate")]
+
+
+def test_completion_continues_the_text_itself():
+    engine = tiny.engine("gpt2")
+    last = list(chat.complete(engine, "The cat", Sampling(max_new_tokens=5, temperature=0)))[-1]
+    ids = engine.encode("The cat")
+    expected = engine.model.generate(ids, max_new_tokens=5, do_sample=False)[0, ids.shape[1] :]
+    assert [t.id for t in last.tokens] == expected.tolist() and last.prompt_tokens == ids.shape[1]
+
+
+@pytest.mark.parametrize(
+    "messages, sentence",
+    [
+        ([], "no message to answer"),
+        ([{"role": "user", "content": "   "}], "no message to answer"),
+        ([*HELLO, {"role": "assistant", "content": "Hi"}], "no message to answer"),
+    ],
+)
+def test_nothing_to_answer(messages, sentence):
+    with pytest.raises(PlaygroundError, match=sentence):
+        next(chat.reply(tiny.engine("llama"), messages, Sampling()))
+
+
+def test_a_base_model_points_to_completion():
+    engine = tiny.engine("gpt2")
+    assert not chat.has_chat_template(engine) and chat.has_chat_template(tiny.engine("llama"))
+    with pytest.raises(PlaygroundError, match="has no chat template"):
+        next(chat.reply(engine, HELLO, Sampling()))
+
+
+def test_a_message_that_does_not_fit_says_by_how_much():
+    engine = tiny.engine("llama")  # holds 256 tokens
+    with pytest.raises(PlaygroundError, match=r"is \d+,\d+ tokens long and .* at most 256\. Shorten it by \d"):
+        next(chat.reply(engine, [{"role": "user", "content": "cat " * 25_000}], Sampling()))
+
+
+def test_messages_from_outside_are_checked():
+    blocks = [{"role": "user", "content": [{"type": "text", "text": "  a"}, {"type": "text", "text": "b"}]}]
+    assert chat.as_messages(blocks) == [{"role": "user", "content": "  ab"}]
+    for wrong in ("hi", None, [1], [{"role": "robot", "content": "x"}], [{"role": "user", "content": 5}]):
+        with pytest.raises(PlaygroundError, match=r"messages must be a list|Message 1 cannot be read"):
+            chat.as_messages(wrong)
