@@ -10,5 +10,5 @@ The rooms, and the way that imports point (tests/test_imports.py holds them to i
 - views: results to figures and safe HTML.
 - tabs, api: the only places, beside app.py, that know Gradio.
 
-`python -m playground` prints a caption for each file.
+The README has a caption for each file.
 """

@@ -1,7 +1,7 @@
 """All that an operator can set: PLAYGROUND_* variables and the flags of `app.py`.
 
 Knows nothing about torch or Gradio, so that `--help` answers at once.
-`python -m playground.settings` prints the table that the README holds.
+`table()` is the same for the README.
 """
 
 import argparse
@@ -258,7 +258,3 @@ def _sentence(details: Mapping[str, Any]) -> str:
     }.get(details["type"], details["msg"])
     given = "the value given" if name == "auth" else repr(details["input"])  # a password is not repeated
     return f"{_flag(name)} (or {_variable(name)}) cannot be {given}: {reason}."
-
-
-if __name__ == "__main__":
-    print(table(), end="")

@@ -24,14 +24,14 @@ SCREEN = ("views", *VIEWS)
 MAY_IMPORT = {
     "app": ("tabs", "api", *SCREEN),
     "tabs": SCREEN,
-    "api": SCREEN,
+    "api": ("tabs", *SCREEN),  # the queue that tabs and endpoints share
     "views": VIEWS,
     "labs": LABS,
     "models": MODELS,
     "engine": ENGINE,
     "settings": BELOW,
     "errors": (),
-    "__main__": (),  # prints the map
+    "readme": ENGINE,
     "__init__": (),
 }
 KNOW_GRADIO = ("app", "tabs", "api")
