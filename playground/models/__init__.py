@@ -1,0 +1,1 @@
+"""Getting hold of a model: files on disk, then an Engine, lent out under a memory budget."""

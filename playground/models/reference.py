@@ -1,0 +1,87 @@
+"""What a person types to name a model, and what that names. It never looks at the disk or the network."""
+
+import os
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Literal
+
+from playground.errors import PlaygroundError
+from playground.models.catalog import catalog
+
+_PART = r"[A-Za-z0-9][\w.-]*"
+_HUB = re.compile(
+    rf"(?P<repo>{_PART}/{_PART})(?P<file>(?:/[\w][\w.-]*)*/[\w][\w .-]*\.gguf)?(?:@(?P<revision>[\w][\w./-]*))?"
+)
+_HUB_PAGE = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/", re.IGNORECASE)
+_PAGE_REVISION = re.compile(r"/(?:tree|blob|resolve)/([^/?#]+)(/[^?#]*\.gguf)?.*|[?#].*")
+
+_WAYS = "Write a hub id (org/name or org/name@revision), a folder (/path/to/model), a .gguf file or starter:name."
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One model, wherever it comes from. `str()` gives the text that `parse` reads back as the same reference."""
+
+    kind: Literal["hub", "folder", "gguf", "starter"]
+    name: str  # org/name or org/name/file.gguf; an absolute path; a starter's name
+    revision: str | None = None  # hub only: branch, tag or commit
+
+    def __str__(self) -> str:
+        if self.kind == "starter":
+            return f"starter:{self.name}"
+        return f"{self.name}@{self.revision}" if self.revision else self.name
+
+    @property
+    def repo(self) -> str:
+        """org/name of a hub model."""
+        return "/".join(self.name.split("/")[:2])
+
+    @property
+    def file(self) -> str | None:
+        """The GGUF file inside a hub repository, when one is named."""
+        return "/".join(self.name.split("/")[2:]) or None if self.kind == "hub" else None
+
+
+def parse(text: str) -> Reference:
+    """The reference that a text names. The model need not exist.
+
+    Paths start with /, ./, ../ or ~, or end in .gguf; the address of a model's page on the hub is understood too.
+
+    Raises:
+        PlaygroundError: the text names nothing; says how references are written.
+    """
+    text = text.strip().strip("\"'").strip()
+    if not text:
+        raise PlaygroundError(f"No model was named. {_WAYS}")
+    if len(text) > 1000 or any(ord(sign) < 32 for sign in text):
+        raise PlaygroundError(f"That is too long, or has line breaks, for the name of a model. {_WAYS}")
+    if text.startswith("starter:"):
+        return Reference("starter", text.removeprefix("starter:").strip().lower())
+    if page := _HUB_PAGE.match(text):
+        text = _PAGE_REVISION.sub(lambda m: f"{m[2] or ''}@{m[1]}" if m[1] else "", text[page.end() :]).rstrip("/")
+    elif text.startswith(("/", "./", "../", "~")) or text in (".", "..") or Path(text).is_absolute():
+        return _path(text)
+    if (hub := _HUB.fullmatch(text)) and ".." not in text and "--" not in hub["repo"]:
+        if hub["file"] is None and hub["revision"] is None and text.lower().endswith(".gguf"):
+            return _path(text)  # folder/file.gguf
+        return Reference("hub", hub["repo"] + (hub["file"] or ""), hub["revision"])
+    if text.lower().endswith(".gguf"):
+        return _path(text)
+    raise PlaygroundError(f"“{text}” does not name a model. {_WAYS}{_suggestion(text)}")
+
+
+def _path(text: str) -> Reference:
+    try:
+        path = Path(os.path.abspath(Path(text).expanduser()))
+    except (RuntimeError, ValueError) as error:
+        raise PlaygroundError(f"“{text}” is no path on this machine: {error}. {_WAYS}") from None
+    return Reference("gguf" if path.suffix.lower() == ".gguf" else "folder", str(path))
+
+
+def _suggestion(text: str) -> str:
+    """For "gpt2", which the hub knows as openai-community/gpt2."""
+    by_last_word = {entry.reference.split("/")[-1].split(":")[-1].lower(): entry.reference for entry in catalog()}
+    close = get_close_matches(text.lower(), by_last_word, n=3, cutoff=0.75)
+    return f" Did you mean {' or '.join(by_last_word[name] for name in close)}?" if close else ""
