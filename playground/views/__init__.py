@@ -1,0 +1,1 @@
+"""Results drawn: safe HTML and figures. They compute nothing and keep nothing."""
