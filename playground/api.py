@@ -11,7 +11,7 @@ import gradio as gr
 from playground.models.cache import ModelCache
 from playground.models.catalog import catalog
 from playground.settings import Settings
-from playground.tabs.kit import MODEL_WORK, user_errors
+from playground.tabs.kit import model_work, user_errors
 
 
 def add(models: ModelCache, settings: Settings) -> None:
@@ -116,8 +116,8 @@ def add(models: ModelCache, settings: Settings) -> None:
                 yield from _plain(lab.complete(engine, text, sampling))
 
     gr.api(list_models, api_name="models")
-    gr.api(chat, api_name="chat", **MODEL_WORK(settings))
-    gr.api(complete, api_name="complete", **MODEL_WORK(settings))
+    gr.api(chat, api_name="chat", **model_work(settings))
+    gr.api(complete, api_name="complete", **model_work(settings))
 
 
 def _plain(replies: Iterator) -> Iterator[dict]:

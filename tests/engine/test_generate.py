@@ -45,10 +45,10 @@ def test_logprobs_are_those_of_one_whole_forward_pass(architecture):
             logits = engine.model(torch.cat([ids, new[:, :-1]], 1)).logits[0, ids.shape[1] - 1 :]
     logprobs = logits.log_softmax(-1)
     for row, token in zip(logprobs, tokens, strict=True):
-        assert token.logprob == pytest.approx(row[token.id].item(), abs=1e-4)
+        assert token.logprob == pytest.approx(row[token.id].item(), abs=5e-4)
         best = row.topk(generate.N_ALTERNATIVES)
         assert [i for i, _ in token.alternatives] == best.indices.tolist()
-        assert [p for _, p in token.alternatives] == pytest.approx(best.values.tolist(), abs=1e-4)
+        assert [p for _, p in token.alternatives] == pytest.approx(best.values.tolist(), abs=5e-4)
 
 
 def test_a_prompt_read_in_chunks_gives_the_same_text(monkeypatch):
@@ -57,7 +57,7 @@ def test_a_prompt_read_in_chunks_gives_the_same_text(monkeypatch):
     whole, _ = run(engine, long, max_new_tokens=20, temperature=0)
     monkeypatch.setattr("playground.engine.decoding._CHUNK", 7)
     pieces, _ = run(engine, long, max_new_tokens=20, temperature=0)
-    assert whole == pieces or [t.id for t in whole] == [t.id for t in pieces]
+    assert [t.id for t in whole] == [t.id for t in pieces]
 
 
 def test_the_same_seed_gives_the_same_text_and_another_seed_another():
@@ -189,14 +189,14 @@ def test_a_masked_model_says_that_it_does_not_write():
         next(generate.stream(engine, engine.encode("The cat"), Sampling()))
 
 
-@pytest.mark.parametrize("text", ["👩‍🚀 🎉 naïve", "你好，世界。", "def f():\n    return {'a': [1]}\n\n\tx"])
+@pytest.mark.parametrize("text", ["👩‍🔬 🦊 naïve", "饕餮，龘。", "def f():\n    return {'a': [1]}\n\n\tx"])
 def test_text_streams_unharmed(text):
     tokenizer = tiny.engine("llama").tokenizer
     ids = tokenizer(text).input_ids
     stream = TextStream(tokenizer)
     pieces = [stream.add(i) for i in ids]
     assert "".join(pieces) == text and not any("\ufffd" in p for p in pieces)
-    assert len(ids) > len([p for p in pieces if p]) or text.isascii()  # characters were spread over tokens
+    assert ("" in pieces) == (not text.isascii())  # some characters were spread over tokens
 
 
 def test_text_streams_unharmed_with_a_tokenizer_in_python(tmp_path):

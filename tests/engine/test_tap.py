@@ -1,5 +1,6 @@
 """What is recorded must be what eager attention computes, and a tap must touch only the request that opened it."""
 
+import copy
 import threading
 
 import numpy as np
@@ -16,11 +17,16 @@ from tests import tiny
 WITH_ATTENTION = [a for a in tiny.ARCHITECTURES if a != "mamba"]
 
 
+def twin(engine, attention):
+    """The same weights in a model that transformers made with its own attention."""
+    config = copy.deepcopy(engine.model.config)
+    model = type(engine.model)._from_config(config, attn_implementation=attention, dtype=torch.float32)
+    model.load_state_dict(engine.model.state_dict())
+    return model.eval()
+
+
 def eager_attentions(engine, inputs):
-    """The same weights in transformers' own eager attention."""
-    eager = type(engine.model)._from_config(engine.model.config, attn_implementation="eager", dtype=torch.float32)
-    eager.load_state_dict(engine.model.state_dict())
-    eager.eval()
+    eager = twin(engine, "eager")
     with torch.no_grad():
         output = eager(**inputs, output_attentions=True)
     if engine.anatomy.kind == "seq2seq":
@@ -49,10 +55,8 @@ def test_unobserved_logits_equal_observed_and_sdpa(architecture):
     seen = observe(engine, inputs, engine.attention_sites).logits
     torch.testing.assert_close(plain, seen, atol=1e-5, rtol=1e-5)
     if architecture != "gemma2":  # SDPA cannot cap scores, so transformers refuses
-        model = type(engine.model)._from_config(engine.model.config, attn_implementation="sdpa", dtype=torch.float32)
-        model.load_state_dict(engine.model.state_dict())
         with torch.no_grad():
-            assert torch.equal(model.eval()(**inputs).logits, plain)
+            assert torch.equal(twin(engine, "sdpa")(**inputs).logits, plain)
 
 
 def test_causal_maps_look_back_only_and_gemma_windows_are_narrow():
@@ -103,7 +107,7 @@ def test_one_threads_edit_is_invisible_to_another(architecture):
     def ablate():
         heads = {site: torch.zeros_like for site in engine.attention_sites}
         while not done.is_set():
-            with torch.inference_mode(), intervene(heads, {block: lambda residual: residual + 1}):
+            with torch.inference_mode(), intervene(heads, {block: torch.zeros_like}):
                 edited.append(engine.model(**inputs)[0].float())
 
     worker = threading.Thread(target=ablate)

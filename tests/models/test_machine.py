@@ -1,0 +1,54 @@
+"""The choice of precision and threads, from measured seconds."""
+
+import pytest
+import torch
+
+from playground.errors import PlaygroundError
+from playground.models import machine
+from playground.settings import Settings
+
+F32, BF16 = torch.float32, torch.bfloat16
+
+
+@pytest.fixture(autouse=True)
+def restore_threads():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def chosen(monkeypatch, seconds, **settings):
+    monkeypatch.setattr(machine, "_decoding_seconds", lambda dtypes, threads: seconds)
+    found = machine.measure(Settings(device="cpu", **settings))
+    return found.dtype, found.threads
+
+
+def test_bfloat16_unless_it_is_much_slower(monkeypatch):
+    assert chosen(monkeypatch, {(F32, 1): 1.0, (BF16, 1): 1.2}) == (BF16, 1)
+    assert chosen(monkeypatch, {(F32, 1): 1.0, (BF16, 1): 1.5}) == (F32, 1)
+
+
+def test_more_threads_only_where_they_gain(monkeypatch):
+    assert chosen(monkeypatch, {(F32, 1): 3, (BF16, 1): 1.0, (F32, 2): 3, (BF16, 2): 0.95})[1] == 1
+    assert chosen(monkeypatch, {(F32, 1): 3, (BF16, 1): 1.0, (F32, 2): 3, (BF16, 2): 0.6})[1] == 2
+    assert chosen(monkeypatch, {(F32, 1): 3, (BF16, 1): 1.0, (F32, 2): 3, (BF16, 2): 7.0})[1] == 1
+
+
+def test_the_operators_word_wins():
+    found = machine.measure(Settings(device="cpu", dtype="float32", threads=2, memory_budget="3GB"))
+    assert (found.dtype, found.threads, found.budget) == (F32, 2, 3 * 10**9)
+    assert torch.get_num_threads() == 2
+
+
+def test_measuring_for_real_takes_moments_and_gives_positive_times():
+    seconds = machine._decoding_seconds([F32, BF16], 1)
+    assert set(seconds) == {(F32, 1), (BF16, 1)} and all(0 < s < 5 for s in seconds.values())
+
+
+def test_a_device_that_is_not_here_is_named_with_the_choices():
+    with pytest.raises(PlaygroundError, match=r"There is no device cuda:97 here\. .* cpu"):
+        machine.measure(Settings(device="cuda:97"))
+
+
+def test_free_memory_is_something():
+    assert 0 < machine.free_bytes(torch.device("cpu")) < 2**50
