@@ -62,10 +62,10 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *args) -> None:
         """Silent: the hub keeps a list."""
 
-    def do_HEAD(self) -> None:  # noqa: N802
+    def do_HEAD(self) -> None:
         self.do_GET()
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
         token = (self.headers.get("Authorization") or "").removeprefix("Bearer ") or None
         self.hub.requests.append(f"{self.command} {path}")
