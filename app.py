@@ -1,0 +1,99 @@
+"""Starts Playground: reads the settings, lays out the bar and the tabs, launches. It knows nothing about models."""
+
+import os
+import socket
+import sys
+import threading
+
+# Read by libraries when they are imported: nothing phones home, and idle threads sleep instead of spinning.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
+from pathlib import Path
+
+from playground.errors import PlaygroundError
+from playground.settings import Settings, read
+
+ASSETS = Path(__file__).parent / "assets"
+
+
+def main() -> None:
+    try:
+        serve(read(sys.argv[1:]))
+    except PlaygroundError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+
+def serve(settings: Settings) -> None:
+    """Lays out the page, opens it, and only then starts to get the default models ready."""
+    if settings.offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    import gradio as gr  # late: it reads the variables above, and `--help` need not wait for it
+
+    from playground import api
+    from playground.models.cache import ModelCache
+    from playground.tabs import TABS, model_bar
+    from playground.tabs.kit import Page
+    from playground.tabs.theme import theme
+
+    models = ModelCache(settings)
+    with gr.Blocks(title="Playground", analytics_enabled=False) as blocks:
+        gr.HTML((ASSETS / "header.html").read_text("utf-8"))
+        bar = model_bar.build(blocks, models, settings)
+        page = Page(blocks, models, settings, bar.reference, bar.made_ready)
+        for tab in TABS:
+            with gr.Tab(tab.TITLE):
+                tab.build(page)
+        api.add(models, settings)
+
+    blocks.queue(max_size=settings.queue_size, default_concurrency_limit=settings.concurrency)
+    try:
+        blocks.launch(
+            server_name=settings.host,
+            server_port=settings.port or free_port(settings.host),
+            auth=settings.logins or None,
+            max_file_size=settings.upload_limit,
+            theme=theme(),
+            css_paths=ASSETS / "style.css",
+            favicon_path=ASSETS / "favicon.png",
+            footer_links=["api", "settings"],
+            share=False,
+            quiet=True,
+            ssr_mode=False,
+            strict_cors=True,
+            run_history=False,
+            enable_monitoring=False,
+            prevent_thread_lock=True,
+        )
+    except OSError as error:
+        raise PlaygroundError(
+            f"Port {settings.port} of {settings.host} cannot be used. Choose another with --port."
+        ) from error
+    print(f"Playground is at {blocks.local_url}", flush=True)
+    threading.Thread(target=get_ready, args=(models, settings), daemon=True).start()
+    blocks.block_thread()
+
+
+def get_ready(models, settings: Settings) -> None:
+    """The default models, one after the other; the terminal is told how far it is, and the page by its bar."""
+    from playground.models.progress import terminal
+
+    for reference in settings.default_models:
+        try:
+            with models.lease(reference, report=terminal()):
+                print(f"{reference} is ready", file=sys.stderr)
+        except PlaygroundError as error:
+            print(error, file=sys.stderr)
+
+
+def free_port(host: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return probe.getsockname()[1]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Talk to a model and watch it answer word by word, or let it continue a text.
+
+It does not know how a model generates: that is `labs/chat.py`.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import gradio as gr
+
+from playground.errors import PlaygroundError
+from playground.models.catalog import catalog
+from playground.tabs import completion, conversation, sampling
+from playground.tabs.kit import AT_ONCE, Page, user_errors
+
+TITLE = "Chat"
+CONVERSATION, COMPLETION = "Conversation", "Plain completion"
+BASE = "This is a base model: it has no chat template, so it continues a text instead of answering."
+MUTE = "This model reads text but writes none. Pick one for chat, or one that continues text."
+
+
+@dataclass(frozen=True)
+class Example:
+    caption: str
+    mode: str
+    text: str
+    settings: dict = field(default_factory=dict)  # what differs from the defaults
+    samples: int = 1
+
+
+EXAMPLES = (
+    Example("Who are you?", CONVERSATION, "Who are you?", {"max_new_tokens": 40}),
+    Example("Once upon a time", COMPLETION, "Once upon a time", {"max_new_tokens": 120}),
+    Example(
+        "The future of AI is … three samples",
+        COMPLETION,
+        "The future of AI is",
+        {"temperature": 0.7, "top_p": 0.9, "repetition_penalty": 1.2, "max_new_tokens": 40},
+        samples=3,
+    ),
+)
+
+
+def build(page: Page) -> None:
+    with gr.Row():
+        with gr.Column(scale=5, min_width=320, elem_classes="stays"):
+            with gr.Row(elem_classes="choices"):
+                mode = gr.Radio(
+                    [CONVERSATION, COMPLETION], value=CONVERSATION, label="How to use the model", container=False
+                )
+                with gr.Row(elem_classes="examples"):
+                    gr.HTML("Examples:")
+                    buttons = [gr.Button(example.caption, size="sm", min_width=0) for example in EXAMPLES]
+            why = gr.HTML(visible=False, elem_id="why")
+            conversation_place = gr.Column(min_width=0)
+            completion_place = gr.Column(min_width=0, visible=False)
+        with gr.Column(scale=2, min_width=300), gr.Accordion("Settings", elem_id="settings"):
+            system = gr.Textbox(
+                label="System prompt", info="How the model should behave. Empty: its own.", lines=2, max_lines=8
+            )
+            controls = sampling.build()
+    with completion_place:
+        text = completion.build(page, controls)
+
+    def adapt(reference: str | None) -> list[dict]:
+        """Offers what the picked model can do, and says why not all of it."""
+        ability = what_it_can(page, reference or "")
+        reason = {"base": BASE, "none": MUTE}.get(ability, "")
+        choice = gr.update(value=COMPLETION, interactive=False) if ability == "base" else gr.update(interactive=True)
+        return [choice, gr.update(value=reason, visible=bool(reason))]
+
+    def adapt_with_message(reference: str | None, message: str) -> list:
+        """As `adapt`; a message to a model that turned out to have no chat template becomes a text to continue."""
+        carry = what_it_can(page, reference or "") == "base"
+        return [*adapt(reference), *(["", message] if carry else [gr.skip(), gr.skip()])]
+
+    def after_failure(event: gr.events.Dependency, message: gr.Textbox) -> None:
+        event.then(adapt_with_message, [page.reference, message], [mode, why, message, text.text], **AT_ONCE)
+
+    with conversation_place:
+        talk = conversation.build(page, controls, system, after_failure)
+
+    mode.change(
+        lambda chosen: [gr.update(visible=chosen == CONVERSATION), gr.update(visible=chosen == COMPLETION)],
+        mode,
+        [conversation_place, completion_place],
+        **AT_ONCE,
+    )
+    gr.on([page.blocks.load, page.reference.change], adapt, page.reference, [mode, why], **AT_ONCE)
+    page.made_ready.success(adapt, page.reference, [mode, why], **AT_ONCE)
+
+    for button, example in zip(buttons, EXAMPLES, strict=True):
+
+        def fill(request: gr.Request, example: Example = example) -> dict:
+            with user_errors():
+                (talk if example.mode == CONVERSATION else text).runs.expect_idle(request)
+            box = talk.message if example.mode == CONVERSATION else text.text
+            return {mode: example.mode, box: example.text, text.samples: example.samples} | controls.set(
+                example.settings
+            )
+
+        filled = button.click(fill, None, [mode, talk.message, text.text, text.samples, *controls.all], **AT_ONCE)
+        (talk.send_after if example.mode == CONVERSATION else text.go_after)(filled)
+
+
+def what_it_can(page: Page, reference: str) -> Literal["chat", "base", "none"] | None:
+    """Whether the model converses, only continues text, or does not write; None: not known before it is loaded."""
+    kinds = {entry.reference: entry.kind for entry in catalog()}
+    if reference in kinds:
+        return kinds[reference] if kinds[reference] in ("chat", "base") else "none"
+    try:
+        if page.models.status(reference).state != "ready":
+            return None
+        with page.models.lease(reference) as engine:
+            from playground.labs import chat  # imports torch, as the loaded model has already done
+
+            if not engine.anatomy.writes:
+                return "none"
+            return "chat" if chat.has_chat_template(engine) else "base"
+    except PlaygroundError:  # the bar says what is wrong with it
+        return None

@@ -1,0 +1,177 @@
+"""The conversation pane of the Chat tab: messages, the box to type in, and what runs when they are sent.
+
+It does not know which model is picked or how sampling is set: both come with the page and the controls.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+import gradio as gr
+
+from playground.errors import PlaygroundError
+from playground.tabs.kit import AT_ONCE, WAITING, Page, arriving, paced, title_of, user_errors
+from playground.tabs.runs import Run, Runs
+from playground.tabs.sampling import Controls
+from playground.views import messages as text_view
+from playground.views import statistics
+
+WORKED_EXAMPLE = "What is the capital of France?"
+WELCOME = "### Talk to a language model\nIts answer appears word by word. Press **Send** to try the message below."
+
+AfterFailure = Callable[[gr.events.Dependency, gr.Textbox], None]  # connects what else follows when no reply came
+Messages = list[dict]  # {"role", "content": [{"type": "text", "text"}, ...]}: what was said, then a note about it
+
+
+def said(role: str, text: str, *notes: str) -> dict:
+    """A message for the page. Blocks, not a plain string: Gradio would strip the indentation of a string."""
+    parts = [text_view.shown(text), *map(text_view.literal, notes)]
+    return {"role": role, "content": [{"type": "text", "text": part} for part in parts]}
+
+
+def plain(messages: Messages) -> list[dict[str, str]]:
+    """The messages for a lab: what was said, without the notes."""
+    return [{"role": m["role"], "content": text_view.original(m["content"][0]["text"])} for m in messages]
+
+
+def waiting(news: str = WAITING) -> dict:
+    """What stands where the reply will be."""
+    return said("assistant", "", news)
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """The pane and what happens in it. Its methods are the handlers: components in, updates out."""
+
+    page: Page
+    controls: Controls
+    system: gr.Textbox
+    runs: Runs
+    chatbot: gr.Chatbot
+    message: gr.Textbox
+    send: gr.Button
+    stop: gr.Button
+    again: gr.Button
+    clear: gr.Button
+    after_failure: AfterFailure
+
+    def show(self, messages: Messages, running: bool = False) -> dict:
+        idle = bool(messages) and not running
+        return {
+            self.chatbot: messages,
+            self.send: gr.update(interactive=not running),
+            self.stop: gr.update(interactive=running),
+            self.again: gr.update(interactive=idle),
+            self.clear: gr.update(interactive=idle),
+        }
+
+    def begin(self, text: str, messages: Messages, request: gr.Request) -> dict:
+        with user_errors():
+            if not text.strip():
+                raise PlaygroundError("The message is empty. Type one, then send it.")
+            asked = [*messages, said("user", text)]
+            self.runs.begin(request, asked, messages, text)
+            return self.show([*asked, waiting()], running=True) | {self.message: ""}
+
+    def begin_again(self, messages: Messages, request: gr.Request) -> dict:
+        with user_errors():
+            asked = list(messages)
+            while asked and asked[-1]["role"] != "user":
+                asked.pop()
+            if not asked:
+                raise PlaygroundError("There is no reply to write again. Send a message first.")
+            self.runs.begin(request, asked, messages)
+            return self.show([*asked, waiting()], running=True)
+
+    def answer(self, values: dict, request: gr.Request) -> Iterator[dict]:
+        run = self.runs.take_up(request)
+        if run is None:
+            return
+        try:
+            with user_errors():
+                for news in arriving(self.page.models, values[self.page.reference], run.stop):
+                    yield {self.chatbot: [*run.asked, waiting(news)]}
+                if run.start():
+                    yield from self._write(run, values)
+        finally:
+            run.end()
+
+    def _write(self, run: Run, values: dict) -> Iterator[dict]:
+        from playground.labs import chat  # imports torch
+
+        title = title_of(values[self.page.reference])
+        settings = self.controls.read(values)
+        with self.page.models.lease(values[self.page.reference]) as engine:
+            replies = chat.reply(engine, plain(run.asked), settings, values[self.system], run.stop)
+            with closing(replies):
+                for reply in paced(replies):
+                    messages = [*run.asked, said("assistant", reply.text, statistics.line(reply, title))]
+                    if reply.stop_reason is None:
+                        yield {self.chatbot: messages}
+        if reply.text or reply.stop_reason != "stopped":
+            run.fruitful = True
+            yield self.show(messages)
+
+    def halt(self, typed: str, request: gr.Request) -> dict:
+        return self._put_back(self.runs.stop(request), typed)
+
+    def settle(self, typed: str, request: gr.Request) -> dict:
+        return self._put_back(self.runs.fruitless(request), typed)
+
+    def settle_failure(self, typed: str, request: gr.Request) -> dict:
+        return self._put_back(self.runs.fruitless(request, failed=True), typed)
+
+    def _put_back(self, run: Run | None, typed: str) -> dict:
+        """The page as it was before `run`; what the visitor has typed since then is kept too."""
+        if run is None:
+            return gr.skip()
+        return self.show(run.before) | {self.message: "\n".join(text for text in (run.text, typed) if text)}
+
+    @property
+    def screen(self) -> list[gr.components.Component]:
+        return [self.chatbot, self.message, self.send, self.stop, self.again, self.clear]
+
+    def send_after(self, event: gr.events.Dependency) -> None:
+        """Sends what is in the box once `event` has succeeded."""
+        self._answer_after(event.success(self.begin, [self.message, self.chatbot], self.screen, **AT_ONCE))
+
+    def _answer_after(self, begun: gr.events.Dependency) -> None:
+        inputs = {self.page.reference, self.system} | self.controls.all
+        # "multiple": one that was stopped while it waited must not block the next
+        answered = begun.success(self.answer, inputs, self.screen, trigger_mode="multiple", **self.page.queued)
+        answered.success(self.settle, self.message, self.screen, **AT_ONCE)
+        failed = answered.failure(self.settle_failure, self.message, self.screen, **AT_ONCE)
+        self.after_failure(failed, self.message)
+
+
+def build(page: Page, controls: Controls, system: gr.Textbox, after_failure: AfterFailure) -> Conversation:
+    """Lays out the pane and connects it."""
+    chatbot = gr.Chatbot(
+        label="Conversation",
+        height=420,  # assets/style.css fits it to the window
+        placeholder=WELCOME,
+        buttons=["copy", "copy_all"],
+        feedback_options=None,
+        allow_tags=False,
+        elem_id="conversation",
+    )
+    message = gr.Textbox(
+        WORKED_EXAMPLE,
+        label="Your message",
+        placeholder="Enter sends it, Shift+Enter starts a new line.",
+        max_lines=12,
+        elem_id="message",
+    )
+    with gr.Row(elem_classes="buttons"):
+        send = gr.Button("Send", variant="primary", elem_id="send")
+        stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="stop")
+        again = gr.Button("Regenerate", interactive=False, elem_id="regenerate")
+        clear = gr.Button("Clear", interactive=False, elem_id="clear")
+    runs = Runs(page.blocks)
+    pane = Conversation(page, controls, system, runs, chatbot, message, send, stop, again, clear, after_failure)
+    sent = gr.on([send.click, message.submit], pane.begin, [message, chatbot], pane.screen, **AT_ONCE)
+    pane._answer_after(sent)
+    pane._answer_after(again.click(pane.begin_again, chatbot, pane.screen, **AT_ONCE))
+    stop.click(pane.halt, message, pane.screen, **AT_ONCE)
+    clear.click(lambda: pane.show([]), None, pane.screen, **AT_ONCE)
+    return pane

@@ -1,0 +1,102 @@
+"""What the tabs share: the page they stand on, errors in plain words, waiting for a model, a calm pace of updates.
+
+It does not know any single tab.
+"""
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from html import escape
+from typing import Any, TypeVar
+
+import gradio as gr
+
+from playground.errors import PlaygroundError
+from playground.models.cache import ModelCache
+from playground.models.catalog import catalog
+from playground.settings import Settings
+from playground.views import status as status_view
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+# Arguments of every event that only changes the page: it waits behind nobody and is no endpoint of its own.
+AT_ONCE = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+
+WAITING = "Waiting for a free place …"  # what a request shows until its turn comes
+
+
+def model_work(settings: Settings) -> dict[str, Any]:
+    """Arguments of every event and endpoint that runs a model: together they share one queue."""
+    return {"concurrency_id": "models", "concurrency_limit": settings.concurrency}
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a tab is built on."""
+
+    blocks: gr.Blocks
+    models: ModelCache
+    settings: Settings
+    reference: gr.Dropdown  # the model that this visitor has picked
+    made_ready: gr.events.Dependency  # the Load button has done its work
+
+    @property
+    def queued(self) -> dict[str, Any]:
+        """Arguments of every event of the page that runs a model."""
+        return model_work(self.settings) | {"show_progress": "hidden", "api_visibility": "private"}
+
+
+@contextmanager
+def user_errors() -> Iterator[None]:
+    """Turns what goes wrong inside into one sentence on the page. A surprise also gets a number for the log."""
+    try:
+        yield
+    except gr.Error:
+        raise
+    except PlaygroundError as error:
+        raise _shown(str(error)) from None
+    except Exception:
+        number = secrets.token_hex(3)
+        log.exception("Unexpected error, reference number %s", number)
+        raise _shown(
+            f"Something went wrong that should not have. Try again; if it stays, look for {number} in the log."
+        ) from None
+
+
+def _shown(sentence: str) -> gr.Error:
+    return gr.Error(escape(sentence), title="That did not work", print_exception=False)  # the pop-up renders HTML
+
+
+def title_of(reference: str) -> str:
+    """The name that a person knows a model by."""
+    return next((entry.title for entry in catalog() if entry.reference == reference), reference)
+
+
+def arriving(models: ModelCache, reference: str, stop: threading.Event) -> Iterator[str]:
+    """Sees to it that the model gets loaded; yields what is going on until it is ready, or until `stop` is set.
+
+    Whoever stops waiting leaves the load to end by itself: another visitor may wait for the same model.
+
+    Raises:
+        PlaygroundError: it cannot be had.
+    """
+    for status in models.arriving(reference):
+        if stop.is_set() or status.state == "ready":
+            return
+        yield status_view.sentence(status)
+
+
+def paced(items: Iterable[T], per_second: float = 15) -> Iterator[T]:
+    """The items that come at least 1/`per_second` s after the last one given out, and always the very last."""
+    held, due = [], 0.0
+    for item in items:
+        held = [item]
+        if time.monotonic() >= due:
+            yield held.pop()
+            due = time.monotonic() + 1 / per_second
+    yield from held

@@ -1,0 +1,123 @@
+"""The bar on top of the page: pick a model, see how it stands, load it, give its memory back.
+
+It does not know what the tabs do with the model. How a model stands is the same for every visitor; which one is
+picked is each visitor's own.
+"""
+
+from dataclasses import dataclass
+
+import gradio as gr
+
+from playground.models.cache import ModelCache
+from playground.models.catalog import Entry, catalog
+from playground.settings import Settings
+from playground.tabs.kit import AT_ONCE, title_of, user_errors
+from playground.views import ledger as ledger_view
+from playground.views import status as status_view
+from playground.views.quantities import count
+
+REFRESH_SECONDS = 1.5
+KINDS = {  # in the order of the list
+    "chat": "chat",
+    "base": "continues text",
+    "seq2seq": "text to text",
+    "masked": "fills blanks",
+    "embedding": "sentence vectors",
+}
+
+
+@dataclass(frozen=True)
+class ModelBar:
+    reference: gr.Dropdown  # the model that this visitor has picked, as text
+    made_ready: gr.events.Dependency  # the Load button has done its work
+
+
+@dataclass(frozen=True)
+class View:
+    """What the bar shows. Sent only when it has changed, so that nothing flickers."""
+
+    status: str
+    ledger: str
+    can_load: bool
+    can_unload: bool
+
+
+def build(blocks: gr.Blocks, models: ModelCache, settings: Settings) -> ModelBar:
+    with gr.Group(elem_id="model-bar"):
+        with gr.Row():
+            reference = gr.Dropdown(
+                choices(settings),
+                value=settings.default_models[0],
+                label="Model in use",
+                info=what_may_be_typed(settings),
+                allow_custom_value=True,
+                scale=5,
+                min_width=280,
+                elem_id="model",
+            )
+            status = gr.HTML(elem_id="status", scale=4, min_width=260)
+            with gr.Column(scale=1, min_width=100, elem_id="model-buttons"):
+                load = gr.Button("Load", size="sm", elem_id="load")
+                unload = gr.Button("Unload", size="sm", interactive=False, elem_id="unload")
+        with gr.Accordion("Memory", open=False, elem_id="memory"):
+            ledger = gr.HTML()
+    shown = gr.State()
+
+    def refresh(picked: str | None, last: View | None) -> list:
+        view = look(models, picked or "")
+        if view == last:
+            return [gr.skip()] * 5
+        return [
+            view.status,
+            view.ledger,
+            gr.update(interactive=view.can_load),
+            gr.update(interactive=view.can_unload),
+            view,
+        ]
+
+    def get_ready(picked: str | None):
+        with user_errors():
+            for _ in models.arriving(picked or ""):
+                yield  # the bar itself shows how far it is
+
+    def give_back(picked: str | None) -> None:
+        with user_errors():
+            models.unload(picked or "")
+
+    showing = {"inputs": [reference, shown], "outputs": [status, ledger, load, unload, shown], **AT_ONCE}
+    made_ready = load.click(
+        get_ready, reference, None, concurrency_limit=None, show_progress="hidden", api_visibility="private"
+    )
+    unload.click(give_back, reference, None, **AT_ONCE).then(refresh, **showing)
+    gr.on([blocks.load, reference.change, gr.Timer(REFRESH_SECONDS).tick], refresh, **showing)
+    return ModelBar(reference, made_ready)
+
+
+def look(models: ModelCache, picked: str) -> View:
+    """How the picked model stands now."""
+    status = models.status(picked)
+    return View(
+        status_view.html(status),
+        ledger_view.html(models.ledger(), title_of),
+        can_load=status.state in ("absent", "on disk", "failed"),
+        can_unload=status.state == "ready",
+    )
+
+
+def choices(settings: Settings) -> list[tuple[str, str]]:
+    """The catalog as (label, reference), kind by kind and small before large; then default models not in it."""
+    order = list(KINDS)
+    entries = sorted(catalog(), key=lambda entry: (order.index(entry.kind), entry.parameters))
+    known = {entry.reference for entry in entries}
+    return [(label(entry), entry.reference) for entry in entries] + [
+        (reference, reference) for reference in settings.default_models if reference not in known
+    ]
+
+
+def label(entry: Entry) -> str:
+    return f"{entry.title} · {KINDS[entry.kind]} · {count(entry.parameters)}"
+
+
+def what_may_be_typed(settings: Settings) -> str:
+    typed = "From the list, or type a hub id: org/name or org/name@revision"
+    return f"{typed}, a folder, or a .gguf file." if settings.may_read_local_paths else f"{typed}."

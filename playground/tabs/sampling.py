@@ -1,0 +1,71 @@
+"""The controls of sampling, for every tab that generates. It does not know what is generated."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from playground.errors import PlaygroundError
+from playground.tabs.kit import AT_ONCE
+
+
+@dataclass(frozen=True)
+class Controls:
+    """The components. A handler that has `all` among its set of inputs gets its settings by `read`."""
+
+    temperature: gr.Slider
+    top_p: gr.Slider
+    top_k: gr.Slider
+    repetition_penalty: gr.Slider
+    max_new_tokens: gr.Slider
+    seed: gr.Textbox  # not a gr.Number: that one turns empty into 0
+    greedy: gr.Checkbox
+
+    @property
+    def all(self) -> set[gr.components.Component]:
+        return set(vars(self).values())
+
+    def set(self, settings: dict[str, Any]) -> dict[gr.components.Component, Any]:
+        """Updates that put the controls on `settings`, and all others on their defaults."""
+        return {component: settings.get(name, component.value) for name, component in vars(self).items()}
+
+    def read(self, values: dict[gr.components.Component, Any]) -> Any:
+        """The `Sampling` that the controls stand on. Raises PlaygroundError for settings that cannot be used."""
+        from playground.engine.sampling import Sampling  # imports torch
+
+        chosen = {name: values[component] for name, component in vars(self).items() if name != "greedy"}
+        if values[self.greedy]:
+            chosen["temperature"] = 0.0
+        return Sampling(**chosen | {"seed": whole_number(chosen["seed"])})
+
+
+def whole_number(text: str | None) -> int | None:
+    """A typed seed; None when the box is empty."""
+    if not (text or "").strip():
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise PlaygroundError(
+            f"The seed is {text!r}. Type a whole number, or leave it empty for a random one."
+        ) from None
+
+
+def build() -> Controls:
+    greedy = gr.Checkbox(False, label="Greedy", info="Always the likeliest token: the same text every time.")
+    temperature = gr.Slider(
+        0, 2, 0.7, step=0.05, label="Temperature", info="Low: likely words. High: surprising ones. 0 is greedy."
+    )
+    top_p = gr.Slider(
+        0.05, 1, 0.95, step=0.05, label="Top-p", info="Draw from the likeliest tokens that share this much probability."
+    )
+    top_k = gr.Slider(0, 200, 50, step=1, label="Top-k", info="Draw from this many likeliest tokens. 0: from all.")
+    repetition_penalty = gr.Slider(
+        1, 2, 1, step=0.05, label="Repetition penalty", info="Above 1: words that were used become less likely."
+    )
+    max_new_tokens = gr.Slider(1, 2048, 256, step=1, label="Max new tokens", info="The reply is cut after so many.")
+    seed = gr.Textbox(label="Seed", placeholder="random", info="The same seed and settings give the same text.")
+    controls = Controls(temperature, top_p, top_k, repetition_penalty, max_new_tokens, seed, greedy)
+    drawing = [temperature, top_p, top_k, seed]  # what greedy decoding has no use for
+    greedy.change(lambda on: [gr.update(interactive=not on)] * len(drawing), greedy, drawing, **AT_ONCE)
+    return controls

@@ -1,0 +1,31 @@
+"""What stands under a reply: how much, how fast, why it ended, and what makes it again. As plain text.
+
+It does not know how a reply was made, nor where the line is shown.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the lab imports torch, which a page that is being laid out must not wait for
+    from playground.labs.chat import Reply
+
+REASONS = {
+    "eos": "ended by itself",
+    "length": "cut at the token limit",
+    "stopped": "stopped by you",
+}
+
+
+def line(reply: Reply, title: str) -> str:
+    """Statistics of a reply, running or ended, by the model that people know as `title`."""
+    facts = [f"{reply.new_tokens} token{'' if reply.new_tokens == 1 else 's'}"]
+    if reply.seconds_to_first_token is not None:
+        facts.append(f"first after {reply.seconds_to_first_token:.2f} s")
+    if reply.tokens_per_second is not None:
+        facts.append(f"{reply.tokens_per_second:.1f} tokens/s")
+    if reply.stop_reason is not None:
+        facts.append(REASONS.get(reply.stop_reason, reply.stop_reason))
+        used = reply.provenance.settings
+        facts.append("greedy" if used["temperature"] == 0 else f"seed {used['seed']}")
+    return " · ".join([*facts, title])
