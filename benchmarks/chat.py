@@ -28,7 +28,8 @@ def peer(folder: str, new_tokens: int) -> None:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder)
     messages = [{"role": "user", "content": PROMPT}]
-    for _ in sys.stdin:
+
+    def once() -> dict:
         started = time.perf_counter()
         inputs = tokenizer.apply_chat_template(
             messages, add_generation_prompt=True, return_dict=True, return_tensors="pt"
@@ -47,7 +48,10 @@ def peer(folder: str, new_tokens: int) -> None:
         thread.join()
         seconds = time.perf_counter() - started
         n = outputs[0].shape[1] - inputs["input_ids"].shape[1]
-        print(json.dumps({"first": first, "rate": (n - 1) / (seconds - first), "dtype": str(model.dtype)}), flush=True)
+        return {"first": first, "rate": (n - 1) / (seconds - first), "dtype": str(model.dtype)}
+
+    for _ in sys.stdin:
+        print(json.dumps(once()), flush=True)
 
 
 def playground(new_tokens: int) -> None:

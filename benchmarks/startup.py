@@ -35,7 +35,9 @@ def seconds_until_up(command: list[str]) -> float:
         "PLAYGROUND_OFFLINE": "true",
     }
     started = time.perf_counter()
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as it:
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as it:
         try:
             while time.perf_counter() - started < 120:
                 if it.poll() is not None:

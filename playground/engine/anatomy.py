@@ -10,7 +10,10 @@ from typing import Literal
 from torch import nn
 
 Kind = Literal["causal", "masked", "seq2seq", "classifier", "encoder"]
-_FINAL_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "norm_f", "final_norm", "ln_out", "layer_norm")
+_FINAL_NORMS = (
+    *("norm", "ln_f", "final_layer_norm", "final_layernorm", "norm_f", "final_norm", "ln_out", "layer_norm"),
+    *("layernorm", "emb_layer_norm_after", "embedding_norm"),  # CTRL, ESM, LFM2
+)
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,11 @@ class Decoder:
             encoded = model.get_encoder()(input_ids=ids, return_dict=True)
             cache = EncoderDecoderCache(DynamicCache(config=model.config), DynamicCache(config=model.config))
             self._fixed = {"encoder_outputs": encoded, "past_key_values": cache, "use_cache": True}
-            return self._forward(torch.tensor([[start]], device=ids.device))
+            logits = self._forward(torch.tensor([[start]], device=ids.device))
+            forced = model.generation_config.forced_bos_token_id
+            if forced is not None:  # translation models begin with the target language
+                logits = torch.full_like(logits, -torch.inf).index_fill(0, torch.tensor(forced, device=ids.device), 0)
+            return logits
         if not model._supports_default_dynamic_cache():
             self._ids = ids
             return self._forward(ids)

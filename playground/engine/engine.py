@@ -31,6 +31,7 @@ class Engine:
     tokenizer: object  # transformers PreTrainedTokenizerBase
     anatomy: Anatomy
     attention_sites: tuple[Site, ...]  # where attention maps can be recorded; empty: this architecture offers none
+    attention_edits: bool  # whether the maps can be changed too; not where the model computes them out of our reach
     reference: str
     revision: str
     device: torch.device
@@ -80,12 +81,14 @@ def assemble(model: nn.Module, tokenizer, kind: Kind, reference: str, revision: 
     for stack in anatomy.stacks:
         for layer, block in enumerate(stack.blocks):
             tap.watch_block(block, Site(stack.name, layer, "block"))
+    tapped = _tap_attention(model, anatomy)
     parameter = next(model.parameters())
     return Engine(
         model=model,
         tokenizer=tokenizer,
         anatomy=anatomy,
-        attention_sites=_find_attention(model, anatomy),
+        attention_sites=tapped or _returned_attention(model, anatomy),
+        attention_edits=bool(tapped),
         reference=reference,
         revision=revision,
         device=parameter.device,
@@ -94,7 +97,7 @@ def assemble(model: nn.Module, tokenizer, kind: Kind, reference: str, revision: 
     )
 
 
-def _find_attention(model: nn.Module, anatomy: Anatomy) -> tuple[Site, ...]:
+def _tap_attention(model: nn.Module, anatomy: Anatomy) -> tuple[Site, ...]:
     """Runs two tokens through the model and marks the attention modules that came by."""
     called: dict[nn.Module, None] = {}
     with torch.inference_mode(), tap.open_tap(tap.Tap(calls=lambda module: called.setdefault(module))):
@@ -111,6 +114,32 @@ def _find_attention(model: nn.Module, anatomy: Anatomy) -> tuple[Site, ...]:
                     tap.mark(module, site)
                     sites.append(site)
     return tuple(sites)
+
+
+def _returned_attention(model: nn.Module, anatomy: Anatomy) -> tuple[Site, ...]:
+    """The sites of a model that computes attention in code of its own but hands the maps out when asked."""
+    with torch.inference_mode():
+        try:
+            output = model(**dummy_inputs(model, anatomy), output_attentions=True)
+        except (TypeError, ValueError):  # it knows no such option
+            return ()
+    return tuple(returned_maps(anatomy, output))
+
+
+def returned_maps(anatomy: Anatomy, output) -> dict[Site, Tensor]:
+    """The attention maps, (batch, head, query, key), in a model's output; none where it holds no whole set of them."""
+    names = {("encoder", "self"): "encoder_attentions", ("decoder", "cross"): "cross_attentions"}
+    if anatomy.kind == "seq2seq":
+        names["decoder", "self"] = "decoder_attentions"
+    else:
+        names = {(anatomy.main.name, "self"): "attentions"}
+    found = {}
+    for (stack, kind), name in names.items():
+        maps = output.get(name) or ()
+        if len(maps) != anatomy.n_layers or any(m is None or m.dim() != 4 for m in maps):
+            continue
+        found |= {Site(stack, layer, kind): weights for layer, weights in enumerate(maps)}
+    return found
 
 
 def dummy_inputs(model: nn.Module, anatomy: Anatomy, n_tokens: int = 2) -> dict[str, Tensor]:

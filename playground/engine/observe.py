@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from playground.engine.engine import Engine
+from playground.engine.engine import Engine, returned_maps
 from playground.engine.tap import Site, Tap, open_tap
 from playground.errors import PlaygroundError
 
@@ -60,7 +60,12 @@ def observe(
         sites=frozenset(attention_sites),
         residual=keep_residual if residual_layers else None,
     )
+    asked = {"output_attentions": True} if attention_sites and not engine.attention_edits else {}
     with torch.inference_mode(), open_tap(tap):
-        output = engine.model(**inputs)
+        output = engine.model(**inputs, **asked)
+    if asked:
+        for site, weights in returned_maps(engine.anatomy, output).items():
+            if site in attention_sites:
+                keep_attention(site, weights)
     logits = output.get("logits")
     return Observation(None if logits is None else logits.float().cpu(), attentions, residuals)

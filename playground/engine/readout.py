@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from playground.engine.engine import Engine
 
+_T5_KIN = ("t5", "umt5", "longt5", "switch_transformers")  # but not mT5
 _MASKED_HEADS = ("cls", "lm_head", "predictions", "lm_predictions")
 
 
@@ -41,7 +42,7 @@ def _masked_head(model: nn.Module, hidden: Tensor) -> Tensor | None:
 
 def _scaled(config, unembedding: nn.Module, hidden: Tensor) -> Tensor:
     text = config.get_text_config(decoder=True)
-    if config.model_type in ("t5", "mt5", "umt5") and getattr(config, "scale_decoder_outputs", False):
+    if config.model_type in _T5_KIN and getattr(config, "scale_decoder_outputs", config.tie_word_embeddings):
         hidden = hidden * config.d_model**-0.5
     logits = unembedding(hidden)
     logits = logits * getattr(text, "logit_scale", 1.0)  # Cohere

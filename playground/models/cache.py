@@ -237,6 +237,7 @@ class ModelCache:
         tell(None, "Starting PyTorch")
         from playground.models import loading
 
+        tell(None, "Measuring what this machine computes best with")
         machine = self._measure_once()
         self._make_room(key, slot, self._estimate(files.n_parameters))
         try:

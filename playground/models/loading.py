@@ -46,14 +46,7 @@ def load(files: Files, settings: Settings, machine: Machine, report: Report) -> 
         report(None, "Reading the tokenizer")
         tokenizer = transformers.AutoTokenizer.from_pretrained(files.folder, **trusted)
         report(None, f"Loading weights on {machine.device}")
-        model, info = _AUTO_CLASSES[kind].from_pretrained(
-            files.folder,
-            dtype=machine.dtype,
-            attn_implementation=ATTENTION,
-            use_safetensors=True,
-            output_loading_info=True,
-            **trusted,
-        )
+        model, info = _weights(_AUTO_CLASSES[kind], files, machine, trusted)
     except Exception as error:  # transformers raises anything at all for files that do not fit together
         if out_of_memory(error):
             raise
@@ -65,6 +58,27 @@ def load(files: Files, settings: Settings, machine: Machine, report: Report) -> 
     engine = engines.assemble(model.to(machine.device), tokenizer, kind, files.reference, files.revision)
     report(None, "Checking that its numbers agree")
     return dataclasses.replace(engine, checks=(_all_weights_present(info), *run_checks(engine)))
+
+
+def _weights(auto_class: type, files: Files, machine: Machine, trusted: dict):
+    """The model and transformers' account of what was in the files."""
+
+    def from_files(attention: str):
+        return auto_class.from_pretrained(
+            files.folder,
+            dtype=machine.dtype,
+            attn_implementation=attention,
+            use_safetensors=True,
+            output_loading_info=True,
+            **trusted,
+        )
+
+    try:
+        return from_files(ATTENTION)
+    except KeyError as error:
+        if ATTENTION not in str(error):
+            raise
+        return from_files("eager")  # older architectures look their attention up in a table of their own
 
 
 def kind_of(config: dict) -> Kind:

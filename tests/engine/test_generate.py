@@ -148,7 +148,8 @@ def test_an_error_in_the_model_reaches_the_caller(monkeypatch):
 def test_numbers_that_overflowed_are_told_apart_from_text(monkeypatch):
     engine = tiny.engine("gpt2")
     monkeypatch.setattr(
-        "playground.engine.decoding.Decoder._forward", lambda self, ids: torch.full((engine.anatomy.vocabulary_size,), float("nan"))
+        "playground.engine.decoding.Decoder._forward",
+        lambda self, ids: torch.full((engine.anatomy.vocabulary_size,), float("nan")),
     )
     with pytest.raises(PlaygroundError, match="no usable numbers in float32"):
         list(generate.stream(engine, engine.encode(TEXT), Sampling()))
@@ -177,7 +178,7 @@ def test_the_context_is_never_exceeded_and_never_cut():
     full = torch.ones(1, 250, dtype=torch.long)
     steps = list(generate.stream(engine, full, Sampling(max_new_tokens=100, temperature=1, seed=0)))
     assert len([s for s in steps if s.token]) <= 6
-    with pytest.raises(PlaygroundError, match="256 tokens long and .* holds 256"):
+    with pytest.raises(PlaygroundError, match=r"256 tokens long and .* holds 256"):
         next(generate.stream(engine, torch.ones(1, 256, dtype=torch.long), Sampling()))
     with pytest.raises(PlaygroundError, match=rf"is {n * 40:,} tokens long .* reads at most 256"):
         engine.encode(TEXT * 40)

@@ -105,7 +105,7 @@ def test_one_threads_edit_is_invisible_to_another(architecture):
     done, edited = threading.Event(), []
 
     def ablate():
-        heads = {site: torch.zeros_like for site in engine.attention_sites}
+        heads = dict.fromkeys(engine.attention_sites, torch.zeros_like)
         while not done.is_set():
             with torch.inference_mode(), intervene(heads, {block: torch.zeros_like}):
                 edited.append(engine.model(**inputs)[0].float())

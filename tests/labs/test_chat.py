@@ -1,5 +1,6 @@
 """What the model is given for a conversation, and what comes back, on tiny models."""
 
+import itertools
 import threading
 
 import pytest
@@ -52,7 +53,7 @@ def test_a_reply_grows_and_says_how_it_ended():
     last = replies[-1]
     assert [r.stop_reason for r in replies[:-1]] == [None] * (len(replies) - 1)
     assert last.stop_reason == "length" and last.new_tokens == len(last.tokens) == 12
-    assert all(later.text.startswith(earlier.text) for earlier, later in zip(replies, replies[1:], strict=False))
+    assert all(later.text.startswith(earlier.text) for earlier, later in itertools.pairwise(replies))
     assert last.prompt_tokens == chat.prompt_ids(engine, HELLO).shape[1]
     assert 0 < last.seconds_to_first_token <= last.provenance.seconds and last.tokens_per_second > 0
     assert last.provenance.reference == engine.reference and last.provenance.settings["max_new_tokens"] == 12
@@ -83,7 +84,7 @@ def test_completion_continues_the_text_itself():
 
 
 @pytest.mark.parametrize(
-    "messages, sentence",
+    ("messages", "sentence"),
     [
         ([], "no message to answer"),
         ([{"role": "user", "content": "   "}], "no message to answer"),

@@ -83,8 +83,11 @@ def test_the_ledger_tells_who_holds_what(models, folders, size):
     with models.lease(folders[0]) as engine, models.lease(folders[0]):
         (holding,) = models.ledger().holdings
         assert holding.lent == 2 and holding.idle_seconds == 0
-        assert holding.n_bytes == size == sum(p.numel() * 4 for p in engine.model.parameters()) + sum(
-            b.numel() * b.element_size() for b in engine.model.buffers()
+        assert (
+            holding.n_bytes
+            == size
+            == sum(p.numel() * 4 for p in engine.model.parameters())
+            + sum(b.numel() * b.element_size() for b in engine.model.buffers())
         )
     (holding,) = models.ledger().holdings
     assert holding.lent == 0 and holding.idle_seconds >= 0 and holding.dtype == "float32"
@@ -110,9 +113,9 @@ def test_the_longest_unused_goes_first_and_before_the_next_is_loaded(models, fol
 
 def test_what_is_lent_is_never_evicted(models, folders):
     with models.lease(folders[0]), models.lease(folders[1]):
-        with pytest.raises(PlaygroundError, match="models in use hold .* Try again when they have finished"):
-            with models.lease(folders[2]):
-                pass
+        sentence = r"models in use hold .* Try again when they have finished"
+        with pytest.raises(PlaygroundError, match=sentence), models.lease(folders[2]):
+            pass
         assert held(models) == folders[:2]
     with models.lease(folders[2]):  # and the next request works
         assert folders[2] in held(models)
@@ -140,9 +143,9 @@ def test_unloading_what_is_in_use_or_not_there_is_refused(models, folders):
 
 def test_a_model_beyond_the_budget_says_what_it_needs_and_what_would_fit(tmp_path, folders, size):
     models = ModelCache(Settings(cache_dir=tmp_path, dtype="float32", threads=1, memory_budget=size // 2))
-    with pytest.raises(PlaygroundError, match=r"needs about 0\.\d MB of memory and models may use 0\.\d MB"):
-        with models.lease(folders[0]):
-            pass
+    sentence = r"needs about 0\.\d MB of memory and models may use 0\.\d MB"
+    with pytest.raises(PlaygroundError, match=sentence), models.lease(folders[0]):
+        pass
     assert models.ledger().holdings == () and models.status(folders[0]).state == "failed"
 
 
