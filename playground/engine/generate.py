@@ -146,7 +146,7 @@ def _write(engine: Engine, ids: Tensor, sampling: Sampling, room: int, stop: thr
         put(Step(token, reason, elapsed()))
         if reason:
             return
-        if sampling.repetition_penalty != 1:
+        if sampling.repetition_penalty != 1 or sampling.no_repeat_ngram:
             history = torch.cat([history, torch.tensor([chosen])])
         logits = decoder.next(chosen)
 

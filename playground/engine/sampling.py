@@ -1,7 +1,7 @@
 """From logits to the next token: the settings a person can turn, and what they do to the distribution.
 
 It does not know where the logits came from. The order is that of transformers' `generate`: repetition penalty
-(Keskar et al. 2019), temperature, top-k, top-p (Holtzman et al. 2020).
+(Keskar et al. 2019), no repeated n-gram (Paulus et al. 2017), temperature, top-k, top-p (Holtzman et al. 2020).
 """
 
 from dataclasses import dataclass, fields
@@ -26,6 +26,7 @@ class Sampling:
     top_k: int = 50  # only the k most probable tokens; 0: all
     repetition_penalty: float = 1.0  # above 1: tokens that have appeared become less likely
     seed: int | None = None
+    no_repeat_ngram: int = 0  # no run of this many tokens twice; 0: may repeat
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -50,6 +51,7 @@ _RANGES = {  # lowest, highest, whole number
     "top_p": (0.01, 1, False),
     "top_k": (0, 1_000_000, True),
     "repetition_penalty": (0.5, 5, False),
+    "no_repeat_ngram": (0, 100, True),
     "seed": (0, 2**63 - 1, True),
 }
 
@@ -59,7 +61,7 @@ def distribution(logits: Tensor, previous: Tensor, sampling: Sampling) -> tuple[
 
     Args:
         logits: (vocabulary,), float32.
-        previous: ids already in the text, (n,), for the repetition penalty.
+        previous: ids already in the text, (n,): what must not be repeated, or less.
 
     Returns:
         ids (m,) and their probabilities (m,), most probable first; one token when the temperature is 0.
@@ -70,6 +72,9 @@ def distribution(logits: Tensor, previous: Tensor, sampling: Sampling) -> tuple[
         penalty = sampling.repetition_penalty
         logits = logits.clone()
         logits[seen] = torch.where(scores > 0, scores / penalty, scores * penalty)
+    if banned := _would_repeat(previous.tolist(), sampling.no_repeat_ngram):
+        logits = logits.clone()
+        logits[banned] = -torch.inf
     if sampling.temperature == 0:
         return logits.argmax().reshape(1), torch.ones(1)
     # Sorting only the k that can be drawn is what keeps this cheap; the result is that of masking the others.
@@ -81,6 +86,14 @@ def distribution(logits: Tensor, previous: Tensor, sampling: Sampling) -> tuple[
         kept = before < sampling.top_p  # the token that crosses the threshold stays in
         ids, probabilities = ids[kept], probabilities[kept]
     return ids, probabilities / probabilities.sum()
+
+
+def _would_repeat(previous: list[int], n: int) -> list[int]:
+    """The tokens that would end a run of n tokens that stands in the text already."""
+    if n == 0 or len(previous) < n:
+        return []
+    start = previous[len(previous) - n + 1 :]
+    return [previous[i + n - 1] for i in range(len(previous) - n + 1) if previous[i : i + n - 1] == start]
 
 
 def draw(logits: Tensor, previous: Tensor, sampling: Sampling, generator: torch.Generator) -> int:

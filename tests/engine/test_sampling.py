@@ -1,9 +1,12 @@
 """Against transformers' own logits processors."""
 
+import itertools
+
 import pytest
 import torch
 from transformers.generation import (
     LogitsProcessorList,
+    NoRepeatNGramLogitsProcessor,
     RepetitionPenaltyLogitsProcessor,
     TemperatureLogitsWarper,
     TopKLogitsWarper,
@@ -20,6 +23,8 @@ SETTINGS = [
     Sampling(temperature=0.3, top_k=0, top_p=0.9, repetition_penalty=1.3),
     Sampling(temperature=1, top_k=1, top_p=1),
     Sampling(temperature=2, top_k=0, top_p=0.01),
+    Sampling(temperature=1, top_k=0, top_p=1, no_repeat_ngram=1),
+    Sampling(temperature=1, top_k=20, top_p=1, no_repeat_ngram=2, repetition_penalty=1.2),
 ]
 
 
@@ -28,9 +33,13 @@ SETTINGS = [
 def test_distribution_equals_transformers(sampling, seed):
     torch.manual_seed(seed)
     logits, previous = torch.randn(997) * 4, torch.randint(997, (40,))
+    previous[-1] = previous[3]  # so that a bigram would repeat
+    logits[previous[4]] = 20
     chain = LogitsProcessorList([TemperatureLogitsWarper(float(sampling.temperature))])
     if sampling.repetition_penalty != 1:
         chain.insert(0, RepetitionPenaltyLogitsProcessor(sampling.repetition_penalty))
+    if sampling.no_repeat_ngram:
+        chain.insert(-1, NoRepeatNGramLogitsProcessor(sampling.no_repeat_ngram))
     if sampling.top_k:
         chain.append(TopKLogitsWarper(sampling.top_k))
     if sampling.top_p < 1:
@@ -46,6 +55,20 @@ def test_greedy_is_the_most_probable_token():
     logits = torch.randn(100)
     ids, probabilities = distribution(logits, torch.tensor([]), Sampling(temperature=0))
     assert ids.tolist() == [int(logits.argmax())] and probabilities.tolist() == [1.0]
+
+
+def test_no_bigram_is_written_twice():
+    from playground.engine import generate
+    from tests import tiny
+
+    engine = tiny.engine("gpt2")
+    sampling = Sampling(max_new_tokens=80, temperature=0, no_repeat_ngram=2)
+    ids = engine.encode("The cat sat on the mat because")
+    written = ids[0].tolist() + [s.token.id for s in generate.stream(engine, ids, sampling) if s.token]
+    pairs = list(itertools.pairwise(written))
+    assert len(pairs) == len(set(pairs))
+    expected = engine.model.generate(ids, max_new_tokens=80, do_sample=False, no_repeat_ngram_size=2)
+    assert written == expected[0].tolist()
 
 
 def test_draws_follow_the_distribution():
