@@ -1,0 +1,144 @@
+"""The endpoints over real HTTP, as a program calls them. Leases and worker threads are looked at in this process."""
+
+import threading
+import time
+
+import gradio as gr
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+
+from playground import api
+from playground.models.cache import ModelCache
+from playground.settings import Settings
+from tests import tiny
+
+HELLO = [{"role": "user", "content": "Hello"}]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tiny.save(tmp_path_factory.mktemp("api") / "llama", "llama", context=2048)
+    return ModelCache(Settings(default_models=[str(folder)], dtype="float32", threads=1, offline=True, concurrency=3))
+
+
+@pytest.fixture(scope="module")
+def url(models):
+    with gr.Blocks(analytics_enabled=False) as blocks:
+        api.add(models, models.settings)
+    blocks.queue(max_size=20).launch(prevent_thread_lock=True, quiet=True, ssr_mode=False, server_name="127.0.0.1")
+    yield blocks.local_url
+    blocks.close(verbose=False)
+
+
+@pytest.fixture
+def client(url):
+    return Client(url, verbose=False)
+
+
+def lent(models):
+    return sum(holding.lent for holding in models.ledger().holdings)
+
+
+def writing():
+    return [t for t in threading.enumerate() if t.name.startswith("generate")]
+
+
+def soon(condition, seconds=5):
+    until = time.monotonic() + seconds
+    while not condition() and time.monotonic() < until:
+        time.sleep(0.02)
+    return condition()
+
+
+def test_only_named_and_typed_endpoints_are_there(client):
+    endpoints = client.view_api(return_format="dict")
+    assert set(endpoints["named_endpoints"]) == {"/models", "/chat", "/complete"}
+    assert not endpoints["unnamed_endpoints"]
+    wanted = ["messages", "model", "max_new_tokens", "temperature", "top_p", "top_k", "repetition_penalty", "system"]
+    parameters = endpoints["named_endpoints"]["/chat"]["parameters"]
+    assert {p["parameter_name"] for p in parameters} == {*wanted, "seed"}
+
+
+def test_models_lists_what_is_on_offer_and_what_is_loaded(client, models):
+    client.predict(HELLO, max_new_tokens=1, api_name="/chat")
+    rows = {row["reference"]: row for row in client.predict(api_name="/models")}
+    loaded = rows[models.settings.default_models[0]]
+    assert loaded["state"] == "ready" and loaded["dtype"] == "float32" and loaded["bytes"] > 0
+    assert [check["passed"] for check in loaded["checks"]] == [True] * 4
+    offered = rows["starter:smollm2-135m-instruct"]
+    assert offered["kind"] == "chat" and offered["licence"] == "Apache-2.0" and offered["parameters"] == 134_515_008
+
+
+def test_chat_streams_and_the_last_says_how_it_went(client):
+    job = client.submit(HELLO, max_new_tokens=25, temperature=0, api_name="/chat")
+    last = job.result(timeout=60)
+    states = job.outputs()
+    assert len(states) > 5 and all(state["stop_reason"] is None for state in states[:-1])
+    assert last["stop_reason"] == "length" and last["new_tokens"] == 25 and last["prompt_tokens"] > 5
+    assert last["seconds_to_first_token"] > 0 and last["tokens_per_second"] > 0
+    assert client.predict(HELLO, max_new_tokens=25, temperature=0, api_name="/chat")["text"] == last["text"]
+
+
+def test_the_same_seed_gives_the_same_text(client):
+    settings = dict(max_new_tokens=30, temperature=1.5, api_name="/chat")
+    first, again, other, free = (client.predict(HELLO, seed=s, **settings) for s in (5, 5, 6, None))
+    assert first["text"] == again["text"] != other["text"] and first["seed"] == 5
+    assert client.predict(HELLO, seed=free["seed"], **settings)["text"] == free["text"]
+
+
+def test_complete_continues(client):
+    result = client.predict("The cat sat", max_new_tokens=6, temperature=0, api_name="/complete")
+    assert result["new_tokens"] == 6 and result["stop_reason"] == "length"
+
+
+def test_cancelling_ends_the_computation_and_returns_the_lease(client, models):
+    job = client.submit(HELLO, max_new_tokens=1500, temperature=1, seed=1, api_name="/chat")
+    assert soon(lambda: len(job.outputs()) > 3)
+    assert lent(models) == 1 and writing()
+    job.cancel()
+    assert soon(lambda: not writing() and lent(models) == 0)
+
+
+def test_a_client_that_vanishes_ends_the_computation_too(url, models):
+    import httpx
+
+    address = f"{url.rstrip('/')}/gradio_api"
+    arguments = [HELLO, models.settings.default_models[0], 1500, 1.0, 0.95, 50, 1.0, "", 1]
+    event = httpx.post(f"{address}/call/chat", json={"data": arguments}).json()
+    with httpx.stream("GET", f"{address}/call/chat/{event['event_id']}", timeout=30) as stream:
+        lines = stream.iter_lines()
+        while "generating" not in next(lines):
+            pass
+        assert soon(lambda: writing() and lent(models) == 1)
+    assert soon(lambda: not writing() and lent(models) == 0)
+
+
+def test_two_at_once_get_what_each_would_get_alone(url, client):
+    settings = [dict(seed=s, max_new_tokens=60, temperature=1.4, api_name="/chat") for s in (1, 2)]
+    alone = [client.predict(HELLO, **s)["text"] for s in settings]
+    others = [Client(url, verbose=False) for _ in settings]
+    jobs = [other.submit(HELLO, **s) for other, s in zip(others, settings, strict=True)]
+    assert [job.result(timeout=60)["text"] for job in jobs] == alone
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"messages": []}, "no message to answer"),
+        ({"messages": [{"role": "user", "content": ""}]}, "no message to answer"),
+        ({"messages": [{"role": "robot", "content": "x"}]}, "Message 1 cannot be read"),
+        ({"messages": [{"role": "user", "content": "cat " * 25_000}]}, "tokens long and .* reads at most 2,048"),
+        ({"model": "nonsense"}, "does not name a model"),
+        ({"model": "some-org/absent"}, "offline"),
+        ({"temperature": -1}, "temperature is -1; it must be"),
+        ({"max_new_tokens": 10**9}, "max_new_tokens is 1000000000; it must be"),
+        ({"top_k": -5}, "top_k is -5"),
+        ({"top_p": 7}, "top_p is 7"),
+    ],
+)
+def test_bad_input_gets_a_sentence_and_the_next_request_works(client, models, arguments, sentence):
+    with pytest.raises(AppError, match=sentence):
+        client.predict(**({"messages": HELLO} | arguments), api_name="/chat")
+    assert client.predict(HELLO, max_new_tokens=2, api_name="/chat")["new_tokens"] > 0
+    assert lent(models) == 0
