@@ -18,14 +18,14 @@ export OMP_WAIT_POLICY ?= PASSIVE
 .PHONY: help run test lint browser bench
 
 help:
-	@echo "make run      install, fetch the starter models, serve the page (ARGS=\"--port 8000\", see ARGS=--help)"
+	@echo "make run      install, fetch the starter models, serve the page (flags: ARGS=\"--port 8000\")"
 	@echo "make test     install, then lint and every test, those in a browser too"
 	@echo "make lint     ruff alone"
 	@echo "make bench    every script of benchmarks/"
 	@echo "make browser  find Chromium, or install it"
 
 run: $(INSTALLED)
-	$(PY) -m playground.models.starters
+	$(PY) -m playground.models.starters $(ARGS) || true  # the page opens without them too, and says what is missing
 	exec $(PY) app.py $(ARGS)
 
 test: $(INSTALLED_FOR_TESTS) browser lint

@@ -109,3 +109,19 @@ def test_the_page_opens_without_waiting_for_torch(module):
     shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert shown.returncode == 0, shown.stderr
     assert shown.stdout.split() == [], f"importing {module} also imports {shown.stdout}"
+
+
+def test_the_whole_page_is_built_without_torch():
+    code = f"""
+import sys, gradio, app
+
+def launch(blocks, **options):
+    print(*sorted(set(sys.modules) & set({HEAVY!r})))
+    sys.exit()
+
+gradio.Blocks.launch = launch
+app.main()
+"""
+    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.split() == [], f"building the page imports {shown.stdout}"

@@ -213,3 +213,13 @@ def test_help_answers_at_once_without_torch_or_gradio():
     code = "import sys, playground.settings as s; s.table(); print({'torch', 'gradio'} & set(sys.modules))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert shown.stdout.strip() == "set()"
+
+
+def test_app_answers_help_and_refuses_in_one_line():
+    app = [sys.executable, Path(__file__).parent.parent / "app.py"]
+    shown = subprocess.run([*app, "--help"], capture_output=True, text=True, timeout=60)
+    assert shown.returncode == 0
+    assert "--cache-dir" in shown.stdout
+    refused = subprocess.run([*app, "--port", "x"], capture_output=True, text=True, timeout=60)
+    assert refused.returncode == 2
+    assert refused.stderr == "--port (or PLAYGROUND_PORT) cannot be 'x': give a whole number.\n"
