@@ -19,8 +19,11 @@ NAMES = {
 }
 
 
-def write(file: Path, folder: Path, architecture: str = "llama", n_parts: int = 1) -> Path:
-    """Writes the model in `folder` (a Llama with a byte-level tokenizer) as float32 GGUF, and returns the file."""
+def write(file: Path, folder: Path, architecture: str = "llama", n_parts: int = 1, n_more: int = 0) -> Path:
+    """Writes the model in `folder` (a Llama with a byte-level tokenizer) as float32 GGUF, and returns the file.
+
+    `n_more` unused tokens and merges make the vocabulary as long as real ones are.
+    """
     import numpy as np
     from gguf import GGUFWriter, TokenType
     from safetensors.numpy import load_file
@@ -44,6 +47,8 @@ def write(file: Path, folder: Path, architecture: str = "llama", n_parts: int = 
     special = {token["content"] for token in tokenizer["added_tokens"]}
     tokens = sorted(tokenizer["model"]["vocab"], key=tokenizer["model"]["vocab"].get)
     merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in tokenizer["model"]["merges"]]
+    tokens += [f"more{i}" for i in range(n_more)]
+    merges += [f"mo re{i}" for i in range(n_more)]
     writer.add_tokenizer_model("gpt2")
     writer.add_token_list(tokens)
     writer.add_token_types([TokenType.CONTROL if token in special else TokenType.NORMAL for token in tokens])

@@ -4,6 +4,7 @@ What is cached is used as it is, without asking the hub whether there is somethi
 Imports huggingface_hub only to download. It does not know what is done with the files.
 """
 
+import io
 import logging
 import os
 import re
@@ -13,7 +14,7 @@ from pathlib import Path
 from playground.errors import PlaygroundError
 from playground.models import architecture, disk, hub_errors
 from playground.models import folder as folders
-from playground.models.progress import Report, megabytes
+from playground.models.progress import Report, megabytes, part
 from playground.models.reference import Reference
 from playground.settings import Settings
 
@@ -88,7 +89,8 @@ def download(reference: Reference, settings: Settings, report: Report) -> Snapsh
                 name for name in sizes if _SMALL.fullmatch(name) or (settings.remote_code and _CODE.fullmatch(name))
             ]
             weights = _weights(list(sizes), reference)
-            snapshot = Snapshot(_fetch(reference, commit, small, sizes, report), commit)
+            beginning = part(report, 0.0, 0.0)  # the bar is for the weights
+            snapshot = Snapshot(_fetch(reference, commit, small, sizes, beginning), commit)
             architecture.check(folders.read_config(snapshot.folder, str(reference)), str(reference), settings)
         disk.need_room(_cache(), sum(sizes[name] for name in weights), f"fetching {reference}", "HF_HOME")
         _fetch(reference, commit, weights, sizes, report)
@@ -183,20 +185,27 @@ def _amount(reference: Reference, n_bytes: int, total: int) -> str:
 
 
 def _bar(tell):
-    """A progress bar for huggingface_hub that draws nothing and tells how many bytes have arrived."""
+    """A progress bar for huggingface_hub that draws nothing and tells how many bytes have arrived.
+
+    It makes several of them, for what was received and for what was written: the largest number counts.
+    """
     from tqdm.auto import tqdm
+
+    arrived = 0
 
     class Bar(tqdm):
         def __init__(self, *args, **options) -> None:
-            super().__init__(*args, **{**options, "disable": False})
+            super().__init__(*args, **{**options, "disable": False, "file": io.StringIO()})
 
         def display(self, *args, **options) -> None:
             pass
 
         def update(self, n: float | None = 1) -> None:
+            nonlocal arrived
             super().update(n)
-            if self.unit == "B":
-                tell(int(self.n))
+            if self.unit == "B" and self.n > arrived:
+                arrived = int(self.n)
+                tell(arrived)
 
     return Bar
 

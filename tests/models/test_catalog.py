@@ -25,7 +25,7 @@ def test_every_entry_can_be_parsed_and_says_what_matters():
 def test_every_kind_and_every_starter_is_there():
     assert {entry.kind for entry in catalog()} == set(get_args(offers.Kind))
     assert {f"starter:{name}" for name in starters.names()} <= {entry.reference for entry in catalog()}
-    assert {reference for reference in Settings().default_models} <= {entry.reference for entry in catalog()}
+    assert set(Settings().default_models) <= {entry.reference for entry in catalog()}
 
 
 def test_public_pages_take_models_of_these_organisations():

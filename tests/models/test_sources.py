@@ -1,4 +1,4 @@
-"""References and folders: what a text names, what is allowed, what is whole, and a sentence for each thing that is not."""
+"""References and folders: what a text names, what is allowed, what is whole, and a sentence for all that is not."""
 
 import json
 import shutil
@@ -70,7 +70,9 @@ def test_relative_paths_become_absolute(monkeypatch, tmp_path):
     assert parse("sub/x.gguf") == Reference("gguf", f"{tmp_path}/sub/x.gguf")
 
 
-@pytest.mark.parametrize("text", ["", "  ", "two words", "a/b/c", "org/..", "a--b/c", "org/name@", "x\ny/z", "n" * 2000])
+@pytest.mark.parametrize(
+    "text", ["", "  ", "two words", "a/b/c", "org/..", "a--b/c", "org/name@", "x\ny/z", "n" * 2000]
+)
 def test_what_names_nothing_is_told_how_names_are_written(text):
     with pytest.raises(PlaygroundError, match="Write a hub id"):
         parse(text)
