@@ -71,7 +71,7 @@ def playground(new_tokens: int) -> None:
                     first = time.perf_counter() - started
             seconds = time.perf_counter() - started
             rate = (last.new_tokens - 1) / (seconds - first)
-            print(json.dumps({"first": first, "rate": rate, "dtype": engine.dtype_name}), flush=True)
+            print(json.dumps({"first": first, "rate": rate, "dtype": engine.precision}), flush=True)
 
 
 class Side:

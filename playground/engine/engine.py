@@ -36,6 +36,7 @@ class Engine:
     revision: str
     device: torch.device
     dtype: torch.dtype
+    precision: str  # of the weights: "int8", or the name of `dtype`
     n_bytes: int  # held by the weights and buffers
     checks: tuple[Check, ...] = ()
 
@@ -60,12 +61,10 @@ class Engine:
                 f"Shorten it by {n_tokens - limit:,} tokens; nothing was cut."
             )
 
-    @property
-    def dtype_name(self) -> str:
-        return str(self.dtype).removeprefix("torch.")
 
-
-def assemble(model: nn.Module, tokenizer, kind: Kind, reference: str, revision: str) -> Engine:
+def assemble(
+    model: nn.Module, tokenizer, kind: Kind, reference: str, revision: str, precision: str | None = None
+) -> Engine:
     """An Engine around a loaded model: reads its anatomy and puts the taps in, once.
 
     Raises:
@@ -93,6 +92,7 @@ def assemble(model: nn.Module, tokenizer, kind: Kind, reference: str, revision: 
         revision=revision,
         device=parameter.device,
         dtype=parameter.dtype,
+        precision=precision or str(parameter.dtype).removeprefix("torch."),
         n_bytes=sum(t.numel() * t.element_size() for t in [*model.parameters(), *model.buffers()]),
     )
 

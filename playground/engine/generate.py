@@ -130,7 +130,7 @@ def _write(engine: Engine, ids: Tensor, sampling: Sampling, room: int, stop: thr
         logits = logits.float().cpu()
         if not logits.isfinite().any() or logits.isnan().any():
             raise PlaygroundError(
-                f"{engine.reference} computed no usable numbers in {engine.dtype_name}. "
+                f"{engine.reference} computed no usable numbers in {engine.precision}. "
                 "Start the playground with --dtype float32 or bfloat16."
             )
         chosen = draw(logits, history, sampling, generator)

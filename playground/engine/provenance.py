@@ -31,7 +31,7 @@ def of(engine: Engine, settings: dict | None = None, seconds: float | None = Non
         engine.reference,
         engine.revision,
         str(engine.device),
-        engine.dtype_name,
+        engine.precision,
         dict(settings or {}),
         dict(_versions()),
         seconds,

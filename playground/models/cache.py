@@ -132,7 +132,7 @@ class ModelCache:
                     None,
                     slot.n_bytes,
                     str(engine.device),
-                    engine.dtype_name,
+                    engine.precision,
                     engine.checks,
                 )
             if slot is not None:
@@ -144,8 +144,9 @@ class ModelCache:
         except PlaygroundError as error:
             return Status(key, "failed", str(error))
         if files is not None:
-            return Status(key, "on disk", "Not loaded yet", None, self._estimate(files.n_parameters))
-        size = next((self._estimate(e.parameters) for e in catalog() if key in (e.reference, e.hub_id)), None)
+            return Status(key, "on disk", "Not loaded yet", None, self._estimate(files.n_parameters, key))
+        plain = key.partition("#")[0]
+        size = next((self._estimate(e.parameters, key) for e in catalog() if plain in (e.reference, e.hub_id)), None)
         return Status(key, "absent", "Not on this machine yet", None, size)
 
     def ledger(self) -> Ledger:
@@ -157,7 +158,7 @@ class ModelCache:
                     key,
                     slot.n_bytes,
                     str(slot.engine.device),
-                    slot.engine.dtype_name,
+                    slot.engine.precision,
                     slot.lent,
                     0.0 if slot.lent else now - slot.last_used,
                 )
@@ -239,7 +240,7 @@ class ModelCache:
 
         tell(None, "Measuring what this machine computes best with")
         machine = self._measure_once()
-        self._make_room(key, slot, self._estimate(files.n_parameters))
+        self._make_room(key, slot, self._estimate(files.n_parameters, key))
         try:
             return loading.load(files, self.settings, machine, tell)
         except (MemoryError, RuntimeError) as error:
@@ -266,11 +267,12 @@ class ModelCache:
                 self._machine = machine.measure(self.settings)
             return self._machine
 
-    def _estimate(self, n_parameters: int) -> int:
-        """Bytes that a model will hold in the precision in use, or in the likely one before that is known."""
-        if self._machine is not None:
-            return n_parameters * self._machine.dtype.itemsize
-        return n_parameters * (4 if self.settings.dtype == "float32" else 2)
+    def _estimate(self, n_parameters: int, key: str) -> int:
+        """Bytes that loading a model takes in its precision, or in the likely one before that is known."""
+        precision = sources.parse(key).precision or (
+            str(self._machine.dtype).removeprefix("torch.") if self._machine else self.settings.dtype
+        )
+        return n_parameters * (4 if precision == "float32" else 2)  # int8 is rounded from bfloat16 in memory
 
     def _used(self) -> int:
         return sum(slot.n_bytes for slot in self._slots.values())
@@ -315,8 +317,9 @@ class ModelCache:
         return n_evicted
 
     def _what_fits(self, budget: int) -> str:
-        names = [entry.reference for entry in catalog() if self._estimate(entry.parameters) <= budget][:3]
-        return f"These would fit: {', '.join(names)}." if names else "Raise --memory-budget or use another device."
+        entries = sorted(catalog(), key=lambda entry: entry.parameters, reverse=True)
+        names = [e.reference for e in entries if self._estimate(e.parameters, e.reference) <= budget]
+        return f"These would fit: {', '.join(names[:3])}." if names else "Raise --memory-budget or use another device."
 
 
 def _release_memory() -> None:

@@ -11,13 +11,14 @@ import transformers
 from transformers.models.auto import modeling_auto as auto
 
 from playground.engine import engine as engines
+from playground.engine import int8
 from playground.engine.anatomy import Kind
 from playground.engine.checks import run_checks
 from playground.engine.engine import Check, Engine
 from playground.engine.tap import ATTENTION
 from playground.errors import PlaygroundError
 from playground.models.machine import Machine
-from playground.models.sources import Files, Report
+from playground.models.sources import Files, Report, parse
 from playground.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -41,12 +42,16 @@ def load(files: Files, settings: Settings, machine: Machine, report: Report) -> 
     transformers.logging.disable_progress_bar()
     transformers.logging.set_verbosity_error()
     kind = kind_of(files.config)
+    precision = parse(files.reference).precision or str(machine.dtype).removeprefix("torch.")
+    if precision == "int8" and machine.device.type != "cpu":
+        raise PlaygroundError("int8 makes CPUs faster and is not made for GPUs here. Choose another precision.")
+    dtype = torch.bfloat16 if precision == "int8" else getattr(torch, precision)
     trusted = {"trust_remote_code": settings.remote_code, "local_files_only": True}
     try:
         report(None, "Reading the tokenizer")
         tokenizer = transformers.AutoTokenizer.from_pretrained(files.folder, **trusted)
         report(None, f"Loading weights on {machine.device}")
-        model, info = _weights(_AUTO_CLASSES[kind], files, machine, trusted)
+        model, info = _weights(_AUTO_CLASSES[kind], files, dtype, trusted)
     except Exception as error:  # transformers raises anything at all for files that do not fit together
         if out_of_memory(error):
             raise
@@ -55,18 +60,21 @@ def load(files: Files, settings: Settings, machine: Machine, report: Report) -> 
             f"{files.reference} could not be loaded: {_first_sentence(error)}. "
             "Its files may be damaged or made for other software; fetch it again or pick another model."
         ) from error
-    engine = engines.assemble(model.to(machine.device), tokenizer, kind, files.reference, files.revision)
+    if precision == "int8":
+        report(None, "Rounding the weights to 8 bits")
+        int8.quantize(model)
+    engine = engines.assemble(model.to(machine.device), tokenizer, kind, files.reference, files.revision, precision)
     report(None, "Checking that its numbers agree")
     return dataclasses.replace(engine, checks=(_all_weights_present(info), *run_checks(engine)))
 
 
-def _weights(auto_class: type, files: Files, machine: Machine, trusted: dict):
+def _weights(auto_class: type, files: Files, dtype: torch.dtype, trusted: dict):
     """The model and transformers' account of what was in the files."""
 
     def from_files(attention: str):
         return auto_class.from_pretrained(
             files.folder,
-            dtype=machine.dtype,
+            dtype=dtype,
             attn_implementation=attention,
             use_safetensors=True,
             output_loading_info=True,

@@ -1,5 +1,6 @@
 """What a person types to name a model, and what that names. It never looks at the disk or the network."""
 
+import dataclasses
 import os
 import re
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ _HUB = re.compile(
 _HUB_PAGE = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/", re.IGNORECASE)
 _PAGE_REVISION = re.compile(r"/(?:tree|blob|resolve)/([^/?#]+)(/[^?#]*\.gguf)?.*|[?#].*")
 
+_PRECISION = re.compile(r"(.+)#(int8|bfloat16|float16|float32)")
+
 _WAYS = "Write a hub id (org/name or org/name@revision), a folder (/path/to/model), a .gguf file or starter:name."
 
 
@@ -27,11 +30,12 @@ class Reference:
     kind: Literal["hub", "folder", "gguf", "starter"]
     name: str  # org/name or org/name/file.gguf; an absolute path; a starter's name
     revision: str | None = None  # hub only: branch, tag or commit
+    precision: str | None = None  # of the weights in memory; None: what suits the machine
 
     def __str__(self) -> str:
-        if self.kind == "starter":
-            return f"starter:{self.name}"
-        return f"{self.name}@{self.revision}" if self.revision else self.name
+        text = f"starter:{self.name}" if self.kind == "starter" else self.name
+        text += f"@{self.revision}" if self.revision else ""
+        return f"{text}#{self.precision}" if self.precision else text
 
     @property
     def repo(self) -> str:
@@ -48,6 +52,7 @@ def parse(text: str) -> Reference:
     """The reference that a text names. The model need not exist.
 
     Paths start with /, ./, ../ or ~, or end in .gguf; the address of a model's page on the hub is understood too.
+    A precision may follow: org/name#int8.
 
     Raises:
         PlaygroundError: the text names nothing; says how references are written.
@@ -57,6 +62,8 @@ def parse(text: str) -> Reference:
         raise PlaygroundError(f"No model was named. {_WAYS}")
     if len(text) > 1000 or any(ord(sign) < 32 for sign in text):
         raise PlaygroundError(f"That is too long, or has line breaks, for the name of a model. {_WAYS}")
+    if precise := _PRECISION.fullmatch(text):
+        return dataclasses.replace(parse(precise[1]), precision=precise[2])
     if text.startswith("starter:"):
         return Reference("starter", text.removeprefix("starter:").strip().lower())
     if page := _HUB_PAGE.match(text):

@@ -3,7 +3,7 @@
 It does not know how they are loaded.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from playground.errors import PlaygroundError
@@ -88,7 +88,7 @@ def check_allowed(reference: Reference, settings: Settings) -> None:
 def _is_default(reference: Reference, settings: Settings) -> bool:
     for name in settings.default_models:
         try:
-            if parse(name) == reference:
+            if replace(parse(name), precision=None) == replace(reference, precision=None):
                 return True
         except PlaygroundError:
             continue  # whoever asks for that one is told
