@@ -4,7 +4,7 @@ It does not choose tokens.
 """
 
 import inspect
-import threading
+from collections.abc import Callable
 
 import torch
 from tokenizers.decoders import DecodeStream
@@ -27,10 +27,10 @@ class Decoder:
         self._fixed: dict = {}  # what each forward pass gets besides the new tokens
         self._ids: Tensor | None = None  # the whole text, for the few models that keep no cache
 
-    def start(self, ids: Tensor, stop: threading.Event) -> Tensor | None:
+    def start(self, ids: Tensor, stopped: Callable[[], bool]) -> Tensor | None:
         """Reads a prompt, (1, position), and returns the logits of what comes next, (vocabulary,).
 
-        None when `stop` was set on the way.
+        None when it was `stopped` on the way.
         """
         model, anatomy = self._engine.model, self._engine.anatomy
         if anatomy.kind == "seq2seq":
@@ -51,7 +51,7 @@ class Decoder:
         chunk = ids.shape[1] if anatomy.is_recurrent else _CHUNK  # a state is built in one go
         logits = None
         for piece in ids.split(chunk, dim=1):
-            if stop.is_set():
+            if stopped():
                 return None
             logits = self._forward(piece)
         return logits

@@ -8,7 +8,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -63,13 +63,16 @@ def stream(
             "Pick a chat or base model to generate."
         )
     room = _room(engine, ids.shape[1], sampling.max_new_tokens)
-    stop = stop or threading.Event()
+    left = threading.Event()  # nobody listens any more; `stop` stays the caller's, who may use it for several streams
     steps: queue.SimpleQueue[Step | BaseException] = queue.SimpleQueue()
+
+    def stopped() -> bool:
+        return left.is_set() or (stop is not None and stop.is_set())
 
     def work() -> None:
         try:
             with torch.inference_mode(), open_tap(tap) if tap else contextlib.nullcontext():
-                _write(engine, ids, sampling, room, stop, steps.put)
+                _write(engine, ids, sampling, room, stopped, steps.put)
         except BaseException as error:  # it must reach the caller, whatever it is
             steps.put(error)
 
@@ -89,7 +92,7 @@ def stream(
             if step.stop_reason:
                 return
     finally:
-        stop.set()
+        left.set()
         worker.join()  # so that a lease is never given back while the model still runs
 
 
@@ -106,7 +109,7 @@ def _room(engine: Engine, n_prompt: int, wanted: int) -> int:
     return min(wanted, limit - n_prompt)
 
 
-def _write(engine: Engine, ids: Tensor, sampling: Sampling, room: int, stop: threading.Event, put) -> None:
+def _write(engine: Engine, ids: Tensor, sampling: Sampling, room: int, stopped: Callable[[], bool], put) -> None:
     started = time.perf_counter()
 
     def elapsed() -> float:
@@ -122,9 +125,9 @@ def _write(engine: Engine, ids: Tensor, sampling: Sampling, room: int, stop: thr
     ends = _end_ids(engine)
     history = ids[0].cpu() if engine.anatomy.kind == "causal" else torch.empty(0, dtype=torch.long)
 
-    logits = decoder.start(ids, stop)
+    logits = decoder.start(ids, stopped)
     for n in range(1, room + 1):
-        if stop.is_set() or logits is None:
+        if stopped() or logits is None:
             put(Step(None, "stopped", elapsed()))
             return
         logits = logits.float().cpu()
