@@ -11,7 +11,7 @@ import gradio as gr
 from playground.errors import PlaygroundError
 from playground.models.catalog import catalog
 from playground.tabs import completion, conversation, sampling
-from playground.tabs.kit import AT_ONCE, Page, user_errors
+from playground.tabs.kit import AT_ONCE, MAY_REFUSE, Page, user_errors
 
 TITLE = "Chat"
 CONVERSATION, COMPLETION = "Conversation", "Plain completion"
@@ -35,7 +35,7 @@ EXAMPLES = (
         "The future of AI is … three samples",
         COMPLETION,
         "The future of AI is",
-        {"temperature": 0.7, "top_p": 0.9, "repetition_penalty": 1.2, "max_new_tokens": 40},
+        {"temperature": 0.7, "top_p": 0.9, "no_repeat_ngram": 2, "max_new_tokens": 40},
         samples=3,
     ),
 )
@@ -99,7 +99,7 @@ def build(page: Page) -> None:
                 example.settings
             )
 
-        filled = button.click(fill, None, [mode, talk.message, text.text, text.samples, *controls.all], **AT_ONCE)
+        filled = button.click(fill, None, [mode, talk.message, text.text, text.samples, *controls.all], **MAY_REFUSE)
         (talk.send_after if example.mode == CONVERSATION else text.go_after)(filled)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import gradio as gr
 
 from playground.errors import PlaygroundError
-from playground.tabs.kit import AT_ONCE, WAITING, Page, arriving, paced, title_of, user_errors
+from playground.tabs.kit import AT_ONCE, MAY_REFUSE, WAITING, Page, arriving, paced, title_of, user_errors
 from playground.tabs.runs import Run, Runs
 from playground.tabs.sampling import Controls
 from playground.views import continuations, statistics
@@ -121,7 +121,7 @@ class Completion:
 
     def go_after(self, event: gr.events.Dependency) -> None:
         """Continues the text once `event` has succeeded."""
-        self._answer_after(event.success(self.begin, self.text, self.screen, **AT_ONCE))
+        self._answer_after(event.success(self.begin, self.text, self.screen, **MAY_REFUSE))
 
     def _answer_after(self, begun: gr.events.Dependency) -> None:
         inputs = {self.page.reference, self.samples} | self.controls.all
@@ -153,8 +153,8 @@ def build(page: Page, controls: Controls) -> Completion:
     )
     start = gr.State("")
     pane = Completion(page, controls, Runs(page.blocks), text, samples, go, stop, again, back, notes, start)
-    pane._answer_after(gr.on([go.click, text.submit], pane.begin, text, pane.screen, **AT_ONCE))
-    pane._answer_after(again.click(pane.begin_again, [text, start], pane.screen, **AT_ONCE))
+    pane._answer_after(gr.on([go.click, text.submit], pane.begin, text, pane.screen, **MAY_REFUSE))
+    pane._answer_after(again.click(pane.begin_again, [text, start], pane.screen, **MAY_REFUSE))
     stop.click(pane.halt, None, pane.screen, **AT_ONCE)
     back.click(pane.take_back, start, pane.screen, **AT_ONCE)
     return pane

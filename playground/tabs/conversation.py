@@ -10,14 +10,16 @@ from dataclasses import dataclass
 import gradio as gr
 
 from playground.errors import PlaygroundError
-from playground.tabs.kit import AT_ONCE, WAITING, Page, arriving, paced, title_of, user_errors
+from playground.tabs.kit import AT_ONCE, MAY_REFUSE, WAITING, Page, arriving, paced, title_of, user_errors
 from playground.tabs.runs import Run, Runs
 from playground.tabs.sampling import Controls
 from playground.views import messages as text_view
 from playground.views import statistics
 
-WORKED_EXAMPLE = "What is the capital of France?"
-WELCOME = "### Talk to a language model\nIts answer appears word by word. Press **Send** to try the message below."
+WORKED_EXAMPLE = "Explain in two sentences why the sky is blue."
+WELCOME = "### Talk to a language model\nPress **Send** and watch the answer to the message below come word by word."
+
+NOTHING_YET = "…"  # an empty bubble would have no text for a screen reader
 
 AfterFailure = Callable[[gr.events.Dependency, gr.Textbox], None]  # connects what else follows when no reply came
 Messages = list[dict]  # {"role", "content": [{"type": "text", "text"}, ...]}: what was said, then a note about it
@@ -25,13 +27,17 @@ Messages = list[dict]  # {"role", "content": [{"type": "text", "text"}, ...]}: w
 
 def said(role: str, text: str, *notes: str) -> dict:
     """A message for the page. Blocks, not a plain string: Gradio would strip the indentation of a string."""
-    parts = [text_view.shown(text), *map(text_view.literal, notes)]
+    parts = [text_view.shown(text) or NOTHING_YET, *map(text_view.literal, notes)]
     return {"role": role, "content": [{"type": "text", "text": part} for part in parts]}
 
 
 def plain(messages: Messages) -> list[dict[str, str]]:
     """The messages for a lab: what was said, without the notes."""
-    return [{"role": m["role"], "content": text_view.original(m["content"][0]["text"])} for m in messages]
+    texts = [text_view.original(m["content"][0]["text"]) for m in messages]
+    return [
+        {"role": m["role"], "content": "" if text == NOTHING_YET else text}
+        for m, text in zip(messages, texts, strict=True)
+    ]
 
 
 def waiting(news: str = WAITING) -> dict:
@@ -133,7 +139,7 @@ class Conversation:
 
     def send_after(self, event: gr.events.Dependency) -> None:
         """Sends what is in the box once `event` has succeeded."""
-        self._answer_after(event.success(self.begin, [self.message, self.chatbot], self.screen, **AT_ONCE))
+        self._answer_after(event.success(self.begin, [self.message, self.chatbot], self.screen, **MAY_REFUSE))
 
     def _answer_after(self, begun: gr.events.Dependency) -> None:
         inputs = {self.page.reference, self.system} | self.controls.all
@@ -169,9 +175,9 @@ def build(page: Page, controls: Controls, system: gr.Textbox, after_failure: Aft
         clear = gr.Button("Clear", interactive=False, elem_id="clear")
     runs = Runs(page.blocks)
     pane = Conversation(page, controls, system, runs, chatbot, message, send, stop, again, clear, after_failure)
-    sent = gr.on([send.click, message.submit], pane.begin, [message, chatbot], pane.screen, **AT_ONCE)
+    sent = gr.on([send.click, message.submit], pane.begin, [message, chatbot], pane.screen, **MAY_REFUSE)
     pane._answer_after(sent)
-    pane._answer_after(again.click(pane.begin_again, chatbot, pane.screen, **AT_ONCE))
+    pane._answer_after(again.click(pane.begin_again, chatbot, pane.screen, **MAY_REFUSE))
     stop.click(pane.halt, message, pane.screen, **AT_ONCE)
     clear.click(lambda: pane.show([]), None, pane.screen, **AT_ONCE)
     return pane

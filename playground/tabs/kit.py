@@ -24,8 +24,10 @@ from playground.views import status as status_view
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-# Arguments of every event that only changes the page: it waits behind nobody and is no endpoint of its own.
-AT_ONCE = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+# Arguments of events that only change the page: they wait behind nobody and are no endpoints of their own.
+AT_ONCE: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+# The same for those that may refuse: Gradio shows an error only if its event was queued.
+MAY_REFUSE: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
 
 WAITING = "Waiting for a free place …"  # what a request shows until its turn comes
 
@@ -69,7 +71,7 @@ def user_errors() -> Iterator[None]:
 
 
 def _shown(sentence: str) -> gr.Error:
-    return gr.Error(escape(sentence), title="That did not work", print_exception=False)  # the pop-up renders HTML
+    return gr.Error(escape(sentence), print_exception=False)  # escaped, because the pop-up renders HTML
 
 
 def title_of(reference: str) -> str:

@@ -11,7 +11,7 @@ import gradio as gr
 from playground.models.cache import ModelCache
 from playground.models.catalog import Entry, catalog
 from playground.settings import Settings
-from playground.tabs.kit import AT_ONCE, title_of, user_errors
+from playground.tabs.kit import AT_ONCE, MAY_REFUSE, title_of, user_errors
 from playground.views import ledger as ledger_view
 from playground.views import status as status_view
 from playground.views.quantities import count
@@ -85,10 +85,8 @@ def build(blocks: gr.Blocks, models: ModelCache, settings: Settings) -> ModelBar
             models.unload(picked or "")
 
     showing = {"inputs": [reference, shown], "outputs": [status, ledger, load, unload, shown], **AT_ONCE}
-    made_ready = load.click(
-        get_ready, reference, None, concurrency_limit=None, show_progress="hidden", api_visibility="private"
-    )
-    unload.click(give_back, reference, None, **AT_ONCE).then(refresh, **showing)
+    made_ready = load.click(get_ready, reference, None, **MAY_REFUSE)
+    unload.click(give_back, reference, None, **MAY_REFUSE).then(refresh, **showing)
     gr.on([blocks.load, reference.change, gr.Timer(REFRESH_SECONDS).tick], refresh, **showing)
     return ModelBar(reference, made_ready)
 
@@ -97,11 +95,17 @@ def look(models: ModelCache, picked: str) -> View:
     """How the picked model stands now."""
     status = models.status(picked)
     return View(
-        status_view.html(status),
+        status_view.html(status, about(picked)),
         ledger_view.html(models.ledger(), title_of),
         can_load=status.state in ("absent", "on disk", "failed"),
         can_unload=status.state == "ready",
     )
+
+
+def about(picked: str) -> str:
+    """What the catalog says of a model; nothing of one that is not in it."""
+    entry = next((entry for entry in catalog() if entry.reference == picked), None)
+    return f"{entry.note} Licence: {entry.licence}.".strip() if entry else ""
 
 
 def choices(settings: Settings) -> list[tuple[str, str]]:

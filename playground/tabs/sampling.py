@@ -17,6 +17,7 @@ class Controls:
     top_p: gr.Slider
     top_k: gr.Slider
     repetition_penalty: gr.Slider
+    no_repeat_ngram: gr.Slider
     max_new_tokens: gr.Slider
     seed: gr.Textbox  # not a gr.Number: that one turns empty into 0
     greedy: gr.Checkbox
@@ -52,20 +53,24 @@ def whole_number(text: str | None) -> int | None:
 
 
 def build() -> Controls:
+    """Lays out the controls. Temperature and top-p begin low: small models lose the thread at more."""
     greedy = gr.Checkbox(False, label="Greedy", info="Always the likeliest token: the same text every time.")
     temperature = gr.Slider(
-        0, 2, 0.7, step=0.05, label="Temperature", info="Low: likely words. High: surprising ones. 0 is greedy."
+        0, 2, 0.2, step=0.05, label="Temperature", info="Low: likely words. High: surprising ones. 0 is greedy."
     )
     top_p = gr.Slider(
-        0.05, 1, 0.95, step=0.05, label="Top-p", info="Draw from the likeliest tokens that share this much probability."
+        0.05, 1, 0.9, step=0.05, label="Top-p", info="Draw from the likeliest tokens that share this much probability."
     )
     top_k = gr.Slider(0, 200, 50, step=1, label="Top-k", info="Draw from this many likeliest tokens. 0: from all.")
     repetition_penalty = gr.Slider(
         1, 2, 1, step=0.05, label="Repetition penalty", info="Above 1: words that were used become less likely."
     )
+    no_repeat_ngram = gr.Slider(
+        0, 8, 0, step=1, label="No repeated n-gram", info="No run of so many tokens comes twice. 0: it may."
+    )
     max_new_tokens = gr.Slider(1, 2048, 256, step=1, label="Max new tokens", info="The reply is cut after so many.")
     seed = gr.Textbox(label="Seed", placeholder="random", info="The same seed and settings give the same text.")
-    controls = Controls(temperature, top_p, top_k, repetition_penalty, max_new_tokens, seed, greedy)
+    controls = Controls(temperature, top_p, top_k, repetition_penalty, no_repeat_ngram, max_new_tokens, seed, greedy)
     drawing = [temperature, top_p, top_k, seed]  # what greedy decoding has no use for
     greedy.change(lambda on: [gr.update(interactive=not on)] * len(drawing), greedy, drawing, **AT_ONCE)
     return controls

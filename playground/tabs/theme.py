@@ -25,6 +25,7 @@ def theme() -> Base:
         font_mono=(LocalFont("IBM Plex Mono", weights=(400, 700)), "ui-monospace", "monospace"),
     )
     return look.set(
+        color_accent="*primary_600",
         body_background_fill="*neutral_50",
         body_background_fill_dark="*neutral_950",
         body_text_color="*neutral_800",

@@ -11,8 +11,9 @@ WORD_JOINER = "\u2060"  # invisible, and no letter: after it, "<b>" is no tag an
 # Code keeps every character; outside of it stands a "<" that would begin a tag.
 _CODE_OR_TAG = re.compile(
     r"(?ms)"
-    r"^ {0,3}(`{3,}|~{3,})[^\n]*$.*?(?:^ {0,3}\1|\Z)"  # a fenced block, perhaps not closed yet
-    r"|(?<!`)(`+)(?!`).+?(?<!`)\2(?!`)"  # a code span
+    r"^[ \t]*(`{3,})[^\n`]*$.*?(?:^[ \t]*\1`*[ \t]*$|\Z)"  # a fenced block, perhaps not closed yet
+    r"|^[ \t]*(~{3,})[^\n]*$.*?(?:^[ \t]*\2~*[ \t]*$|\Z)"
+    r"|(?<!`)(`+)(?!`).+?(?<!`)\3(?!`)"  # a code span
     r"|<(?=[A-Za-z/!?])"
 )
 _SPECIAL = re.compile(r"([\\`*_<>\[\]~|$&])")

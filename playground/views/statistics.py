@@ -19,6 +19,8 @@ REASONS = {
 
 def line(reply: Reply, title: str) -> str:
     """Statistics of a reply, running or ended, by the model that people know as `title`."""
+    if reply.new_tokens == 0 and reply.stop_reason is None:
+        return f"Reading {reply.prompt_tokens} tokens …"
     facts = [f"{reply.new_tokens} token{'' if reply.new_tokens == 1 else 's'}"]
     if reply.seconds_to_first_token is not None:
         facts.append(f"first after {reply.seconds_to_first_token:.2f} s")

@@ -25,12 +25,12 @@ WORDS = {
 DTYPES = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
 
 
-def html(status: Status) -> str:
-    """The line under the model picker."""
+def html(status: Status, about: str = "") -> str:
+    """What stands beside the model picker; `about` is a sentence on the model itself."""
     return (
         f'<div class="status" data-state="{escape(status.state)}">'
         f'<p class="facts">{_chip(status)}{"".join(f"<span>{escape(fact)}</span>" for fact in _facts(status))}</p>'
-        f"{_bar(status)}{_detail(status)}{_checks(status.checks)}</div>"
+        f"{_bar(status)}{_detail(status)}{_checks(status.checks)}{_about(about)}</div>"
     )
 
 
@@ -72,6 +72,10 @@ def _detail(status: Status) -> str:
     if status.state == "ready" or not status.detail:
         return ""
     return f'<p class="detail">{escape(status.detail)}</p>'
+
+
+def _about(sentence: str) -> str:
+    return f'<p class="about">{escape(sentence)}</p>' if sentence else ""
 
 
 def _checks(checks: tuple[Check, ...]) -> str:

@@ -1,0 +1,150 @@
+"""One running app, one Chromium, and visitors whose every request is noted. The app uses no network at all."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+ROOT = Path(__file__).parents[2]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--disable-component-update",
+    "--disable-background-networking",
+    "--no-first-run",
+]
+# Runs in the app before anything else, and notes every name it looks up and every address it calls.
+WATCH = """
+import os, sys
+def note(event, args):
+    if event in ("socket.connect", "socket.getaddrinfo"):
+        with open(os.environ["CALLS"], "a") as calls:
+            calls.write(repr(args[1] if event == "socket.connect" else args[0]) + "\\n")
+sys.addaudithook(note)
+"""
+LOCAL = ("127.0.0.1", "localhost", "0.0.0.0", "::1", "None", "/")
+
+expect.set_options(timeout=30_000)  # two shared cores may be busy with something else
+
+
+@dataclass(frozen=True)
+class App:
+    url: str
+    log: Path  # what it printed
+    calls: Path  # whom it called
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker("browser")
+            item.add_marker("starter")
+
+
+@pytest.fixture(scope="session")
+def app(starter_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """`python app.py`, offline, with both starters on disk."""
+    folder = tmp_path_factory.mktemp("app")
+    (folder / "sitecustomize.py").write_text(WATCH)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    app = App(f"http://127.0.0.1:{port}", folder / "log", folder / "calls")
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("PLAYGROUND_")}
+    environment = ours | {
+        "PYTHONPATH": str(folder),
+        "CALLS": str(app.calls),
+        "PLAYGROUND_CACHE_DIR": str(starter_cache),
+        "PLAYGROUND_OFFLINE": "true",
+        "PLAYGROUND_CONCURRENCY": "2",
+    }
+    command = [sys.executable, "app.py", "--port", str(port), "--host", "127.0.0.1"]
+    with app.log.open("w") as log, subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log) as run:
+        try:
+            for _ in range(240):
+                assert run.poll() is None, app.log.read_text()
+                try:
+                    urllib.request.urlopen(app.url, timeout=5).close()
+                    break
+                except OSError:
+                    time.sleep(0.25)
+            yield app
+        finally:
+            run.terminate()
+    called = set(app.calls.read_text().splitlines())
+    assert not [name for name in called if not name.strip("('").startswith(LOCAL)], called
+    assert "Traceback" not in app.log.read_text()
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict) -> dict:
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    found = next(filter(None, map(shutil.which, names)), None)
+    return browser_type_launch_args | {"executable_path": found, "args": FLAGS}
+
+
+@pytest.fixture
+def visit(app: App, browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens the page as a new visitor, once the starter is ready. At the end: nobody asked another machine."""
+    contexts, asked, complaints = [], [], []
+
+    def open_page(width: int = 1280, height: int = 900, dark: bool = False) -> Page:
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(app.url)
+        expect(page.locator("[data-state=ready]")).to_be_visible(timeout=120_000)
+        expect(page.locator("#send")).to_be_visible()
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not [url for url in asked if urlsplit(url).hostname not in ("127.0.0.1", None)]
+    assert not complaints
+
+
+@pytest.fixture(scope="session")
+def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the pictures of this session go: PLAYGROUND_SCREENSHOTS, or a temporary folder."""
+    folder = Path(os.environ.get("PLAYGROUND_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def shot(shots: Path) -> Callable[..., None]:
+    def take(page: Page, name: str, **options) -> None:
+        page.screenshot(path=shots / f"{name}.png", animations="disabled", **options)
+
+    return take
+
+
+@pytest.fixture
+def accessible() -> Callable[[Page], None]:
+    """Asserts that axe finds nothing serious or critical on a page."""
+
+    def check(page: Page) -> None:
+        found = Axe().run(page).response["violations"]
+        bad = [v for v in found if v["impact"] in ("serious", "critical")]
+        assert not bad, "\n".join(f"{v['id']}: {n['html']} {n['failureSummary']}" for v in bad for n in v["nodes"])
+
+    return check

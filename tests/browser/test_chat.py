@@ -1,0 +1,264 @@
+"""The journey of the Chat tab on the real starter: what a person does there, and what must not happen to them."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests import tiny
+
+LONG = "Tell me a very long story about a fox and a lighthouse, with many chapters."
+EXAMPLES = ("Who are you?", "Once upon a time", "The future of AI is … three samples")
+
+
+def send(page: Page, text: str) -> None:
+    page.locator("#message textarea").fill(text)
+    page.locator("#send").click()
+
+
+def reply(page: Page) -> str:
+    """The last reply so far, without the line under it."""
+    return page.locator("#conversation .bot .message").first.inner_text()
+
+
+def expect_words(page: Page, at_least: int) -> str:
+    """Waits until the last reply has so many words."""
+    page.wait_for_function(
+        "n => document.querySelector('#conversation .bot .message')?.innerText.trim().split(/\\s+/).length >= n",
+        arg=at_least,
+        timeout=60_000,
+    )
+    return reply(page)
+
+
+def expect_end(page: Page) -> None:
+    expect(page.locator("#send")).to_be_enabled(timeout=120_000)
+    expect(page.locator("#stop")).to_be_disabled()
+
+
+def set_up(page: Page, max_new_tokens: int, seed: str = "") -> None:
+    page.get_by_label("number input for Max new tokens").fill(str(max_new_tokens))
+    page.get_by_placeholder("random").fill(seed)
+
+
+def test_send_stream_stop_regenerate_reload(visit, shot):
+    page = visit()
+    shot(page, "1-open")
+    assert page.locator("#message textarea").input_value() == "Explain in two sentences why the sky is blue."
+
+    page.locator("#send").click()
+    first = expect_words(page, 3)
+    expect(page.locator("#send")).to_be_disabled()
+    expect(page.locator("#stop")).to_be_enabled()
+    assert page.locator("#message textarea").input_value() == ""
+    shot(page, "2-streaming")
+    assert expect_words(page, len(first.split()) + 3).startswith(first.rstrip()[: len(first) // 2])
+    expect_end(page)
+    expect(page.locator("#conversation")).to_contain_text(
+        re.compile(r"\d+ tokens · first after .* tokens/s · .*seed \d+")
+    )
+    shot(page, "3-answered")
+    if os.environ.get("PLAYGROUND_UPDATE_SCREENSHOTS"):
+        page.screenshot(path=Path(__file__).parents[2] / "assets" / "screenshots" / "chat.png", animations="disabled")
+
+    page.locator("#clear").click()
+    expect(page.locator("#conversation .bot")).to_have_count(0)
+    send(page, LONG)
+    expect_words(page, 5)
+    page.locator("#stop").click()
+    expect_end(page)
+    expect(page.locator("#conversation")).to_contain_text("stopped by you")
+    stopped = reply(page)
+    shot(page, "4-stopped")
+    page.wait_for_timeout(1500)
+    assert reply(page) == stopped
+
+    set_up(page, max_new_tokens=12, seed="7")
+    page.locator("#regenerate").click()
+    expect(page.locator("#conversation")).to_contain_text("seed 7")
+    once = reply(page)
+    assert once != stopped
+    expect(page.locator("#conversation .user")).to_have_count(1)
+    page.locator("#regenerate").click()
+    expect(page.locator("#stop")).to_be_enabled()
+    expect_end(page)
+    assert reply(page) == once, "the same seed gives the same text"
+    shot(page, "5-regenerated")
+
+    send(page, LONG)
+    expect(page.locator("#stop")).to_be_enabled()
+    page.reload()
+    expect(page.locator("[data-state=ready]")).to_be_visible()
+    page.get_by_role("button", name="Memory").click()
+    expect(page.locator(".ledger tbody tr").first).to_contain_text("nobody")
+    send(page, "What is the capital of France?")
+    expect_end(page)
+    expect(page.locator("#conversation .bot")).to_have_count(1)
+    shot(page, "6-reloaded")
+
+
+def test_two_visitors_do_not_touch_each_other(visit):
+    one, other = visit(), visit()
+    set_up(one, max_new_tokens=400)
+    set_up(other, max_new_tokens=60, seed="3")
+    send(one, LONG)
+    send(other, "Write a poem about the sea.")
+    expect_words(one, 4)
+    before = expect_words(other, 4)
+    one.locator("#stop").click()
+    expect_end(one)
+    assert len(expect_words(other, len(before.split()) + 3)) > len(before), "one visitor's Stop ended the other's reply"
+    expect(other.locator("#conversation")).to_contain_text("seed 3", timeout=200_000)
+    assert "fox" not in other.locator("#conversation").inner_text()
+    assert "sea" not in one.locator("#conversation .user").inner_text()
+
+
+def test_closing_the_page_gives_the_model_back(visit):
+    watcher, leaver = visit(), visit()
+    watcher.get_by_role("button", name="Memory").click()
+    row = watcher.locator(".ledger tbody tr").first
+    send(leaver, LONG)
+    expect_words(leaver, 3)
+    expect(row).to_contain_text("now")
+    leaver.close()
+    expect(row).to_contain_text("nobody", timeout=10_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("   ", "The message is empty."),
+        ("word " * 20_000, "tokens long"),
+    ],
+    ids=["empty", "too long"],
+)
+def test_bad_messages_stay_in_their_box(visit, shot, text, sentence):
+    page = visit()
+    send(page, text)
+    expect(page.get_by_test_id("toast-body")).to_contain_text(sentence)
+    expect(page.locator("#message textarea")).to_have_value(text)
+    expect_end(page)
+    expect(page.locator("#conversation .user")).to_have_count(0)
+    shot(page, f"error-{sentence.split()[0].lower()}")
+    set_up(page, max_new_tokens=5)
+    send(page, "Hello")
+    expect(page.locator("#conversation")).to_contain_text("5 tokens")
+
+
+def pick(page: Page, reference: str) -> None:
+    page.locator("#model input").fill(reference)
+    page.locator("#model input").press("Enter")
+
+
+def test_an_unknown_model_is_said_to_be_unknown(visit, shot):
+    page = visit()
+    pick(page, "nobody/nothing <b>here</b>")
+    expect(page.locator("[data-state=failed]")).to_be_visible()
+    send(page, "Hello")
+    expect(page.get_by_test_id("toast-body")).to_be_visible()
+    expect(page.locator("#message textarea")).to_have_value("Hello")
+    assert page.locator("#status b").count() == 0, "what was typed came back as HTML"
+    shot(page, "unknown-model")
+
+
+def test_a_setting_that_cannot_be_used_keeps_the_message(visit):
+    page = visit()
+    set_up(page, max_new_tokens=5, seed="seven")
+    send(page, "Hello")
+    expect(page.get_by_test_id("toast-body")).to_contain_text("whole number")
+    expect(page.locator("#message textarea")).to_have_value("Hello")
+    page.get_by_placeholder("random").fill("7")
+    page.locator("#send").click()
+    expect(page.locator("#conversation")).to_contain_text("seed 7")
+
+
+def test_a_base_model_turns_the_tab_to_completion(visit, shot, tmp_path):
+    folder = tiny.save(tmp_path, "gpt2")
+    page = visit()
+    pick(page, str(folder))
+    expect(page.locator("[data-state='on disk']")).to_be_visible()
+    page.locator("#load").click()
+    expect(page.locator("#why")).to_contain_text("no chat template")
+    text = page.locator("#text textarea")
+    expect(text).to_be_visible()
+    expect(page.locator("#send")).to_be_hidden()
+    given = text.input_value()
+    set_up(page, max_new_tokens=20)
+    page.locator("#continue").click()
+    expect(page.locator("#text-notes")).to_contain_text("seed")
+    assert text.input_value().startswith(given)
+    assert len(text.input_value()) > len(given)
+    shot(page, "base-model")
+    page.get_by_role("button", name="Take back").click()
+    expect(text).to_have_value(given)
+    page.locator("#unload").click()
+    expect(page.locator("[data-state='on disk']")).to_be_visible()
+
+
+def test_a_message_to_an_unloaded_base_model_becomes_a_text_to_continue(visit, tmp_path):
+    folder = tiny.save(tmp_path, "gpt2")
+    page = visit()
+    pick(page, str(folder))
+    send(page, "The cat sat")
+    expect(page.locator("#text textarea")).to_have_value("The cat sat")
+    expect(page.locator("#why")).to_contain_text("no chat template")
+
+
+@pytest.mark.parametrize("caption", EXAMPLES)
+def test_examples_run_at_one_click(visit, shot, caption):
+    page = visit()
+    page.get_by_role("button", name=caption).click()
+    if caption == "Who are you?":
+        expect(page.locator("#conversation")).to_contain_text(re.compile(r"seed \d+"), timeout=200_000)
+    elif "three" in caption:
+        expect(page.locator(".continuations li")).to_have_count(3, timeout=200_000)
+        expect(page.locator(".continuations li").last).to_contain_text(re.compile(r"seed \d+"), timeout=200_000)
+    else:
+        expect(page.locator("#text-notes")).to_contain_text(re.compile(r"seed \d+"), timeout=200_000)
+        assert page.locator("#text textarea").input_value().startswith("Once upon a time")
+    shot(page, f"example-{EXAMPLES.index(caption) + 1}")
+
+
+def test_markup_in_a_message_is_shown_and_never_run(visit):
+    page = visit()
+    set_up(page, max_new_tokens=3)
+    send(page, "<img src=x onerror=alert(1)> <think>hm</think> a < b, `<i>` 你好 🙂")
+    expect(page.locator("#conversation .user")).to_contain_text("<think>hm</think>".replace("<", "<\u2060"))
+    expect(page.locator("#conversation .user")).to_contain_text("你好 🙂")
+    assert page.locator("#conversation .user img").count() == 0
+    expect_end(page)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "dark"), [(1280, 900, False), (1280, 900, True), (390, 844, False), (390, 844, True)]
+)
+def test_everyone_can_read_it(visit, shot, accessible, width, height, dark):
+    page = visit(width, height, dark)
+    page.get_by_role("button", name="Memory").click()
+    page.locator(".checks summary").click()
+    expect(page.locator(".ledger tbody tr").first).to_be_visible()
+    set_up(page, max_new_tokens=30)
+    page.locator("#send").click()
+    expect(page.locator("#conversation")).to_contain_text(re.compile(r"seed \d+"), timeout=200_000)
+    expect_end(page)
+    accessible(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, "the page is wider than the window"
+    shot(page, f"{'phone' if width < 600 else 'wide'}-{'dark' if dark else 'light'}", full_page=True)
+    page.get_by_label("Plain completion").check()
+    expect(page.locator("#text textarea")).to_be_visible()
+    accessible(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_keyboard_is_enough(visit):
+    page = visit()
+    set_up(page, max_new_tokens=5)
+    page.locator("#message textarea").focus()
+    page.keyboard.press("Control+A")
+    page.keyboard.type("Hello")
+    page.keyboard.press("Enter")
+    expect(page.locator("#conversation")).to_contain_text("5 tokens")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "send"

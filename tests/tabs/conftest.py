@@ -1,0 +1,73 @@
+"""The page around tiny models, without a browser: handlers are called as Gradio would call them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from playground.models.cache import ModelCache
+from playground.settings import Settings
+from playground.tabs import chat, completion, conversation, model_bar, sampling
+from playground.tabs.kit import Page
+from tests import tiny
+
+
+@dataclass
+class Laid:
+    """A laid-out page and what a visitor has set on it."""
+
+    page: Page
+    talk: conversation.Conversation
+    text: completion.Completion
+    controls: sampling.Controls
+
+    def values(self, model: Path, system: str = "", samples: int = 1, **settings: Any) -> dict:
+        """What Gradio hands to a handler that has all controls among its inputs."""
+        names = vars(self.controls).items()
+        chosen = {component: settings.get(name, component.value) for name, component in names}
+        return chosen | {self.page.reference: str(model), self.talk.system: system, self.text.samples: samples}
+
+
+def visitor(name: str) -> Any:
+    return SimpleNamespace(session_hash=name)
+
+
+@pytest.fixture(scope="session")
+def chatty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model with a chat template and a long context, so that it can write for a while."""
+    return tiny.save(tmp_path_factory.mktemp("chatty"), "llama", context=4096)
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model without a chat template."""
+    return tiny.save(tmp_path_factory.mktemp("base"), "gpt2", context=2048)
+
+
+@pytest.fixture(scope="session")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model that writes nothing."""
+    return tiny.save(tmp_path_factory.mktemp("reader"), "bert")
+
+
+@pytest.fixture
+def laid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Laid:
+    built = {}
+    for module in (conversation, completion, sampling):
+        original = module.build
+
+        def build(*arguments, original=original, module=module):
+            built[module] = original(*arguments)
+            return built[module]
+
+        monkeypatch.setattr(module, "build", build)
+    settings = Settings(cache_dir=tmp_path, dtype="float32", threads=1, memory_budget="100MB")
+    models = ModelCache(settings)
+    with gr.Blocks() as blocks:
+        bar = model_bar.build(blocks, models, settings)
+        page = Page(blocks, models, settings, bar.reference, bar.made_ready)
+        chat.build(page)
+    return Laid(page, built[conversation], built[completion], built[sampling])

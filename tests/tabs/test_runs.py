@@ -1,0 +1,83 @@
+"""One visitor's run: what Stop, an error and a closed page do to it, and that nobody else's is touched."""
+
+from types import SimpleNamespace
+
+import gradio as gr
+import pytest
+
+from playground.errors import PlaygroundError
+from playground.tabs.runs import Runs
+
+ONE, OTHER = SimpleNamespace(session_hash="one"), SimpleNamespace(session_hash="other")
+
+
+@pytest.fixture
+def runs() -> Runs:
+    with gr.Blocks() as blocks:
+        return Runs(blocks)
+
+
+def test_stop_before_the_start_gives_the_text_back_once(runs):
+    runs.begin(ONE, asked="all", before="page", text="typed")
+    run = runs.stop(ONE)
+    assert (run.text, run.before) == ("typed", "page")
+    assert runs.fruitless(ONE) is None
+    assert runs.take_up(ONE) is None, "its turn came after it was stopped"
+
+
+def test_stop_while_a_model_loads_keeps_it_from_starting(runs):
+    runs.begin(ONE, "all", "page")
+    run = runs.take_up(ONE)
+    assert runs.stop(ONE) is run
+    assert run.stop.is_set()
+    assert not run.start()
+
+
+def test_stop_after_the_start_leaves_the_ending_to_the_run(runs):
+    runs.begin(ONE, "all", "page")
+    run = runs.take_up(ONE)
+    assert run.start()
+    assert runs.stop(ONE) is None
+    assert run.stop.is_set()
+    run.fruitful = True
+    run.end()
+    assert runs.fruitless(ONE) is None
+
+
+def test_a_second_run_waits_for_the_first(runs):
+    runs.begin(ONE, "all", "page")
+    with pytest.raises(PlaygroundError, match="still being written"):
+        runs.begin(ONE, "all", "page")
+    runs.begin(OTHER, "all", "page")
+    runs.take_up(ONE).end()
+    runs.begin(ONE, "all", "page")
+
+
+def test_stop_and_leaving_touch_one_visitor_only(runs):
+    for visitor in (ONE, OTHER):
+        runs.begin(visitor, "all", "page")
+    one, other = runs.take_up(ONE), runs.take_up(OTHER)
+    assert one.start()
+    assert other.start()
+    runs.stop(ONE)
+    assert one.stop.is_set()
+    assert not other.stop.is_set()
+    runs.leave(OTHER)
+    assert other.stop.is_set()
+    runs.leave(OTHER)
+
+
+def test_a_run_that_was_turned_away_gives_its_text_back(runs):
+    runs.begin(ONE, "all", "page", "typed")
+    assert runs.fruitless(ONE) is None, "it still waits for its turn"
+    assert runs.fruitless(ONE, failed=True).text == "typed"
+
+
+def test_an_old_run_that_ends_late_does_not_undo_the_new_one(runs):
+    runs.begin(ONE, "all", "page", "old")
+    old = runs.take_up(ONE)
+    runs.stop(ONE)
+    runs.begin(ONE, "all", "page", "new")
+    old.end()
+    assert runs.fruitless(ONE) is None
+    assert runs.take_up(ONE).text == "new"

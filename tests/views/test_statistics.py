@@ -1,0 +1,38 @@
+"""The line under a reply."""
+
+from playground.engine.provenance import Provenance
+from playground.labs.chat import Reply
+from playground.views import continuations, statistics
+
+
+def reply(text: str = "Hi", stop_reason: str | None = "eos", new_tokens: int = 2, temperature: float = 0.7) -> Reply:
+    settings = {"temperature": temperature, "seed": 41}
+    provenance = Provenance("a/b", "rev", "cpu", "bfloat16", settings)
+    timed = (0.25, 18.04) if new_tokens > 1 else (None, None)
+    return Reply(text, 30, new_tokens, stop_reason, *timed, (), provenance)
+
+
+def test_an_ended_reply_can_be_repeated_from_its_line():
+    assert statistics.line(reply(), "Model") == (
+        "2 tokens · first after 0.25 s · 18.0 tokens/s · ended by itself · seed 41 · Model"
+    )
+
+
+def test_a_greedy_reply_has_no_seed():
+    line = statistics.line(reply(temperature=0, stop_reason="length"), "Model")
+    assert "greedy" in line
+    assert "seed" not in line
+    assert "cut at the token limit" in line
+
+
+def test_a_running_reply_does_not_say_why_it_ended():
+    assert statistics.line(reply(stop_reason=None), "M") == "2 tokens · first after 0.25 s · 18.0 tokens/s · M"
+    assert statistics.line(reply(stop_reason=None, new_tokens=0), "M") == "Reading 30 tokens …"
+
+
+def test_samples_are_shown_as_text():
+    document = continuations.html("<i>", [reply("<b>"), reply("x")], "<u>")
+    assert document.count("<li>") == 2
+    assert "&lt;i&gt;" in document and "&lt;b&gt;" in document and "&lt;u&gt;" in document
+    assert "<i>" not in document and "<u>" not in document
+    assert continuations.html("text", [], "Model") == ""
