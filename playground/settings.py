@@ -32,6 +32,7 @@ DECIDED_HERE = {
     "local_paths": "on unless public",
     "host": "127.0.0.1",
     "port": "7860",
+    "conversation_memory": "500MB",
     "upload_limit": "50MB",
 }
 
@@ -78,6 +79,12 @@ class Settings(BaseSettings):
         title="SIZE",
         description="Most memory that loaded models may hold, like 6GB. "
         "Not set: three quarters of what the device has free.",
+    )
+    conversation_memory: ByteSize = Field(
+        ByteSize(500_000_000),
+        ge=0,
+        description="Memory a model, besides its weights, for what it has read of conversations, so that a new turn "
+        "costs only its new text.",
     )
     threads: int = Field(
         0, ge=0, le=1024, title="N", description="CPU threads for computing. 0: measured on this machine."

@@ -31,6 +31,7 @@ WRITTEN = {
     "auth": ("ann:a:b,bob:c", ("ann:a:b", "bob:c")),
     "concurrency": ("7", 7),
     "queue_size": ("5", 5),
+    "conversation_memory": ("1GB", 10**9),
     "upload_limit": ("2MiB", 2 * 1024**2),
 }
 

@@ -19,8 +19,11 @@ _CHUNK = 512  # tokens of a prompt read at once: between chunks a Stop is heard
 class Decoder:
     """The growing text of one request in a model. Holds keys and values on the model's device until it is dropped."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, reuse: bool = True) -> None:
+        """`reuse`: begin with what was read for an earlier text, and keep this one for later."""
         self._engine = engine
+        self._reuse = reuse
+        self._read: list[int] = []  # the ids whose keys and values are in the cache
         accepted = inspect.signature(engine.model.forward).parameters
         self._cache_name = "cache_params" if "cache_params" in accepted else "past_key_values"
         self._always = {"return_dict": True} | ({"logits_to_keep": 1} if "logits_to_keep" in accepted else {})
@@ -47,13 +50,18 @@ class Decoder:
         if not model._supports_default_dynamic_cache():
             self._ids = ids
             return self._forward(ids)
-        self._fixed = {self._cache_name: DynamicCache(config=model.config), "use_cache": True}
+        cache, n_read = DynamicCache(config=model.config), 0
+        if self._reuse:
+            cache, n_read = self._engine.prefixes.take(ids[0].tolist(), model.config)
+        self._fixed = {self._cache_name: cache, "use_cache": True}
+        self._read = ids[0, :n_read].tolist()
         chunk = ids.shape[1] if anatomy.is_recurrent else _CHUNK  # a state is built in one go
         logits = None
-        for piece in ids.split(chunk, dim=1):
+        for piece in ids[:, n_read:].split(chunk, dim=1):
             if stopped():
                 return None
             logits = self._forward(piece)
+            self._read += piece[0].tolist()
         return logits
 
     def next(self, token: int) -> Tensor:
@@ -61,7 +69,15 @@ class Decoder:
         new = torch.tensor([[token]], device=self._engine.device)
         if self._ids is not None:
             new = self._ids = torch.cat([self._ids, new], dim=1)
-        return self._forward(new)
+        logits = self._forward(new)
+        self._read.append(token)
+        return logits
+
+    def finish(self) -> None:
+        """Leaves what was read to the texts that continue this one. The decoder is of no use afterwards."""
+        cache = self._fixed.pop(self._cache_name, None)
+        if self._reuse and isinstance(cache, DynamicCache):
+            self._engine.prefixes.keep(self._read, cache)
 
     def _forward(self, ids: Tensor) -> Tensor:
         name = "decoder_input_ids" if self._engine.anatomy.kind == "seq2seq" else "input_ids"

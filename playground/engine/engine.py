@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from playground.engine import anatomy as anatomies
 from playground.engine import tap
 from playground.engine.anatomy import Anatomy, Kind
+from playground.engine.prefixes import Prefixes
 from playground.engine.tap import Site
 from playground.errors import PlaygroundError
 
@@ -38,6 +39,7 @@ class Engine:
     dtype: torch.dtype
     precision: str  # of the weights: "int8", or the name of `dtype`
     n_bytes: int  # held by the weights and buffers
+    prefixes: Prefixes  # what it has read lately; changes how fast it answers, not what
     checks: tuple[Check, ...] = ()
 
     def encode(self, text: str, add_special_tokens: bool = True) -> Tensor:
@@ -63,9 +65,17 @@ class Engine:
 
 
 def assemble(
-    model: nn.Module, tokenizer, kind: Kind, reference: str, revision: str, precision: str | None = None
+    model: nn.Module,
+    tokenizer,
+    kind: Kind,
+    reference: str,
+    revision: str,
+    precision: str | None = None,
+    prefix_budget: int = 0,
 ) -> Engine:
     """An Engine around a loaded model: reads its anatomy and puts the taps in, once.
+
+    `prefix_budget`: bytes that keys and values of earlier texts may hold.
 
     Raises:
         PlaygroundError: the architecture cannot be read.
@@ -93,6 +103,7 @@ def assemble(
         device=parameter.device,
         dtype=parameter.dtype,
         precision=precision or str(parameter.dtype).removeprefix("torch."),
+        prefixes=Prefixes(prefix_budget),
         n_bytes=sum(t.numel() * t.element_size() for t in [*model.parameters(), *model.buffers()]),
     )
 

@@ -72,7 +72,9 @@ def stream(
     def work() -> None:
         try:
             with torch.inference_mode(), open_tap(tap) if tap else contextlib.nullcontext():
-                _write(engine, ids, sampling, room, stopped, steps.put)
+                decoder = Decoder(engine, reuse=tap is None)  # what a tap has changed is nobody else's
+                _write(engine, decoder, ids, sampling, room, stopped, steps.put)
+                decoder.finish()
         except BaseException as error:  # it must reach the caller, whatever it is
             steps.put(error)
 
@@ -109,7 +111,9 @@ def _room(engine: Engine, n_prompt: int, wanted: int) -> int:
     return min(wanted, limit - n_prompt)
 
 
-def _write(engine: Engine, ids: Tensor, sampling: Sampling, room: int, stopped: Callable[[], bool], put) -> None:
+def _write(
+    engine: Engine, decoder: Decoder, ids: Tensor, sampling: Sampling, room: int, stopped: Callable[[], bool], put
+) -> None:
     started = time.perf_counter()
 
     def elapsed() -> float:
@@ -120,7 +124,6 @@ def _write(engine: Engine, ids: Tensor, sampling: Sampling, room: int, stopped: 
         generator.seed()
     else:
         generator.manual_seed(sampling.seed)
-    decoder = Decoder(engine)
     text = TextStream(engine.tokenizer)
     ends = _end_ids(engine)
     history = ids[0].cpu() if engine.anatomy.kind == "causal" else torch.empty(0, dtype=torch.long)

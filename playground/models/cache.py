@@ -75,6 +75,7 @@ class ModelCache:
             if not out_of_memory(error):
                 raise
             released = self._evict()
+            slot.engine.prefixes.clear()
             _release_memory()
             raise PlaygroundError(
                 f"{slot.engine.device} ran out of memory while {key} was working. "

@@ -63,7 +63,15 @@ def load(files: Files, settings: Settings, machine: Machine, report: Report) -> 
     if precision == "int8":
         report(None, "Rounding the weights to 8 bits")
         int8.quantize(model)
-    engine = engines.assemble(model.to(machine.device), tokenizer, kind, files.reference, files.revision, precision)
+    engine = engines.assemble(
+        model.to(machine.device),
+        tokenizer,
+        kind,
+        files.reference,
+        files.revision,
+        precision,
+        settings.conversation_memory,
+    )
     report(None, "Checking that its numbers agree")
     return dataclasses.replace(engine, checks=(_all_weights_present(info), *run_checks(engine)))
 
