@@ -115,7 +115,52 @@ def add(models: ModelCache, settings: Settings) -> None:
             with models.lease(model) as engine:
                 yield from _plain(lab.complete(engine, text, sampling))
 
+    def next_tokens(
+        text: str,
+        model: str = settings.default_models[0],
+        k: int = 10,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        top_k: int = 0,
+    ) -> dict:
+        """The most probable next tokens after a text, as the model gives them and after each setting.
+
+        Args:
+            text: what to read, as plain text.
+            model: a reference from /models, or any hub id that the operator allows.
+            k: how many tokens to list, the most probable by the model itself first.
+            temperature: divides the logits; 0 leaves the most probable token alone.
+            top_p: smallest set of tokens that holds this share of the probability.
+            top_k: only the k most probable tokens; 0 for all.
+
+        Returns:
+            tokens: a list of objects with id, text, and probability by stage ("model", "temperature", "top-k",
+            "top-p"; 0: cannot be drawn); kept: how many tokens can be drawn at each stage; entropy: in nats;
+            prompt_tokens, model, revision, dtype.
+        """
+        with user_errors():
+            from playground.engine.sampling import Sampling
+            from playground.labs import next_tokens as lab
+
+            sampling = Sampling(temperature=temperature, top_p=top_p, top_k=top_k)
+            with models.lease(model) as engine:
+                seen = lab.next_tokens(engine, text, sampling, k)
+            rows = zip(seen.ids.tolist(), seen.texts, seen.probabilities.T.tolist(), strict=True)
+            return {
+                "tokens": [
+                    {"id": token, "text": shown, "probability": dict(zip(seen.stages, values, strict=True))}
+                    for token, shown, values in rows
+                ],
+                "kept": dict(zip(seen.stages, seen.kept.tolist(), strict=True)),
+                "entropy": dict(zip(seen.stages, seen.entropy.tolist(), strict=True)),
+                "prompt_tokens": seen.prompt_tokens,
+                "model": seen.provenance.reference,
+                "revision": seen.provenance.revision,
+                "dtype": seen.provenance.dtype,
+            }
+
     gr.api(list_models, api_name="models")
+    gr.api(next_tokens, api_name="next_tokens", **model_work(settings))
     gr.api(chat, api_name="chat", **model_work(settings))
     gr.api(complete, api_name="complete", **model_work(settings))
 

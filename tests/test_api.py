@@ -53,7 +53,7 @@ def soon(condition, seconds=5):
 
 def test_only_named_and_typed_endpoints_are_there(client):
     endpoints = client.view_api(return_format="dict")
-    assert set(endpoints["named_endpoints"]) == {"/models", "/chat", "/complete"}
+    assert set(endpoints["named_endpoints"]) == {"/models", "/chat", "/complete", "/next_tokens"}
     assert not endpoints["unnamed_endpoints"]
     wanted = ["messages", "model", "max_new_tokens", "temperature", "top_p", "top_k", "repetition_penalty", "system"]
     parameters = endpoints["named_endpoints"]["/chat"]["parameters"]
@@ -90,6 +90,16 @@ def test_the_same_seed_gives_the_same_text(client):
 def test_complete_continues(client):
     result = client.predict("The cat sat", max_new_tokens=6, temperature=0, api_name="/complete")
     assert result["new_tokens"] == 6 and result["stop_reason"] == "length"
+
+
+def test_next_tokens_agree_with_what_is_written(client):
+    seen = client.predict("The cat sat", k=5, temperature=0.5, top_k=3, api_name="/next_tokens")
+    assert len(seen["tokens"]) == 5 and seen["kept"]["top-k"] == 3
+    assert [token["probability"]["top-k"] > 0 for token in seen["tokens"]] == [True] * 3 + [False] * 2
+    written = client.predict("The cat sat", max_new_tokens=1, temperature=0, api_name="/complete")
+    assert written["text"] == seen["tokens"][0]["text"] or "\ufffd" in seen["tokens"][0]["text"]
+    with pytest.raises(AppError, match="k is 0; it must be"):
+        client.predict("The cat sat", k=0, api_name="/next_tokens")
 
 
 def test_cancelling_ends_the_computation_and_returns_the_lease(client, models):

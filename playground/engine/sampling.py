@@ -1,9 +1,11 @@
-"""From logits to the next token: the settings a person can turn, and what they do to the distribution.
+"""From logits to the next token: the settings a person can turn, and what each does to the distribution.
 
-It does not know where the logits came from. The order is that of transformers' `generate`: repetition penalty
-(Keskar et al. 2019), no repeated n-gram (Paulus et al. 2017), temperature, top-k, top-p (Holtzman et al. 2020).
+It does not know where the logits came from. The order is that of transformers' `generate`: bias, repetition penalty
+(Keskar et al. 2019), no repeated n-gram (Paulus et al. 2017), temperature, top-k (Fan et al. 2018), top-p (Holtzman et
+al. 2020), min-p (Nguyen et al. 2024), typical-p (Meister et al. 2022).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import torch
@@ -27,11 +29,14 @@ class Sampling:
     repetition_penalty: float = 1.0  # above 1: tokens that have appeared become less likely
     seed: int | None = None
     no_repeat_ngram: int = 0  # no run of this many tokens twice; 0: may repeat
+    min_p: float = 0.0  # only tokens at least this share as probable as the most probable one
+    typical_p: float = 1.0  # tokens nearest to the expected surprise, up to this share of the probability
+    logit_bias: tuple[tuple[int, float], ...] = ()  # (token id, what is added to its logit)
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name == "seed" and value is None:
+            if field.name == "logit_bias" or (field.name == "seed" and value is None):
                 continue
             lowest, highest, whole = _RANGES[field.name]
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -52,48 +57,45 @@ _RANGES = {  # lowest, highest, whole number
     "top_k": (0, 1_000_000, True),
     "repetition_penalty": (0.5, 5, False),
     "no_repeat_ngram": (0, 100, True),
+    "min_p": (0, 1, False),
+    "typical_p": (0.01, 1, False),
     "seed": (0, 2**63 - 1, True),
 }
 
 
-def distribution(logits: Tensor, previous: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
-    """The tokens that may come next and how likely each is to be drawn.
+@dataclass(frozen=True)
+class Stage:
+    """The distribution after one step. Tokens that are not listed cannot be drawn any more."""
+
+    name: str
+    ids: Tensor  # (m,), most probable first
+    probabilities: Tensor  # (m,), sum to 1
+
+
+def stages(logits: Tensor, previous: Tensor, sampling: Sampling) -> Iterator[Stage]:
+    """The distribution as the model gives it ("model"), and after each setting that is in use.
 
     Args:
         logits: (vocabulary,), float32.
         previous: ids already in the text, (n,): what must not be repeated, or less.
+    """
+    yield _sorted("model", logits)
+    for name, changed in _before_temperature(logits, previous, sampling):
+        logits = changed
+        yield _sorted(name, logits)
+    yield from _from_temperature(logits, sampling, whole=True)
+
+
+def distribution(logits: Tensor, previous: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
+    """The tokens that may come next and how likely each is to be drawn: the last of the `stages`.
 
     Returns:
         ids (m,) and their probabilities (m,), most probable first; one token when the temperature is 0.
     """
-    if sampling.repetition_penalty != 1:
-        seen = previous.unique()
-        scores = logits[seen]
-        penalty = sampling.repetition_penalty
-        logits = logits.clone()
-        logits[seen] = torch.where(scores > 0, scores / penalty, scores * penalty)
-    if banned := _would_repeat(previous.tolist(), sampling.no_repeat_ngram):
-        logits = logits.clone()
-        logits[banned] = -torch.inf
-    if sampling.temperature == 0:
-        return logits.argmax().reshape(1), torch.ones(1)
-    # Sorting only the k that can be drawn is what keeps this cheap; the result is that of masking the others.
-    k = min(sampling.top_k, len(logits)) or len(logits)
-    scores, ids = logits.topk(k)
-    probabilities = (scores / sampling.temperature).softmax(-1)
-    if sampling.top_p < 1:
-        before = probabilities.cumsum(-1) - probabilities
-        kept = before < sampling.top_p  # the token that crosses the threshold stays in
-        ids, probabilities = ids[kept], probabilities[kept]
-    return ids, probabilities / probabilities.sum()
-
-
-def _would_repeat(previous: list[int], n: int) -> list[int]:
-    """The tokens that would end a run of n tokens that stands in the text already."""
-    if n == 0 or len(previous) < n:
-        return []
-    start = previous[len(previous) - n + 1 :]
-    return [previous[i + n - 1] for i in range(len(previous) - n + 1) if previous[i : i + n - 1] == start]
+    for _, changed in _before_temperature(logits, previous, sampling):
+        logits = changed
+    *_, last = _from_temperature(logits, sampling, whole=False)
+    return last.ids, last.probabilities
 
 
 def draw(logits: Tensor, previous: Tensor, sampling: Sampling, generator: torch.Generator) -> int:
@@ -102,3 +104,81 @@ def draw(logits: Tensor, previous: Tensor, sampling: Sampling, generator: torch.
     if len(ids) == 1:
         return int(ids[0])
     return int(ids[torch.multinomial(probabilities, 1, generator=generator)])
+
+
+def _sorted(name: str, logits: Tensor) -> Stage:
+    scores, ids = logits.sort(descending=True)
+    return Stage(name, ids, scores.softmax(-1))
+
+
+def _before_temperature(logits: Tensor, previous: Tensor, sampling: Sampling) -> Iterator[tuple[str, Tensor]]:
+    if sampling.logit_bias:
+        logits = logits.clone()
+        for token, bias in sampling.logit_bias:
+            logits[token] += bias
+        yield "logit bias", logits
+    if sampling.repetition_penalty != 1:
+        seen = previous.unique()
+        scores = logits[seen]
+        penalty = sampling.repetition_penalty
+        logits = logits.clone()
+        logits[seen] = torch.where(scores > 0, scores / penalty, scores * penalty)
+        yield "repetition penalty", logits
+    if banned := _would_repeat(previous.tolist() if sampling.no_repeat_ngram else [], sampling.no_repeat_ngram):
+        logits = logits.clone()
+        logits[banned] = -torch.inf
+        yield "no repeated n-gram", logits
+
+
+def _from_temperature(logits: Tensor, sampling: Sampling, whole: bool) -> Iterator[Stage]:
+    """At least one stage. Unless the `whole` is wanted, only the k tokens that can be drawn are sorted: quicker."""
+    if sampling.temperature == 0:
+        yield Stage("temperature", logits.argmax().reshape(1), torch.ones(1))
+        return
+    if not sampling.top_k or sampling.top_k >= len(logits):
+        stage = _sorted("temperature", logits / sampling.temperature)
+        yield stage
+    else:
+        if whole:
+            yield _sorted("temperature", logits / sampling.temperature)
+        scores, ids = (logits / sampling.temperature).topk(sampling.top_k)
+        stage = Stage("top-k", ids, scores.softmax(-1))
+        yield stage
+    for name, choose, on in (
+        ("top-p", _top_p, sampling.top_p < 1),
+        ("min-p", _min_p, sampling.min_p > 0),
+        ("typical-p", _typical_p, sampling.typical_p < 1),
+    ):
+        if on:
+            kept = choose(stage.probabilities, sampling)
+            probabilities = stage.probabilities[kept]
+            stage = Stage(name, stage.ids[kept], probabilities / probabilities.sum())
+            yield stage
+
+
+def _top_p(probabilities: Tensor, sampling: Sampling) -> Tensor:
+    before = probabilities.cumsum(-1) - probabilities
+    kept = before < sampling.top_p  # the token that crosses the threshold stays in
+    kept[0] = True
+    return kept
+
+
+def _min_p(probabilities: Tensor, sampling: Sampling) -> Tensor:
+    return probabilities >= sampling.min_p * probabilities[0]
+
+
+def _typical_p(probabilities: Tensor, sampling: Sampling) -> Tensor:
+    surprise = -probabilities.log()
+    expected = (probabilities * surprise).nansum()  # a probability of 0 adds nothing
+    distance = (surprise - expected).abs()
+    order = distance.argsort()
+    n = int((probabilities[order].cumsum(-1) < sampling.typical_p).sum().clamp(max=len(order) - 1))
+    return distance <= distance[order[n]]
+
+
+def _would_repeat(previous: list[int], n: int) -> list[int]:
+    """The tokens that would end a run of n tokens that stands in the text already."""
+    if n == 0 or len(previous) < n:
+        return []
+    start = previous[len(previous) - n + 1 :]
+    return [previous[i + n - 1] for i in range(len(previous) - n + 1) if previous[i : i + n - 1] == start]

@@ -6,14 +6,17 @@ import pytest
 import torch
 from transformers.generation import (
     LogitsProcessorList,
+    MinPLogitsWarper,
     NoRepeatNGramLogitsProcessor,
     RepetitionPenaltyLogitsProcessor,
+    SequenceBiasLogitsProcessor,
     TemperatureLogitsWarper,
     TopKLogitsWarper,
     TopPLogitsWarper,
+    TypicalLogitsWarper,
 )
 
-from playground.engine.sampling import Sampling, distribution, draw
+from playground.engine.sampling import Sampling, distribution, draw, stages
 from playground.errors import PlaygroundError
 
 SETTINGS = [
@@ -24,6 +27,10 @@ SETTINGS = [
     Sampling(temperature=1, top_k=1, top_p=1),
     Sampling(temperature=2, top_k=0, top_p=0.01),
     Sampling(temperature=1, top_k=0, top_p=1, no_repeat_ngram=1),
+    Sampling(temperature=1.4, top_k=0, top_p=1, min_p=0.1),
+    Sampling(temperature=1, top_k=0, top_p=1, typical_p=0.6),
+    Sampling(temperature=1.2, top_k=80, top_p=0.9, min_p=0.02, typical_p=0.8, repetition_penalty=1.1),
+    Sampling(temperature=1, top_k=0, top_p=1, logit_bias=((5, 9.0), (17, -30.0))),
     Sampling(temperature=1, top_k=20, top_p=1, no_repeat_ngram=2, repetition_penalty=1.2),
 ]
 
@@ -40,15 +47,35 @@ def test_distribution_equals_transformers(sampling, seed):
         chain.insert(0, RepetitionPenaltyLogitsProcessor(sampling.repetition_penalty))
     if sampling.no_repeat_ngram:
         chain.insert(-1, NoRepeatNGramLogitsProcessor(sampling.no_repeat_ngram))
+    if sampling.logit_bias:
+        bias = {(token,): value for token, value in sampling.logit_bias}
+        chain.insert(0, SequenceBiasLogitsProcessor([[list(k), v] for k, v in bias.items()]))
     if sampling.top_k:
         chain.append(TopKLogitsWarper(sampling.top_k))
     if sampling.top_p < 1:
         chain.append(TopPLogitsWarper(sampling.top_p))
+    if sampling.min_p:
+        chain.append(MinPLogitsWarper(sampling.min_p))
+    if sampling.typical_p < 1:
+        chain.append(TypicalLogitsWarper(sampling.typical_p))
     expected = chain(previous[None], logits[None].clone())[0].softmax(-1)
     ids, probabilities = distribution(logits, previous, sampling)
     mine = torch.zeros(997).index_put((ids,), probabilities)
     torch.testing.assert_close(mine, expected, atol=1e-6, rtol=1e-4)
     assert (probabilities.diff() <= 0).all()
+
+
+@pytest.mark.parametrize("sampling", SETTINGS)
+def test_the_stages_lead_from_the_model_to_what_is_drawn_from(sampling):
+    torch.manual_seed(1)
+    logits, previous = torch.randn(997) * 4, torch.randint(997, (40,))
+    steps = list(stages(logits, previous, sampling))
+    torch.testing.assert_close(steps[0].probabilities, logits.softmax(-1).sort(descending=True).values)
+    ids, probabilities = distribution(logits, previous, sampling)
+    assert torch.equal(steps[-1].ids, ids) and torch.equal(steps[-1].probabilities, probabilities)
+    assert [float(step.probabilities.sum()) for step in steps] == pytest.approx([1] * len(steps), abs=1e-5)
+    on = {"logit bias": sampling.logit_bias, "min-p": sampling.min_p, "top-k": sampling.top_k}
+    assert all((name in [step.name for step in steps]) == bool(value) for name, value in on.items())
 
 
 def test_greedy_is_the_most_probable_token():

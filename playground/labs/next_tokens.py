@@ -1,0 +1,82 @@
+"""What could come next: the distribution over the next token, as the model gives it and as each setting changes it.
+
+It does not draw a token and does not know the page.
+"""
+
+import time
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from playground.engine import provenance
+from playground.engine.decoding import Decoder
+from playground.engine.engine import Engine
+from playground.engine.provenance import Provenance
+from playground.engine.sampling import Sampling, stages
+from playground.errors import PlaygroundError
+
+MOST = 1000  # tokens that can be listed
+
+
+@dataclass(frozen=True)
+class NextTokens:
+    """The most probable next tokens under each stage; a probability of 0 means that the token cannot be drawn."""
+
+    ids: np.ndarray  # (k,), most probable first by the model itself
+    texts: tuple[str, ...]  # (k,), as they would stand in the text
+    stages: tuple[str, ...]  # "model", then the settings in use, in the order in which they act
+    probabilities: np.ndarray  # (stage, k)
+    kept: np.ndarray  # (stage,): how many tokens of the vocabulary can be drawn
+    entropy: np.ndarray  # (stage,), nats: 0 is certainty
+    prompt_tokens: int
+    provenance: Provenance
+
+
+def next_tokens(engine: Engine, text: str, sampling: Sampling, k: int = 10) -> NextTokens:
+    """The k most probable tokens after `text`, read as plain text.
+
+    Raises:
+        PlaygroundError: no text, more than the model holds, a model that does not write, or a k out of range.
+    """
+    if not text.strip():
+        raise PlaygroundError("There is no text whose next token could be asked for. Type some first.")
+    return after(engine, engine.encode(text), sampling, k)
+
+
+def after(engine: Engine, ids: Tensor, sampling: Sampling, k: int = 10) -> NextTokens:
+    """As `next_tokens`, after token ids, (1, position)."""
+    if not engine.anatomy.writes:
+        raise PlaygroundError(
+            f"{engine.reference} fills blanks or makes vectors; it has no next token. Pick a model that writes."
+        )
+    if not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= MOST:
+        raise PlaygroundError(f"k is {k!r}; it must be a whole number from 1 to {MOST:,}. Change it and try again.")
+    started = time.perf_counter()
+    with torch.inference_mode():
+        decoder = Decoder(engine)
+        logits = decoder.start(ids, stopped=lambda: False).float().cpu()
+        decoder.finish()
+    previous = ids[0].cpu() if engine.anatomy.kind == "causal" else torch.empty(0, dtype=torch.long)
+    every = list(stages(logits, previous, sampling))
+    listed = every[0].ids[: min(k, len(logits))]
+    return NextTokens(
+        ids=listed.numpy(),
+        texts=tuple(engine.tokenizer.decode([token]) for token in listed.tolist()),
+        stages=tuple(stage.name for stage in every),
+        probabilities=np.stack([_at(stage, listed, len(logits)) for stage in every]),
+        kept=np.array([int((stage.probabilities > 0).sum()) for stage in every]),
+        entropy=np.array([_entropy(stage.probabilities) for stage in every]),
+        prompt_tokens=ids.shape[1],
+        provenance=provenance.of(engine, asdict(sampling) | {"k": k}, time.perf_counter() - started),
+    )
+
+
+def _at(stage, listed: Tensor, n_vocabulary: int) -> np.ndarray:
+    """The stage's probabilities of the listed tokens, (k,)."""
+    return torch.zeros(n_vocabulary).index_put((stage.ids,), stage.probabilities)[listed].numpy()
+
+
+def _entropy(probabilities: Tensor) -> float:
+    return float(-(probabilities * probabilities.log()).nansum())
