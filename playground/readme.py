@@ -1,4 +1,4 @@
-"""Writes the parts of README.md that are made from the code: the settings and the map.
+"""Writes the parts of README.md that are made from the code: the settings, the endpoints and the map.
 
     python -m playground.readme      writes them anew
 
@@ -22,12 +22,32 @@ def written_anew(text: str, root: Path = ROOT) -> str:
     Raises:
         ValueError: a part has lost its markers.
     """
-    for name, made in {"settings": settings.table(), "map": f"```\n{code_map(root)}\n```\n"}.items():
+    parts = {"settings": settings.table(), "endpoints": endpoints(root), "map": f"```\n{code_map(root)}\n```\n"}
+    for name, made in parts.items():
         part = re.compile(rf"(?<=<!-- {name} -->\n).*?(?=<!-- /{name} -->)", re.DOTALL)
         if not part.search(text):
             raise ValueError(f"README.md has no <!-- {name} --> followed by <!-- /{name} -->")
         text = part.sub(lambda _, made=made: made, text)
     return text
+
+
+def endpoints(root: Path = ROOT) -> str:
+    """Each endpoint with its arguments and the first sentence of its docstring, in the order of the source."""
+    tree = ast.parse((root / "playground" / "api.py").read_text("utf-8"))
+    functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    names = {
+        call.args[0].id: keyword.value.value
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "gr.api"
+        for keyword in call.keywords
+        if keyword.arg == "api_name"
+    }
+    rows = ["| Endpoint | Arguments | What it gives |", "|---|---|---|"]
+    for function in sorted(names, key=lambda name: functions[name].lineno):
+        arguments = ", ".join(argument.arg for argument in functions[function].args.args)
+        caption = ast.get_docstring(functions[function]).partition("\n")[0].rstrip(".")
+        rows.append(f"| `/{names[function]}` | `{arguments}` | {caption} |".replace("| `` |", "| none |"))
+    return "\n".join(rows) + "\n"
 
 
 def code_map(root: Path = ROOT) -> str:
