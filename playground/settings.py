@@ -239,10 +239,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _refuse_unknown_variables(names: Iterable[str]) -> None:
-    """A mistyped PLAYGROUND_PUBLIC must not open the page to strangers without a word."""
+    """A mistyped PLAYGROUND_PUBLIC must not open the page to strangers without a word. PLAYGROUND_TEST_* are the tests'."""
     known = [_variable(name) for name in Settings.model_fields]
     for name in names:
-        if name.startswith(PREFIX) and name not in known:
+        if name.startswith(PREFIX) and not name.startswith(f"{PREFIX}TEST_") and name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"Did you mean {near[0]}?" if near else "`python app.py --help` lists all."
             raise PlaygroundError(f"There is no setting {name}. {hint}")

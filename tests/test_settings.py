@@ -142,6 +142,9 @@ def test_a_mistyped_variable_is_refused(monkeypatch):
     monkeypatch.setenv("PLAYGROUND_PUBLC", "1")
     with pytest.raises(PlaygroundError, match=r"no setting PLAYGROUND_PUBLC\. Did you mean PLAYGROUND_PUBLIC\?"):
         read()
+    monkeypatch.delenv("PLAYGROUND_PUBLC")
+    monkeypatch.setenv("PLAYGROUND_TEST_ANYTHING", "1")
+    assert read()
 
 
 def test_an_unknown_flag_is_refused(capsys):
