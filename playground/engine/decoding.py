@@ -4,7 +4,7 @@ It does not choose tokens.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from tokenizers.decoders import DecodeStream
@@ -30,23 +30,25 @@ class Decoder:
         self._fixed: dict = {}  # what each forward pass gets besides the new tokens
         self._ids: Tensor | None = None  # the whole text, for the few models that keep no cache
 
-    def start(self, ids: Tensor, stopped: Callable[[], bool]) -> Tensor | None:
-        """Reads a prompt, (1, position), and returns the logits of what comes next, (vocabulary,).
+    def start(self, ids: Tensor, stopped: Callable[[], bool], written: Sequence[int] = ()) -> Tensor | None:
+        """Reads a prompt, (1, position), and what is written after it; returns the logits of what comes next.
 
-        None when it was `stopped` on the way.
+        They are (vocabulary,). None when it was `stopped` on the way.
         """
         model, anatomy = self._engine.model, self._engine.anatomy
+        written = torch.tensor([list(written)], dtype=torch.long, device=ids.device)
         if anatomy.kind == "seq2seq":
             start = model.generation_config.decoder_start_token_id
             start = model.config.decoder_start_token_id if start is None else start
             encoded = model.get_encoder()(input_ids=ids, return_dict=True)
             cache = EncoderDecoderCache(DynamicCache(config=model.config), DynamicCache(config=model.config))
             self._fixed = {"encoder_outputs": encoded, "past_key_values": cache, "use_cache": True}
-            logits = self._forward(torch.tensor([[start]], device=ids.device))
+            logits = self._forward(torch.cat([torch.full_like(ids[:, :1], start), written], dim=1))
             forced = model.generation_config.forced_bos_token_id
-            if forced is not None:  # translation models begin with the target language
+            if forced is not None and not written.numel():  # translation models begin with the target language
                 logits = torch.full_like(logits, -torch.inf).index_fill(0, torch.tensor(forced, device=ids.device), 0)
             return logits
+        ids = torch.cat([ids, written], dim=1)
         if not model._supports_default_dynamic_cache():
             self._ids = ids
             return self._forward(ids)

@@ -8,7 +8,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,8 +49,9 @@ def stream(
     sampling: Sampling,
     stop: threading.Event | None = None,
     tap: Tap | None = None,
+    written: Sequence[int] = (),
 ) -> Iterator[Step]:
-    """Writes on from `ids`, (1, position).
+    """Writes on from `ids`, (1, position), and what is `written` after them already.
 
     The same ids, settings and seed give the same tokens. An error in the model is raised here, in the caller's thread.
 
@@ -62,7 +63,7 @@ def stream(
             f"{engine.reference} reads text but does not write it ({engine.anatomy.kind} model). "
             "Pick a chat or base model to generate."
         )
-    room = _room(engine, ids.shape[1], sampling.max_new_tokens)
+    room = _room(engine, ids.shape[1] + len(written), sampling.max_new_tokens)
     left = threading.Event()  # nobody listens any more; `stop` stays the caller's, who may use it for several streams
     steps: queue.SimpleQueue[Step | BaseException] = queue.SimpleQueue()
 
@@ -73,7 +74,7 @@ def stream(
         try:
             with torch.inference_mode(), open_tap(tap) if tap else contextlib.nullcontext():
                 decoder = Decoder(engine, reuse=tap is None)  # what a tap has changed is nobody else's
-                _write(engine, decoder, ids, sampling, room, stopped, steps.put)
+                _write(engine, decoder, ids, written, sampling, room, stopped, steps.put)
                 decoder.finish()
         except BaseException as error:  # it must reach the caller, whatever it is
             steps.put(error)
@@ -112,7 +113,14 @@ def _room(engine: Engine, n_prompt: int, wanted: int) -> int:
 
 
 def _write(
-    engine: Engine, decoder: Decoder, ids: Tensor, sampling: Sampling, room: int, stopped: Callable[[], bool], put
+    engine: Engine,
+    decoder: Decoder,
+    ids: Tensor,
+    written: Sequence[int],
+    sampling: Sampling,
+    room: int,
+    stopped: Callable[[], bool],
+    put: Callable[[Step], None],
 ) -> None:
     started = time.perf_counter()
 
@@ -126,9 +134,11 @@ def _write(
         generator.manual_seed(sampling.seed)
     text = TextStream(engine.tokenizer)
     ends = _end_ids(engine)
-    history = ids[0].cpu() if engine.anatomy.kind == "causal" else torch.empty(0, dtype=torch.long)
+    for token in written:
+        text.add(token)
+    history = torch.tensor([*(ids[0].tolist() if engine.anatomy.kind == "causal" else ()), *written], dtype=torch.long)
 
-    logits = decoder.start(ids, stopped)
+    logits = decoder.start(ids, stopped, written)
     for n in range(1, room + 1):
         if stopped() or logits is None:
             put(Step(None, "stopped", elapsed()))

@@ -13,6 +13,7 @@ import jinja2
 from torch import Tensor
 
 from playground.engine import generate, provenance
+from playground.engine.decoding import TextStream
 from playground.engine.engine import Engine
 from playground.engine.generate import StopReason, Token
 from playground.engine.provenance import Provenance
@@ -33,7 +34,8 @@ class Reply:
     stop_reason: StopReason | None
     seconds_to_first_token: float | None
     tokens_per_second: float | None  # of the tokens after the first
-    tokens: tuple[Token, ...]
+    ids: tuple[int, ...]  # all that is written, (n,), kept tokens and an end token included
+    tokens: tuple[Token, ...]  # the new ones
     provenance: Provenance
 
 
@@ -130,13 +132,27 @@ def _tokenize(engine: Engine, text: str, add_special_tokens: bool) -> Tensor:
     return engine.encode(text, add_special_tokens)
 
 
-def _follow(engine: Engine, ids: Tensor, sampling: Sampling, stop: threading.Event | None) -> Iterator[Reply]:
+def resume(
+    engine: Engine,
+    prompt: Tensor,
+    written: Sequence[int],
+    sampling: Sampling,
+    stop: threading.Event | None = None,
+) -> Iterator[Reply]:
+    """Writes on after the ids `written` that follow `prompt`, (1, position). Otherwise as `reply`."""
+    yield from _follow(engine, prompt, sampling, stop, written)
+
+
+def _follow(
+    engine: Engine, ids: Tensor, sampling: Sampling, stop: threading.Event | None, written: Sequence[int] = ()
+) -> Iterator[Reply]:
     if sampling.seed is None:  # drawn here, so that the reply can say which it was
         sampling = dataclasses.replace(sampling, seed=secrets.randbelow(2**31))
     tokens: list[Token] = []
-    text: list[str] = []
+    kept = TextStream(engine.tokenizer)
+    text = [kept.add(token) for token in written]
     first = latest = 0.0
-    steps = generate.stream(engine, ids, sampling, stop)
+    steps = generate.stream(engine, ids, sampling, stop, written=written)
     try:
         for step in steps:
             if step.token:
@@ -151,6 +167,7 @@ def _follow(engine: Engine, ids: Tensor, sampling: Sampling, stop: threading.Eve
                 stop_reason=step.stop_reason,
                 seconds_to_first_token=first or None,
                 tokens_per_second=(len(tokens) - 1) / (latest - first) if len(tokens) > 1 else None,
+                ids=(*written, *(token.id for token in tokens)),
                 tokens=tuple(tokens),
                 provenance=provenance.of(engine, asdict(sampling), step.seconds),
             )
