@@ -9,7 +9,8 @@ import ast
 import re
 from pathlib import Path
 
-from playground import settings
+from playground import flags
+from playground.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 MAPPED = ("app.py", "playground", "benchmarks")
@@ -22,7 +23,7 @@ def written_anew(text: str, root: Path = ROOT) -> str:
     Raises:
         ValueError: a part has lost its markers.
     """
-    parts = {"settings": settings.table(), "endpoints": endpoints(root), "map": f"```\n{code_map(root)}\n```\n"}
+    parts = {"settings": flags.table(Settings), "endpoints": endpoints(root), "map": f"```\n{code_map(root)}\n```\n"}
     for name, made in parts.items():
         part = re.compile(rf"(?<=<!-- {name} -->\n).*?(?=<!-- /{name} -->)", re.DOTALL)
         if not part.search(text):

@@ -1,40 +1,24 @@
 """All that an operator can set: PLAYGROUND_* variables and the flags of `app.py`.
 
 Knows nothing about torch or Gradio, so that `--help` answers at once.
-`table()` is the same for the README.
 """
 
-import argparse
-import difflib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, ClassVar, Literal
 
 import platformdirs
 from pydantic import ByteSize, Field, ValidationError, field_validator
-from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from playground import flags
 from playground.errors import PlaygroundError
 
-PREFIX = "PLAYGROUND_"
 SMOLLM2 = "starter:smollm2-135m-instruct"
 MINILM = "starter:all-minilm-l6-v2"
 
 Names = Annotated[tuple[str, ...], NoDecode]  # written as "a,b"
-
-# Defaults that this machine decides, as the help and the README write them.
-DECIDED_HERE = {
-    "cache_dir": "the user's cache folder",
-    "memory_budget": "by the device",
-    "public": "off; on when on a Space",
-    "local_paths": "on unless public",
-    "host": "127.0.0.1",
-    "port": "7860",
-    "conversation_memory": "500MB",
-    "upload_limit": "50MB",
-}
 
 
 def _on_a_space() -> bool:
@@ -55,7 +39,19 @@ class Settings(BaseSettings):
     A field's title is what the help calls its value.
     """
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
+    model_config = SettingsConfigDict(env_prefix=flags.PREFIX, env_ignore_empty=True, frozen=True)
+
+    # Defaults that this machine decides, as the help and the README write them.
+    DECIDED_HERE: ClassVar = {
+        "cache_dir": "the user's cache folder",
+        "memory_budget": "by the device",
+        "public": "off; on when on a Space",
+        "local_paths": "on unless public",
+        "host": "127.0.0.1",
+        "port": "7860",
+        "conversation_memory": "500MB",
+        "upload_limit": "50MB",
+    }
 
     cache_dir: Path = Field(
         Path(platformdirs.user_cache_dir("playground", appauthor=False)),
@@ -183,85 +179,9 @@ def read(arguments: Sequence[str] = ()) -> Settings:
         PlaygroundError: a value cannot be used, or a PLAYGROUND_ variable is unknown; says which and why.
         SystemExit: for --help and unknown flags, as argparse does.
     """
-    flags = vars(_parser().parse_args(list(arguments)))
-    _refuse_unknown_variables(os.environ)
+    given = vars(flags.parser(Settings).parse_args(list(arguments)))
+    flags.refuse_unknown_variables(Settings, os.environ)
     try:
-        return Settings(**flags)
+        return Settings(**given)
     except ValidationError as error:
-        raise PlaygroundError(" ".join(_sentence(details) for details in error.errors())) from None
-
-
-def table() -> str:
-    """The settings as a Markdown table, for the README."""
-    rows = ["| Variable | Flag | Default | What it does |", "|---|---|---|---|"]
-    for name, field in Settings.model_fields.items():
-        rows.append(f"| `{_variable(name)}` | `{_flag(name)}` | {_default(name)} | {field.description} |")
-    return "\n".join(rows) + "\n"
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
-def _variable(name: str) -> str:
-    return PREFIX + name.upper()
-
-
-def _is_switch(field: FieldInfo) -> bool:
-    return field.annotation in (bool, bool | None)
-
-
-def _default(name: str) -> str:
-    """A default in words: the same on every machine."""
-    value = DECIDED_HERE.get(name, Settings.model_fields[name].default)
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, tuple):
-        return ",".join(value) or "none"
-    return str(value)
-
-
-def _parser() -> argparse.ArgumentParser:
-    """The flags of `app.py`, as text: what is left out is left to the environment."""
-    parser = argparse.ArgumentParser(
-        prog="app.py",
-        usage="python app.py [flags]",
-        description=(Settings.__doc__ or "").partition("\n")[0],
-        epilog=f"Each flag is also a variable: {_flag('cache_dir')} is {_variable('cache_dir')}. "
-        "A flag wins over a variable.",
-        argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
-    )
-    for name, field in Settings.model_fields.items():
-        how = {"action": argparse.BooleanOptionalAction} if _is_switch(field) else {"metavar": field.title}
-        parser.add_argument(_flag(name), help=f"{field.description} [{_default(name)}]".replace("%", "%%"), **how)
-    return parser
-
-
-def _refuse_unknown_variables(names: Iterable[str]) -> None:
-    """A mistyped PLAYGROUND_PUBLIC must not open the page to strangers without a word. PLAYGROUND_TEST_* are the tests'."""
-    known = [_variable(name) for name in Settings.model_fields]
-    for name in names:
-        if name.startswith(PREFIX) and not name.startswith(f"{PREFIX}TEST_") and name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"Did you mean {near[0]}?" if near else "`python app.py --help` lists all."
-            raise PlaygroundError(f"There is no setting {name}. {hint}")
-
-
-def _sentence(details: Mapping[str, Any]) -> str:
-    """What is wrong with one setting, and what would be right."""
-    name, limits = str(details["loc"][0]), details.get("ctx", {})
-    reason = {
-        "int_parsing": "give a whole number",
-        "greater_than": f"it must be more than {limits.get('gt')}",
-        "greater_than_equal": f"the least is {limits.get('ge')}",
-        "less_than_equal": f"the most is {limits.get('le')}",
-        "literal_error": f"choose {limits.get('expected')}".replace("'", ""),
-        "bool_parsing": "write true or false",
-        "byte_size": "write a size like 500MB or 6GB",
-        "byte_size_unit": "write a size like 500MB or 6GB",
-        "too_short": "name at least one",
-        "value_error": str(limits.get("error")),
-    }.get(details["type"], details["msg"])
-    given = "the value given" if name == "auth" else repr(details["input"])  # a password is not repeated
-    return f"{_flag(name)} (or {_variable(name)}) cannot be {given}: {reason}."
+        raise PlaygroundError(" ".join(flags.sentence(details) for details in error.errors())) from None

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*ROOT.glob("app.py"), *(ROOT / "playground").rglob("*.py")])
 
-BELOW = ("errors",)
+BELOW = ("flags", "errors")
 ENGINE = ("settings", *BELOW)
 MODELS = ("engine", *ENGINE)
 LABS = ("models", *MODELS)
@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "models": MODELS,
     "engine": ENGINE,
     "settings": BELOW,
+    "flags": ("errors",),
     "errors": (),
     "readme": ENGINE,
     "__init__": (),

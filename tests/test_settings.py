@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from playground import settings
+from playground import flags
 from playground.errors import PlaygroundError
+from playground.flags import flag, variable
 from playground.settings import Settings, read
 
 # name: (as written in a variable or after a flag, as read). Values differ from the defaults.
@@ -61,14 +62,6 @@ def _bare_environment(monkeypatch):
     for name in os.environ:
         if name.startswith(("PLAYGROUND_", "GRADIO_SERVER_")) or name == "SPACE_ID":
             monkeypatch.delenv(name)
-
-
-def flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
-def variable(name: str) -> str:
-    return "PLAYGROUND_" + name.upper()
 
 
 def arguments(name: str, text: str) -> list[str]:
@@ -207,14 +200,14 @@ def test_help_explains_all(capsys, monkeypatch):
 
 
 def test_the_table_has_a_row_for_each_setting_and_nothing_of_this_machine():
-    rows = settings.table().splitlines()[2:]
+    rows = flags.table(Settings).splitlines()[2:]
     assert len(rows) == len(Settings.model_fields)
     assert all(row.count("|") == 5 for row in rows)
-    assert str(Path.home()) not in settings.table()
+    assert str(Path.home()) not in flags.table(Settings)
 
 
 def test_help_answers_at_once_without_torch_or_gradio():
-    code = "import sys, playground.settings as s; s.table(); print({'torch', 'gradio'} & set(sys.modules))"
+    code = "import sys, playground.settings; print({'torch', 'gradio'} & set(sys.modules))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert shown.stdout.strip() == "set()"
 
