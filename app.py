@@ -74,7 +74,9 @@ def serve(settings: Settings) -> None:
         ) from error
     print(f"Playground is at {blocks.local_url}", flush=True)
     threading.Thread(target=get_ready, args=(models, settings), daemon=True).start()
-    blocks.block_thread()
+    blocks.block_thread()  # until Ctrl-C
+    sys.stdout.flush()
+    os._exit(0)  # threads that still load or compute would make Python's own way out end in an abort
 
 
 def get_ready(models, settings: Settings) -> None:

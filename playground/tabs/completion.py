@@ -137,7 +137,7 @@ def build(page: Page, controls: Controls) -> Completion:
         WORKED_EXAMPLE,
         label="Text to continue",
         info="The model writes on where the text ends. Change anything, then continue again.",
-        lines=10,
+        lines=8,
         max_lines=24,
         buttons=["copy"],
         elem_id="text",
@@ -149,7 +149,7 @@ def build(page: Page, controls: Controls) -> Completion:
         back = gr.Button("Take back", interactive=False)
     notes = gr.HTML(elem_id="text-notes")
     samples = gr.Slider(
-        1, 5, 1, step=1, label="Samples", info="More than 1: each is shown below, and the text stays as it is."
+        1, 5, 1, step=1, label="Samples", info="More than 1: each is shown on its own, and the text stays as it is."
     )
     start = gr.State("")
     pane = Completion(page, controls, Runs(page.blocks), text, samples, go, stop, again, back, notes, start)

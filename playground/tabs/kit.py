@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from typing import Any, TypeVar
 
 import gradio as gr
@@ -75,8 +76,9 @@ def _shown(sentence: str) -> gr.Error:
 
 
 def title_of(reference: str) -> str:
-    """The name that a person knows a model by."""
-    return next((entry.title for entry in catalog() if entry.reference == reference), reference)
+    """The name that a person knows a model by: the catalog's, or of a folder the last part, or the reference."""
+    title = next((entry.title for entry in catalog() if entry.reference == reference), reference)
+    return Path(title).name if title.startswith("/") else title
 
 
 def arriving(models: ModelCache, reference: str, stop: threading.Event) -> Iterator[str]:
