@@ -10,9 +10,11 @@ from dataclasses import dataclass
 import gradio as gr
 
 from playground.errors import PlaygroundError
+from playground.tabs import token_pane
 from playground.tabs.kit import AT_ONCE, MAY_REFUSE, WAITING, Page, arriving, paced, title_of, user_errors
 from playground.tabs.runs import Run, Runs
 from playground.tabs.sampling import Controls
+from playground.tabs.token_pane import Branch, Look, Written
 from playground.views import messages as text_view
 from playground.views import statistics
 
@@ -59,6 +61,7 @@ class Conversation:
     stop: gr.Button
     again: gr.Button
     clear: gr.Button
+    written: gr.State  # what made the last reply: a `Written`, or None
     after_failure: AfterFailure
 
     def show(self, messages: Messages, running: bool = False) -> dict:
@@ -89,26 +92,46 @@ class Conversation:
             self.runs.begin(request, asked, messages)
             return self.show([*asked, waiting()], running=True)
 
+    def begin_branch(self, look: Look | None, messages: Messages, event: gr.SelectData, request: gr.Request) -> dict:
+        """Cuts the last reply at a token and lets it go on from another one."""
+        with user_errors():
+            branch = token_pane.branch_at(look, event)
+            asked = list(messages)
+            while asked and asked[-1]["role"] != "user":
+                asked.pop()
+            if branch is None or plain(asked) != branch.written.messages:
+                raise PlaygroundError("That reply is not the last one any more. Look at the tokens of the new one.")
+            self.runs.begin(request, asked, messages, branch=branch)
+            return self.show([*asked, waiting()], running=True)
+
     def answer(self, values: dict, request: gr.Request) -> Iterator[dict]:
         run = self.runs.take_up(request)
         if run is None:
             return
         try:
             with user_errors():
-                for news in arriving(self.page.models, values[self.page.reference], run.stop):
+                reference = run.branch.written.reference if run.branch else values[self.page.reference]
+                for news in arriving(self.page.models, reference, run.stop):
                     yield {self.chatbot: [*run.asked, waiting(news)]}
                 if run.start():
-                    yield from self._write(run, values)
+                    yield from self._write(run, reference, values)
         finally:
             run.end()
 
-    def _write(self, run: Run, values: dict) -> Iterator[dict]:
-        from playground.labs import chat  # imports torch
+    def _write(self, run: Run, reference: str, values: dict) -> Iterator[dict]:
+        from playground.labs import chat, tokens  # imports torch
 
-        title = title_of(values[self.page.reference])
+        title = title_of(reference)
         settings = self.controls.read(values)
-        with self.page.models.lease(values[self.page.reference]) as engine:
-            replies = chat.reply(engine, plain(run.asked), settings, values[self.system], run.stop)
+        branch: Branch | None = run.branch
+        system = branch.written.system if branch else values[self.system]
+        with self.page.models.lease(reference) as engine:
+            if branch:
+                prompt = chat.prompt_ids(engine, branch.written.messages, system)
+                ids = branch.written.ids
+                replies = tokens.branch(engine, prompt, ids, branch.at, branch.instead, settings, run.stop)
+            else:
+                replies = chat.reply(engine, plain(run.asked), settings, system, run.stop)
             with closing(replies):
                 for reply in paced(replies):
                     messages = [*run.asked, said("assistant", reply.text, statistics.line(reply, title))]
@@ -116,7 +139,8 @@ class Conversation:
                         yield {self.chatbot: messages}
         if reply.text or reply.stop_reason != "stopped":
             run.fruitful = True
-            yield self.show(messages)
+            asked = tuple((message["role"], message["content"]) for message in plain(run.asked))
+            yield self.show(messages) | {self.written: Written(reference, system, asked, reply.ids)}
 
     def halt(self, typed: str, request: gr.Request) -> dict:
         return self._put_back(self.runs.stop(request), typed)
@@ -135,7 +159,7 @@ class Conversation:
 
     @property
     def screen(self) -> list[gr.components.Component]:
-        return [self.chatbot, self.message, self.send, self.stop, self.again, self.clear]
+        return [self.chatbot, self.message, self.send, self.stop, self.again, self.clear, self.written]
 
     def send_after(self, event: gr.events.Dependency) -> None:
         """Sends what is in the box once `event` has succeeded."""
@@ -173,11 +197,16 @@ def build(page: Page, controls: Controls, system: gr.Textbox, after_failure: Aft
         stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="stop")
         again = gr.Button("Regenerate", interactive=False, elem_id="regenerate")
         clear = gr.Button("Clear", interactive=False, elem_id="clear")
-    runs = Runs(page.blocks)
-    pane = Conversation(page, controls, system, runs, chatbot, message, send, stop, again, clear, after_failure)
+    runs, written = Runs(page.blocks), gr.State()
+    pane = Conversation(
+        page, controls, system, runs, chatbot, message, send, stop, again, clear, written, after_failure
+    )
+    tokens = token_pane.build(page, written)
+    branched = tokens.detail.select(pane.begin_branch, [tokens.look, chatbot], pane.screen, **MAY_REFUSE)
+    pane._answer_after(branched)
     sent = gr.on([send.click, message.submit], pane.begin, [message, chatbot], pane.screen, **MAY_REFUSE)
     pane._answer_after(sent)
     pane._answer_after(again.click(pane.begin_again, chatbot, pane.screen, **MAY_REFUSE))
     stop.click(pane.halt, message, pane.screen, **AT_ONCE)
-    clear.click(lambda: pane.show([]), None, pane.screen, **AT_ONCE)
+    clear.click(lambda: pane.show([]) | {written: None}, None, pane.screen, **AT_ONCE)
     return pane

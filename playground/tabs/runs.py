@@ -19,6 +19,7 @@ class Run:
     asked: Any  # what is to be worked on
     before: Any  # what the page held, to be put back when nothing comes of it
     text: str  # what was typed, to be put back into its box
+    branch: Any = None  # where an earlier result is to be cut and what is put there
     stop: threading.Event = field(default_factory=threading.Event)  # the computation watches it
     taken_up: bool = False  # out of Gradio's queue
     started: bool = False  # the model is computing
@@ -50,10 +51,10 @@ class Runs:
         self._runs: dict[str, Run] = {}
         blocks.unload(self.leave)
 
-    def begin(self, request: gr.Request, asked: Any, before: Any, text: str = "") -> None:
+    def begin(self, request: gr.Request, asked: Any, before: Any, text: str = "", branch: Any = None) -> None:
         """Raises PlaygroundError while this visitor's last run is going on."""
         self.expect_idle(request)
-        self._runs[request.session_hash] = Run(asked, before, text)
+        self._runs[request.session_hash] = Run(asked, before, text, branch)
 
     def expect_idle(self, request: gr.Request) -> None:
         """Raises PlaygroundError while this visitor's last run is going on."""
