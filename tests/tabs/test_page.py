@@ -57,7 +57,11 @@ def test_the_tab_knows_what_a_model_can_do(laid, chatty, base, reader):
     assert chat.what_it_can(laid.page, "no such model") is None
 
 
-def test_other_programs_see_the_named_endpoints_only(tmp_path):
+def public(blocks: gr.Blocks) -> set[str]:
+    return {f"/{fn.api_name}" for fn in blocks.fns.values() if fn.api_visibility == "public"}
+
+
+def test_the_page_adds_no_endpoint_of_its_own(tmp_path):
     settings = Settings(cache_dir=tmp_path)
     models = ModelCache(settings)
     with gr.Blocks() as blocks:
@@ -67,9 +71,9 @@ def test_other_programs_see_the_named_endpoints_only(tmp_path):
             with gr.Tab(tab.TITLE):
                 tab.build(page)
         api.add(models, settings)
-    public = {f"/{fn.api_name}" for fn in blocks.fns.values() if fn.api_visibility == "public"}
-    assert public == set(blocks.get_api_info()["named_endpoints"])
-    assert public == {"/models", "/chat", "/complete"}
+    with gr.Blocks() as bare:
+        api.add(models, settings)
+    assert {"/models", "/chat"} <= public(bare) == public(blocks)
     shared = {fn.concurrency_id for fn in blocks.fns.values() if fn.name in ("answer", "chat", "complete")}
     assert shared == {"models"}
 

@@ -8,8 +8,18 @@ from playground.views import continuations, statistics
 def reply(text: str = "Hi", stop_reason: str | None = "eos", new_tokens: int = 2, temperature: float = 0.7) -> Reply:
     settings = {"temperature": temperature, "seed": 41}
     provenance = Provenance("a/b", "rev", "cpu", "bfloat16", settings)
-    timed = (0.25, 18.04) if new_tokens > 1 else (None, None)
-    return Reply(text, 30, new_tokens, stop_reason, *timed, (), provenance)
+    first, speed = (0.25, 18.04) if new_tokens > 1 else (None, None)
+    return Reply(
+        text=text,
+        prompt_tokens=30,
+        new_tokens=new_tokens,
+        stop_reason=stop_reason,
+        seconds_to_first_token=first,
+        tokens_per_second=speed,
+        ids=(),
+        tokens=(),
+        provenance=provenance,
+    )
 
 
 def test_an_ended_reply_can_be_repeated_from_its_line():
