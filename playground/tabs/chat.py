@@ -16,6 +16,7 @@ from playground.tabs.kit import AT_ONCE, MAY_REFUSE, Page, user_errors
 TITLE = "Chat"
 CONVERSATION, COMPLETION = "Conversation", "Plain completion"
 BASE = "This is a base model: it has no chat template, so it continues a text instead of answering."
+SEQ2SEQ = "This model turns one text into another, with no roles: what it writes is put after yours."
 MUTE = "This model reads text but writes none. Pick one for chat, or one that continues text."
 
 
@@ -65,13 +66,14 @@ def build(page: Page) -> None:
     def adapt(reference: str | None) -> list[dict]:
         """Offers what the picked model can do, and says why not all of it."""
         ability = what_it_can(page, reference or "")
-        reason = {"base": BASE, "none": MUTE}.get(ability, "")
-        choice = gr.update(value=COMPLETION, interactive=False) if ability == "base" else gr.update(interactive=True)
+        reason = {"base": BASE, "seq2seq": SEQ2SEQ, "none": MUTE}.get(ability, "")
+        alone = ability in ("base", "seq2seq")
+        choice = gr.update(value=COMPLETION, interactive=False) if alone else gr.update(interactive=True)
         return [choice, gr.update(value=reason, visible=bool(reason))]
 
     def adapt_with_message(reference: str | None, message: str) -> list:
         """As `adapt`; a message to a model that turned out to have no chat template becomes a text to continue."""
-        carry = what_it_can(page, reference or "") == "base"
+        carry = what_it_can(page, reference or "") in ("base", "seq2seq")
         return [*adapt(reference), *(["", message] if carry else [gr.skip(), gr.skip()])]
 
     def after_failure(event: gr.events.Dependency, message: gr.Textbox) -> None:
@@ -103,11 +105,12 @@ def build(page: Page) -> None:
         (talk.send_after if example.mode == CONVERSATION else text.go_after)(filled)
 
 
-def what_it_can(page: Page, reference: str) -> Literal["chat", "base", "none"] | None:
+def what_it_can(page: Page, reference: str) -> Literal["chat", "base", "seq2seq", "none"] | None:
     """Whether the model converses, only continues text, or does not write; None: not known before it is loaded."""
     kinds = {entry.reference: entry.kind for entry in catalog()}
-    if reference in kinds:
-        return kinds[reference] if kinds[reference] in ("chat", "base") else "none"
+    kind = kinds.get(reference.partition("#")[0])
+    if kind is not None:
+        return kind if kind in ("chat", "base", "seq2seq") else "none"
     try:
         if page.models.status(reference).state != "ready":
             return None
@@ -116,6 +119,8 @@ def what_it_can(page: Page, reference: str) -> Literal["chat", "base", "none"] |
 
             if not engine.anatomy.writes:
                 return "none"
+            if engine.anatomy.kind == "seq2seq":
+                return "seq2seq"
             return "chat" if chat.has_chat_template(engine) else "base"
     except PlaygroundError:  # the bar says what is wrong with it
         return None

@@ -77,8 +77,10 @@ def _shown(sentence: str) -> gr.Error:
 
 def title_of(reference: str) -> str:
     """The name that a person knows a model by: the catalog's, or of a folder the last part, or the reference."""
-    title = next((entry.title for entry in catalog() if entry.reference == reference), reference)
-    return Path(title).name if title.startswith("/") else title
+    plain, _, precision = reference.partition("#")
+    title = next((entry.title for entry in catalog() if entry.reference == plain), plain)
+    title = Path(title).name if title.startswith("/") else title
+    return f"{title}, {precision}" if precision else title
 
 
 def arriving(models: ModelCache, reference: str, stop: threading.Event) -> Iterator[str]:

@@ -43,12 +43,15 @@ def test_the_picker_offers_every_catalog_entry_and_says_what_may_be_typed():
     assert offered[0][0].startswith("SmolLM2")
     assert offered[-1] == ("org/of-the-operator", "org/of-the-operator")
     assert len({reference for _, reference in offered}) == len(offered)
+    assert model_bar.choices(settings, also="starter:all-minilm-l6-v2#int8")[-1][0].endswith(", int8")
     assert "folder" in model_bar.what_may_be_typed(Settings(local_paths=True))
     assert "folder" not in model_bar.what_may_be_typed(Settings(local_paths=False))
 
 
 def test_the_tab_knows_what_a_model_can_do(laid, chatty, base, reader):
     assert chat.what_it_can(laid.page, "starter:smollm2-135m-instruct") == "chat"
+    assert chat.what_it_can(laid.page, "starter:smollm2-135m-instruct#int8") == "chat"
+    assert chat.what_it_can(laid.page, "google/flan-t5-small") == "seq2seq"
     assert chat.what_it_can(laid.page, "starter:all-minilm-l6-v2") == "none"
     assert chat.what_it_can(laid.page, str(base)) is None, "not known before it is loaded"
     for folder, ability in ((base, "base"), (chatty, "chat"), (reader, "none")):
