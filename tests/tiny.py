@@ -3,6 +3,9 @@
 They know nothing: tests use them for what holds for any weights.
 """
 
+import atexit
+import shutil
+import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -125,8 +128,13 @@ def save(folder: Path, architecture: str, seed: int = 0, context: int = 256) -> 
 @cache
 def engine(architecture: str, dtype: str = "float32"):
     """The Engine of a tiny model, loaded by the real code; one a test run, since nothing changes an Engine."""
-    import tempfile
+    folder = Path(tempfile.mkdtemp(prefix=f"tiny-{architecture}-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return loaded(save(folder, architecture), dtype)
 
+
+def loaded(folder: Path, dtype: str = "float32", precision: str = ""):
+    """The Engine of a model in a folder, loaded by the real code on the CPU."""
     import torch
 
     from playground.models.loading import load
@@ -135,6 +143,5 @@ def engine(architecture: str, dtype: str = "float32"):
     from playground.settings import Settings
 
     settings = Settings(dtype=dtype)
-    folder = save(Path(tempfile.mkdtemp(prefix=f"tiny-{architecture}-")), architecture)
     machine = Machine(torch.device("cpu"), getattr(torch, dtype), threads=1, budget=10**9)
-    return load(locate(str(folder), settings), settings, machine, lambda fraction, sentence: None)
+    return load(locate(f"{folder}{precision}", settings), settings, machine, lambda fraction, sentence: None)

@@ -13,21 +13,22 @@ from transformers import DynamicCache, EncoderDecoderCache
 
 from playground.engine.engine import Engine
 
-_CHUNK = 512  # tokens of a prompt read at once: between chunks a Stop is heard
-
 
 class Decoder:
     """The growing text of one request in a model. Holds keys and values on the model's device until it is dropped."""
 
     def __init__(self, engine: Engine, reuse: bool = True) -> None:
-        """`reuse`: begin with what was read for an earlier text, and keep this one for later."""
+        """`reuse`: begin with what was read of an earlier prompt, and keep this one for later."""
         self._engine = engine
         self._reuse = reuse
-        self._read: list[int] = []  # the ids whose keys and values are in the cache
+        # A prompt is read block by block: between blocks a Stop is heard, and whole blocks can be kept.
+        self.block = 128 if engine.device.type == "cpu" else 512
         accepted = inspect.signature(engine.model.forward).parameters
-        self._cache_name = "cache_params" if "cache_params" in accepted else "past_key_values"
         self._always = {"return_dict": True} | ({"logits_to_keep": 1} if "logits_to_keep" in accepted else {})
+        self._cache_name = next((name for name in ("cache_params", "past_key_values") if name in accepted), None)
+        self._takes_positions = "position_ids" in accepted
         self._fixed: dict = {}  # what each forward pass gets besides the new tokens
+        self._n_read = 0  # tokens in the cache
         self._ids: Tensor | None = None  # the whole text, for the few models that keep no cache
 
     def start(self, ids: Tensor, stopped: Callable[[], bool], written: Sequence[int] = ()) -> Tensor | None:
@@ -38,32 +39,37 @@ class Decoder:
         model, anatomy = self._engine.model, self._engine.anatomy
         written = torch.tensor([list(written)], dtype=torch.long, device=ids.device)
         if anatomy.kind == "seq2seq":
-            start = model.generation_config.decoder_start_token_id
-            start = model.config.decoder_start_token_id if start is None else start
-            encoded = model.get_encoder()(input_ids=ids, return_dict=True)
-            cache = EncoderDecoderCache(DynamicCache(config=model.config), DynamicCache(config=model.config))
-            self._fixed = {"encoder_outputs": encoded, "past_key_values": cache, "use_cache": True}
-            logits = self._forward(torch.cat([torch.full_like(ids[:, :1], start), written], dim=1))
-            forced = model.generation_config.forced_bos_token_id
-            if forced is not None and not written.numel():  # translation models begin with the target language
-                logits = torch.full_like(logits, -torch.inf).index_fill(0, torch.tensor(forced, device=ids.device), 0)
-            return logits
+            return self._start_pair(ids, written)
         ids = torch.cat([ids, written], dim=1)
-        if not model._supports_default_dynamic_cache():
+        if self._cache_name is None or not model._supports_default_dynamic_cache():
             self._ids = ids
             return self._forward(ids)
-        cache, n_read = DynamicCache(config=model.config), 0
-        if self._reuse:
-            cache, n_read = self._engine.prefixes.take(ids[0].tolist(), model.config)
+        cache = DynamicCache(config=model.config)
         self._fixed = {self._cache_name: cache, "use_cache": True}
-        self._read = ids[0, :n_read].tolist()
-        chunk = ids.shape[1] if anatomy.is_recurrent else _CHUNK  # a state is built in one go
+        prompt = ids[0].tolist()
+        if self._reuse:
+            self._n_read = self._engine.prefixes.take(prompt, self.block, cache)
+        block = ids.shape[1] if anatomy.is_recurrent else self.block  # a state is built in one go
         logits = None
-        for piece in ids[:, n_read:].split(chunk, dim=1):
+        for piece in ids[:, self._n_read :].split(block, dim=1):
             if stopped():
                 return None
             logits = self._forward(piece)
-            self._read += piece[0].tolist()
+        if self._reuse:
+            self._engine.prefixes.keep(prompt, self.block, cache)
+        return logits
+
+    def _start_pair(self, ids: Tensor, written: Tensor) -> Tensor:
+        """Reads the text with the encoder, and what is written of the other text with the decoder."""
+        model = self._engine.model
+        encoded = model.get_encoder()(input_ids=ids, return_dict=True)
+        cache = EncoderDecoderCache(DynamicCache(config=model.config), DynamicCache(config=model.config))
+        self._fixed = {"encoder_outputs": encoded, "past_key_values": cache, "use_cache": True}
+        self._takes_positions = False
+        logits = self._forward(torch.cat([decoder_start(model, ids), written], dim=1))
+        forced = model.generation_config.forced_bos_token_id
+        if forced is not None and not written.numel():  # translation models begin with the target language
+            logits = torch.full_like(logits, -torch.inf).index_fill(0, torch.tensor(forced, device=ids.device), 0)
         return logits
 
     def next(self, token: int) -> Tensor:
@@ -71,19 +77,22 @@ class Decoder:
         new = torch.tensor([[token]], device=self._engine.device)
         if self._ids is not None:
             new = self._ids = torch.cat([self._ids, new], dim=1)
-        logits = self._forward(new)
-        self._read.append(token)
-        return logits
-
-    def finish(self) -> None:
-        """Leaves what was read to the texts that continue this one. The decoder is of no use afterwards."""
-        cache = self._fixed.pop(self._cache_name, None)
-        if self._reuse and isinstance(cache, DynamicCache):
-            self._engine.prefixes.keep(self._read, cache)
+        return self._forward(new)
 
     def _forward(self, ids: Tensor) -> Tensor:
         name = "decoder_input_ids" if self._engine.anatomy.kind == "seq2seq" else "input_ids"
-        return self._engine.model(**{name: ids}, **self._fixed, **self._always).logits[0, -1]
+        inputs = {name: ids} | self._fixed | self._always
+        if self._takes_positions and self._ids is None:
+            inputs["position_ids"] = torch.arange(self._n_read, self._n_read + ids.shape[1], device=ids.device)[None]
+        self._n_read += ids.shape[1]
+        return self._engine.model(**inputs).logits[0, -1]
+
+
+def decoder_start(model, ids: Tensor) -> Tensor:
+    """The id with which the decoder of an encoder-decoder begins, (1, 1)."""
+    start = model.generation_config.decoder_start_token_id
+    start = model.config.decoder_start_token_id if start is None else start
+    return torch.full_like(ids[:, :1], start)
 
 
 class TextStream:

@@ -63,7 +63,7 @@ def stream(
             f"{engine.reference} reads text but does not write it ({engine.anatomy.kind} model). "
             "Pick a chat or base model to generate."
         )
-    room = _room(engine, ids.shape[1] + len(written), sampling.max_new_tokens)
+    room = _room(engine, ids.shape[1], len(written), sampling.max_new_tokens)
     left = threading.Event()  # nobody listens any more; `stop` stays the caller's, who may use it for several streams
     steps: queue.SimpleQueue[Step | BaseException] = queue.SimpleQueue()
 
@@ -75,7 +75,6 @@ def stream(
             with torch.inference_mode(), open_tap(tap) if tap else contextlib.nullcontext():
                 decoder = Decoder(engine, reuse=tap is None)  # what a tap has changed is nobody else's
                 _write(engine, decoder, ids, written, sampling, room, stopped, steps.put)
-                decoder.finish()
         except BaseException as error:  # it must reach the caller, whatever it is
             steps.put(error)
 
@@ -99,11 +98,15 @@ def stream(
         worker.join()  # so that a lease is never given back while the model still runs
 
 
-def _room(engine: Engine, n_prompt: int, wanted: int) -> int:
+def _room(engine: Engine, n_prompt: int, n_written: int, wanted: int) -> int:
     """How many tokens can be written."""
     limit = engine.anatomy.context_length
-    if limit is None or engine.anatomy.kind == "seq2seq":
+    if limit is None:
         return wanted
+    if engine.anatomy.kind == "seq2seq":  # the reply has positions of its own, of which the start takes one
+        n_prompt = 1 + n_written
+    else:
+        n_prompt += n_written
     if n_prompt >= limit:
         raise PlaygroundError(
             f"The text is {n_prompt:,} tokens long and {engine.reference} holds {limit:,}, its reply included. "
@@ -144,11 +147,7 @@ def _write(
             put(Step(None, "stopped", elapsed()))
             return
         logits = logits.float().cpu()
-        if not logits.isfinite().any() or logits.isnan().any():
-            raise PlaygroundError(
-                f"{engine.reference} computed no usable numbers in {engine.precision}. "
-                "Start the playground with --dtype float32 or bfloat16."
-            )
+        check_usable(engine, logits)
         chosen = draw(logits, history, sampling, generator)
         reason = "eos" if chosen in ends else "length" if n == room else None
         logprobs = logits.log_softmax(-1)
@@ -165,6 +164,15 @@ def _write(
         if sampling.repetition_penalty != 1 or sampling.no_repeat_ngram:
             history = torch.cat([history, torch.tensor([chosen])])
         logits = decoder.next(chosen)
+
+
+def check_usable(engine: Engine, logits: Tensor) -> None:
+    """Raises PlaygroundError when the numbers have overflowed."""
+    if not logits.isfinite().any() or logits.isnan().any():
+        raise PlaygroundError(
+            f"{engine.reference} computed no usable numbers in {engine.precision}. "
+            "Choose float32 or bfloat16 as its precision."
+        )
 
 
 def _end_ids(engine: Engine) -> frozenset[int]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from playground.engine.decoding import decoder_start
 from playground.engine.engine import Engine
 from playground.errors import PlaygroundError
 
@@ -66,9 +67,7 @@ def _predictions(engine: Engine, prompt: Tensor, written: Tensor) -> Iterator[tu
     """(logits, ids) piece by piece: row i of the logits, (m, vocabulary), predicts ids[i]."""
     model = engine.model
     if engine.anatomy.kind == "seq2seq":
-        start = model.generation_config.decoder_start_token_id
-        start = model.config.decoder_start_token_id if start is None else start
-        shifted = torch.cat([torch.full_like(written[:, :1], start), written[:, :-1]], dim=1)
+        shifted = torch.cat([decoder_start(model, written), written[:, :-1]], dim=1)
         yield model(input_ids=prompt, decoder_input_ids=shifted).logits[0], written[0]
         return
     ids = torch.cat([prompt, written], dim=1)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from playground.engine import provenance
+from playground.engine import generate, provenance
 from playground.engine.decoding import Decoder
 from playground.engine.engine import Engine
 from playground.engine.provenance import Provenance
@@ -55,9 +55,8 @@ def after(engine: Engine, ids: Tensor, sampling: Sampling, k: int = 10) -> NextT
         raise PlaygroundError(f"k is {k!r}; it must be a whole number from 1 to {MOST:,}. Change it and try again.")
     started = time.perf_counter()
     with torch.inference_mode():
-        decoder = Decoder(engine)
-        logits = decoder.start(ids, stopped=lambda: False).float().cpu()
-        decoder.finish()
+        logits = Decoder(engine).start(ids, stopped=lambda: False).float().cpu()
+    generate.check_usable(engine, logits)
     previous = ids[0].cpu() if engine.anatomy.kind == "causal" else torch.empty(0, dtype=torch.long)
     every = list(stages(logits, previous, sampling))
     listed = every[0].ids[: min(k, len(logits))]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from playground.engine import generate
-from playground.engine.decoding import TextStream
+from playground.engine.decoding import Decoder, TextStream
 from playground.engine.sampling import Sampling
 from playground.errors import PlaygroundError
 from tests import tiny
@@ -51,11 +51,21 @@ def test_logprobs_are_those_of_one_whole_forward_pass(architecture):
         assert [p for _, p in token.alternatives] == pytest.approx(best.values.tolist(), abs=5e-4)
 
 
+def small_blocks(monkeypatch, size):
+    original = Decoder.__init__
+
+    def init(self, *args, **kwargs):
+        original(self, *args, **kwargs)
+        self.block = size
+
+    monkeypatch.setattr(Decoder, "__init__", init)
+
+
 def test_a_prompt_read_in_chunks_gives_the_same_text(monkeypatch):
     engine = tiny.engine("gemma2")
     long = TEXT * 4
     whole, _ = run(engine, long, max_new_tokens=20, temperature=0)
-    monkeypatch.setattr("playground.engine.decoding._CHUNK", 7)
+    small_blocks(monkeypatch, 7)
     pieces, _ = run(engine, long, max_new_tokens=20, temperature=0)
     assert [t.id for t in whole] == [t.id for t in pieces]
 
@@ -115,7 +125,7 @@ def test_stopping_ends_the_computation_within_one_token(how, monkeypatch):
 
 def test_stop_is_heard_while_a_long_prompt_is_read(monkeypatch):
     engine = tiny.engine("gpt2")
-    monkeypatch.setattr("playground.engine.decoding._CHUNK", 4)
+    small_blocks(monkeypatch, 4)
     passes = counting(engine, monkeypatch, 0.05)
     stop = threading.Event()
     steps = generate.stream(engine, engine.encode(TEXT * 10), Sampling(), stop)
@@ -182,6 +192,25 @@ def test_the_context_is_never_exceeded_and_never_cut():
         next(generate.stream(engine, torch.ones(1, 256, dtype=torch.long), Sampling()))
     with pytest.raises(PlaygroundError, match=rf"is {n * 40:,} tokens long .* reads at most 256"):
         engine.encode(TEXT * 40)
+
+
+def test_a_reply_of_an_encoder_decoder_stays_within_its_positions(tmp_path):
+    import transformers
+
+    config = transformers.BartConfig(
+        **dict(vocab_size=379, d_model=32, encoder_layers=2, decoder_layers=2, encoder_attention_heads=4),
+        **dict(decoder_attention_heads=4, encoder_ffn_dim=64, decoder_ffn_dim=64, max_position_embeddings=24),
+        **dict(forced_eos_token_id=None, eos_token_id=378),
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        transformers.BartForConditionalGeneration(config).save_pretrained(tmp_path)
+    tiny._tokenizer("plain").save_pretrained(tmp_path)
+    engine = tiny.loaded(tmp_path)
+    steps = list(
+        generate.stream(engine, torch.arange(1, 20)[None], Sampling(max_new_tokens=300, temperature=1, seed=1))
+    )
+    assert len([s for s in steps if s.token]) <= 23 and steps[-1].stop_reason in ("length", "eos")
 
 
 def test_a_masked_model_says_that_it_does_not_write():

@@ -1,5 +1,6 @@
-"""A turn that continues a kept text reads only what is new, and writes what it would have written anyway."""
+"""A turn that continues a kept prompt reads only what is new, and computes bit for bit what it would have anyway."""
 
+import dataclasses
 import threading
 
 import pytest
@@ -12,110 +13,124 @@ from playground.engine.tap import Tap
 from tests import tiny
 
 GREEDY = Sampling(max_new_tokens=12, temperature=0)
+TEXT = [*range(5, 105), *range(5, 105)]  # 200 tokens: one block of 128 and a rest
 
 
-@pytest.fixture
-def fresh():
-    """A tiny engine that has read nothing yet and may keep a megabyte, and a count of the tokens that it reads."""
-    import dataclasses
-
-    def make(architecture, budget=10**6):
-        return dataclasses.replace(tiny.engine(architecture), prefixes=Prefixes(budget))
-
-    return make
+def fresh(architecture, budget=10**7, dtype="float32"):
+    """A tiny engine that has read nothing yet."""
+    return dataclasses.replace(tiny.engine(architecture, dtype), prefixes=Prefixes(budget))
 
 
 def write(engine, ids, tap=None):
+    """Ids and logprobs of what is written."""
     steps = generate.stream(engine, torch.tensor([ids]), GREEDY, tap=tap)
-    return [step.token.id for step in steps if step.token]
+    return [(step.token.id, step.token.logprob) for step in steps if step.token]
 
 
-def n_read(engine, ids, monkeypatch, tap=None):
-    """What is written, and how many tokens of the prompt went through the model for it."""
-    sizes, original = [], engine.model.base_model.forward
+@pytest.fixture
+def n_read(monkeypatch):
+    """Writes, and counts the tokens of the prompt that went through the model for it."""
 
-    def forward(*args, **kwargs):
-        sizes.append((args[0] if args else kwargs["input_ids"]).shape[1])
-        return original(*args, **kwargs)
+    def count(engine, ids, tap=None):
+        sizes, original = [], engine.model.base_model.forward
 
-    with monkeypatch.context() as patch:
-        patch.setattr(engine.model.base_model, "forward", forward)
-        written = write(engine, ids, tap)
-    return written, sum(sizes) - (len(written) - 1)
+        def forward(*args, **kwargs):
+            sizes.append((args[0] if args else kwargs["input_ids"]).shape[1])
+            return original(*args, **kwargs)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(engine.model.base_model, "forward", forward)
+            written = write(engine, ids, tap)
+        return written, sum(sizes) - (len(written) - 1)
+
+    return count
 
 
-@pytest.mark.parametrize("architecture", ["gpt2", "llama", "qwen2", "gemma2"])
-def test_a_next_turn_reads_only_what_is_new(architecture, fresh, monkeypatch):
-    engine, never = fresh(architecture), fresh(architecture, budget=0)
-    text = list(range(5, 45))
-    reply = write(engine, text)
-    longer = [*text, *reply, 7, 8, 9]
-    written, n = n_read(engine, longer, monkeypatch)
-    assert n == 4  # the last token of the reply was never read, and three are new
-    assert (written, len(longer)) == n_read(never, longer, monkeypatch)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("architecture", ["gpt2", "llama", "qwen2"])
+def test_a_next_turn_reads_only_what_is_new_and_gets_the_same_numbers(architecture, dtype, n_read):
+    engine, never = fresh(architecture, dtype=dtype), fresh(architecture, budget=0, dtype=dtype)
+    reply = [token for token, _ in write(engine, TEXT)]
+    longer = [*TEXT, *reply, 7, 8, 9]
+    written, n = n_read(engine, longer)
+    assert n == len(longer) - 128
+    assert (written, len(longer)) == n_read(never, longer)  # ids and logprobs, bit for bit
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "llama"])
-def test_writing_again_and_branching_keep_what_is_shared_and_spoil_nothing(architecture, fresh, monkeypatch):
+def test_writing_again_and_branching_spoil_nothing(architecture, n_read):
     engine, never = fresh(architecture), fresh(architecture, budget=0)
-    text = list(range(5, 45))
-    first = write(engine, text)
-    again, n = n_read(engine, text, monkeypatch)
-    assert again == first and n == 1
-    branch = [*text[:30], 99, 98, 97]
-    written, n = n_read(engine, branch, monkeypatch)
-    assert n == 3 and written == write(never, branch)
-    written, n = n_read(engine, [*text, *first, 3], monkeypatch)  # the first text is still there, whole
-    assert n == 2 and written == write(never, [*text, *first, 3])
+    first = write(engine, TEXT)
+    for text in (TEXT, [*TEXT[:150], 99, 98], [*TEXT[:60], 97, *TEXT[:80]], TEXT):
+        written, n = n_read(engine, text)
+        assert written == write(never, text)
+        assert n == (len(text) - 128 if text[:128] == TEXT[:128] else len(text))
+    assert write(engine, TEXT) == first
 
 
-def test_a_window_that_has_forgotten_is_not_cut(fresh, monkeypatch):
-    engine, never = fresh("gemma2"), fresh("gemma2", budget=0)
-    text = list(range(5, 45))
-    write(engine, text)
-    assert n_read(engine, text, monkeypatch) == (write(never, text), 40)
-
-
-def test_a_recurrent_state_is_not_kept(fresh):
-    engine = fresh("mamba")
-    text = list(range(5, 45))
-    first = write(engine, text)
-    assert engine.prefixes.n_bytes == 0 and write(engine, text) == first
-
-
-def test_what_a_tap_has_changed_is_neither_kept_nor_used(fresh, monkeypatch):
+def test_the_last_token_of_a_prompt_is_always_read(n_read):
     engine = fresh("llama")
-    text = list(range(5, 45))
+    write(engine, TEXT[:128])
+    assert n_read(engine, TEXT[:128])[1] == 128
+    assert n_read(engine, TEXT[:129])[1] == 1
+
+
+@pytest.mark.parametrize("architecture", ["gemma2", "mamba"])
+def test_a_window_and_a_recurrent_state_are_not_kept(architecture, n_read):
+    engine = fresh(architecture)
+    first = write(engine, TEXT)
+    assert engine.prefixes.n_bytes == 0 and n_read(engine, TEXT) == (first, 200)
+
+
+def test_what_a_tap_has_changed_is_neither_kept_nor_used(n_read):
+    engine = fresh("llama")
     zero = Tap(residual=lambda site, residual: torch.zeros_like(residual) if site.layer == 1 else None)
-    changed = write(engine, text, zero)
+    changed = write(engine, TEXT, zero)
     assert engine.prefixes.n_bytes == 0
-    plain = write(engine, text)
-    assert plain != changed
-    assert n_read(engine, text, monkeypatch, zero) == (changed, 40)
+    assert write(engine, TEXT) != changed
+    assert n_read(engine, TEXT, zero) == (changed, 200)
 
 
-def test_the_budget_holds_and_the_longest_unused_goes(fresh, monkeypatch):
-    text = [list(range(n, n + 40)) for n in (5, 105, 205)]
+def test_the_budget_holds_and_the_longest_unused_goes(n_read):
+    texts = [[n, *TEXT] for n in (200, 201, 202)]
     probe = fresh("llama")
-    write(probe, text[0])
+    write(probe, texts[0])
     size = probe.prefixes.n_bytes
+    assert size == 2 * 3 * 2 * 8 * 128 * 4  # keys and values, layers, key-value heads, head_dim, tokens, bytes
     engine = fresh("llama", budget=int(2.5 * size))
-    for ids in (text[0], text[1], text[0], text[2]):
-        write(engine, ids)
+    for i in (0, 1, 0, 2):
+        write(engine, texts[i])
         assert engine.prefixes.n_bytes <= 2.5 * size
-    assert [n_read(engine, ids, monkeypatch)[1] for ids in (text[0], text[2])] == [1, 1]
-    assert n_read(fresh("llama", budget=size // 2), text[0], monkeypatch)[1] == 40
+    assert [n_read(engine, texts[i])[1] for i in (0, 2)] == [73, 73]
+    assert n_read(fresh("llama", budget=size // 2), texts[0])[1] == 201
 
 
-def test_many_at_once_on_one_beginning_write_what_each_would_alone(fresh):
+def test_many_at_once_on_one_beginning_write_what_each_would_alone():
     engine, never = fresh("llama"), fresh("llama", budget=0)
-    start = list(range(5, 45))
-    texts = [[*start, n, n + 1] for n in range(60, 68)]
+    texts = [[*TEXT, n, n + 1] for n in range(60, 68)]
     alone, together = [write(never, ids) for ids in texts], {}
-    write(engine, start)
+    write(engine, TEXT)
     threads = [threading.Thread(target=lambda i=i: together.update({i: write(engine, texts[i])})) for i in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert [together[i] for i in range(8)] == alone
+
+
+@pytest.mark.starter
+def test_the_starter_answers_the_same_with_and_without_what_it_has_read(starter_cache):
+    """In bfloat16, where the same sum in another order gives another number."""
+    from playground.labs import chat
+    from playground.models.cache import ModelCache
+    from playground.settings import Settings
+
+    models = ModelCache(Settings(cache_dir=starter_cache, dtype="bfloat16"))
+    question = [{"role": "user", "content": "Tell me about the sea. " * 30}]
+    with models.lease("starter:smollm2-135m-instruct") as engine:
+        replies = []
+        for settings in (dict(temperature=0), dict(temperature=1, seed=3)) * 2:
+            sampling = chat.Sampling(max_new_tokens=24, **settings)
+            replies.append([(t.id, t.logprob) for t in list(chat.reply(engine, question, sampling))[-1].tokens])
+        assert engine.prefixes.n_bytes > 0
+    assert replies[0] == replies[2] and replies[1] == replies[3]
