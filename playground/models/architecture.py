@@ -1,4 +1,4 @@
-"""Whether the installed transformers knows a model's architecture, and whether the model wants to bring its own code.
+"""Whether a model's config.json describes one that can be loaded here: known, unpacked, without code of its own.
 
 It does not know how the model is loaded.
 """
@@ -13,6 +13,12 @@ def check(config: dict, name: str, settings: Settings) -> None:
     """Raises PlaygroundError for a config.json whose model could not be loaded here. Imports transformers."""
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
+    if packing := config.get("quantization_config"):
+        method = packing.get("quant_method") if isinstance(packing, dict) else None
+        raise PlaygroundError(
+            f"{name} has packed weights ({method or 'quantization_config'}), which need software that is not here. "
+            "Pick the original, unpacked model."
+        )
     model_type = config.get("model_type")
     if model_type in CONFIG_MAPPING_NAMES:
         return

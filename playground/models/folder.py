@@ -115,12 +115,18 @@ def _base_model(folder: Path) -> str | None:
 
 def _weight_files(folder: Path, name: str) -> list[Path]:
     """The files that transformers would load, each known to be there."""
-    if (folder / "model.safetensors").exists():
-        return [folder / "model.safetensors"]
-    if not (folder / _INDEX).exists():
-        if base := _base_model(folder):
+    single, base = (folder / "model.safetensors").exists(), _base_model(folder)
+    if not single and not (folder / _INDEX).exists():
+        if base:
             raise _not_a_model([], name, base)
         raise no_weights([entry.name for entry in folder.iterdir()], name)
+    if (folder / "adapter_config.json").exists():  # transformers would load the adapter too, even from a pickle
+        raise PlaygroundError(
+            f"{name} has an adapter_config.json beside a whole model, and only one of the two can be meant. "
+            f"Move that file away, or pick the base model{' ' + base if base else ''}."
+        )
+    if single:
+        return [folder / "model.safetensors"]
     try:
         places: dict[str, str] = json.loads((folder / _INDEX).read_text(encoding="utf-8"))["weight_map"]
         files = [folder / Path(file).name for file in sorted(set(places.values()))]

@@ -23,7 +23,7 @@ ANSWER_SECONDS = 10.0  # how long the hub may take for its first answer
 
 _SMALL = re.compile(
     r"(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|chat_template"
-    r"|preprocessor_config|processor_config|adapter_config|modules|sentence_bert_config|config_sentence_transformers"
+    r"|preprocessor_config|processor_config|modules|sentence_bert_config|config_sentence_transformers"
     r"|model\.safetensors\.index)\.json"
     r"|(vocab|merges)\.txt|[\w.-]+\.(model|spm|tiktoken|codes|jinja)"
     r"|additional_chat_templates/[\w.-]+\.jinja"
@@ -61,11 +61,14 @@ def cached(reference: Reference) -> Snapshot | None:
     return Snapshot(folder, commit, folder / only if only else None)
 
 
-def download(reference: Reference, settings: Settings, report: Report) -> Snapshot:
+def download(reference: Reference, settings: Settings, report: Report, most_bytes: int | None = None) -> Snapshot:
     """Brings a model's config, tokenizer and safetensors (or its GGUF file) into the hub's cache. Never a pickle.
 
     The small files come first: what cannot be used is refused before gigabytes are fetched, and weights that are
     there imply that the rest is.
+
+    Args:
+        most_bytes: what models may hold in memory; more than that is refused before it is fetched.
 
     Raises:
         PlaygroundError: a sentence of its own for each thing that goes wrong.
@@ -92,7 +95,9 @@ def download(reference: Reference, settings: Settings, report: Report) -> Snapsh
             beginning = part(report, 0.0, 0.0)  # the bar is for the weights
             snapshot = Snapshot(_fetch(reference, commit, small, sizes, beginning), commit)
             architecture.check(folders.read_config(snapshot.folder, str(reference)), str(reference), settings)
-        disk.need_room(_cache(), sum(sizes[name] for name in weights), f"fetching {reference}", "HF_HOME")
+        n_bytes = sum(sizes[name] for name in weights)
+        _need_memory(n_bytes, most_bytes, reference)
+        disk.need_room(_cache(), n_bytes, f"fetching {reference}", "HF_HOME")
         _fetch(reference, commit, weights, sizes, report)
         _remember(reference, commit)
     except PlaygroundError:
@@ -158,6 +163,16 @@ def _weights(names: list[str], reference: Reference) -> list[str]:
             f"Name one, like {reference.repo}/{ggufs[0]}{at}. There are: {_some(ggufs)}."
         )
     raise folders.no_weights(names, str(reference))
+
+
+def _need_memory(n_bytes: int, most_bytes: int | None, reference: Reference) -> None:
+    """Refuses files that are sure to be too large. Until their headers are here they may be float32, which halves."""
+    least = n_bytes // 2
+    if most_bytes is not None and least > most_bytes:
+        raise PlaygroundError(
+            f"{reference} needs at least {megabytes(least)} of memory and models may use {megabytes(most_bytes)} here. "
+            "Pick a smaller model, or raise --memory-budget."
+        )
 
 
 def _some(names: list[str], most: int = 12) -> str:

@@ -73,7 +73,10 @@ def parse(text: str) -> Reference:
     if (hub := _HUB.fullmatch(text)) and ".." not in text and "--" not in hub["repo"]:
         if hub["file"] is None and hub["revision"] is None and text.lower().endswith(".gguf"):
             return _path(text)  # folder/file.gguf
-        return Reference("hub", hub["repo"] + (hub["file"] or ""), hub["revision"])
+        name, revision = hub["repo"] + (hub["file"] or ""), hub["revision"]
+        # org/name@main is org/name, held once; only a repository called x.gguf needs it, not to be taken for a file
+        default = revision == "main" and (hub["file"] or not name.lower().endswith(".gguf"))
+        return Reference("hub", name, None if default else revision)
     if text.lower().endswith(".gguf"):
         return _path(text)
     raise PlaygroundError(f"“{text}” does not name a model. {_WAYS}{_suggestion(text)}")

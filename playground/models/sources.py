@@ -44,8 +44,11 @@ def locate(text: str, settings: Settings) -> Files | None:
         return None  # `fetch` says what is wrong with it
 
 
-def fetch(text: str, settings: Settings, report: Report) -> Files:
+def fetch(text: str, settings: Settings, report: Report, most_bytes: int | None = None) -> Files:
     """The files of a model, fetched and converted if need be. A model that is on disk is not looked for elsewhere.
+
+    Args:
+        most_bytes: what models may hold in memory; a hub model that needs more is refused before it is fetched.
 
     Raises:
         PlaygroundError: it cannot be had. Each reason has its own sentence.
@@ -53,7 +56,7 @@ def fetch(text: str, settings: Settings, report: Report) -> Files:
     reference = parse(text)
     files = locate(text, settings)
     if files is None:
-        files = _files(reference, *_obtain(reference, settings, report))
+        files = _files(reference, *_obtain(reference, settings, report, most_bytes))
     if reference.kind in ("hub", "folder"):
         architecture.check(files.config, files.reference, settings)
     return files
@@ -127,7 +130,9 @@ def _place(reference: Reference, settings: Settings) -> tuple[Path, str | None] 
     return (folder, revision) if disk.whole(folder) else None
 
 
-def _obtain(reference: Reference, settings: Settings, report: Report) -> tuple[Path, str | None]:
+def _obtain(
+    reference: Reference, settings: Settings, report: Report, most_bytes: int | None
+) -> tuple[Path, str | None]:
     """Gets the model onto the disk: as `_place`."""
     match reference.kind:
         case "folder":
@@ -142,7 +147,7 @@ def _obtain(reference: Reference, settings: Settings, report: Report) -> tuple[P
             return folder, revision
     snapshot = hub.cached(reference)
     if snapshot is None or not reference.file:
-        snapshot = hub.download(reference, settings, report)
+        snapshot = hub.download(reference, settings, report, most_bytes)
     if snapshot.gguf is None:
         return snapshot.folder, snapshot.commit
     folder = _converted(reference, snapshot, settings)

@@ -213,6 +213,32 @@ def test_what_is_no_model_for_us_is_refused_before_its_weights_come(hub, folder,
     assert (files.folder / "own.py").exists()
 
 
+def test_packed_weights_are_refused_before_they_come(hub, folder, settings):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "quantization_config": {"quant_method": "awq"}}))
+    hub.add("org/tiny-AWQ", folder)
+    assert "packed weights (awq)" in complaint("org/tiny-AWQ", settings)
+    assert "model.safetensors" not in fetched(hub)
+
+
+def test_too_large_for_the_memory_is_seen_before_the_weights_come(hub, llama, settings):
+    hub.add("org/tiny", llama)
+    n_bytes = (llama / "model.safetensors").stat().st_size
+    with pytest.raises(PlaygroundError, match=r"org/tiny needs at least .* models may use .* smaller model"):
+        sources.fetch("org/tiny", settings, quiet, n_bytes // 2 - 1)
+    assert "model.safetensors" not in fetched(hub)
+    # float32 files may halve when they are loaded: whoever reads their headers knows
+    assert sources.fetch("org/tiny", settings, quiet, n_bytes // 2)
+
+
+def test_an_adapter_beside_a_whole_model_is_left_where_it_is(hub, folder, settings):
+    (folder / "adapter_config.json").write_text("{}")
+    (folder / "adapter_model.bin").write_bytes(b"never fetched")
+    hub.add("org/both", folder)
+    files = sources.fetch("org/both", settings, quiet)
+    assert not list(files.folder.glob("adapter*"))
+
+
 def test_forms_that_are_not_loaded(hub, folder, tmp_path, settings):
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     hub.add("org/pickle", folder)

@@ -47,10 +47,13 @@ def complaint(text, settings) -> str:
         (" 'org/name@v1.0' ", Reference("hub", "org/name", "v1.0")),
         ("org/name@refs/pr/1", Reference("hub", "org/name", "refs/pr/1")),
         ("org/name/file-Q4_K_M.gguf", Reference("hub", "org/name/file-Q4_K_M.gguf")),
-        ("org/name/deep/file.gguf@main", Reference("hub", "org/name/deep/file.gguf", "main")),
+        ("org/name@main", Reference("hub", "org/name")),
+        ("org/name@main#int8", Reference("hub", "org/name", None, "int8")),
+        ("org/name/deep/file.gguf@main", Reference("hub", "org/name/deep/file.gguf")),
+        ("org/named.gguf@main", Reference("hub", "org/named.gguf", "main")),
         ("https://huggingface.co/org/name", Reference("hub", "org/name")),
         ("huggingface.co/org/name/tree/dev", Reference("hub", "org/name", "dev")),
-        ("https://hf.co/org/name/blob/main/x.gguf", Reference("hub", "org/name/x.gguf", "main")),
+        ("https://hf.co/org/name/blob/main/x.gguf", Reference("hub", "org/name/x.gguf")),
         ("/models/one", Reference("folder", "/models/one")),
         ("/models/one/../two/", Reference("folder", "/models/two")),
         ("/models/file.GGUF", Reference("gguf", "/models/file.GGUF")),
@@ -202,6 +205,15 @@ def test_other_folders_that_are_no_model(folder, tmp_path, settings):
     assert "org/base" in said
 
 
+def test_an_adapter_is_not_slipped_over_a_whole_model(folder, settings):
+    for config, base in (('{"base_model_name_or_path": "org/base"}', "base model org/base"), ("{}", "base model.")):
+        (folder / "adapter_config.json").write_text(config)
+        assert sources.locate(str(folder), settings) is None
+        said = complaint(folder, settings)
+        assert "adapter_config.json beside a whole model" in said
+        assert base in said
+
+
 def test_a_config_that_cannot_be_used(folder, settings):
     config = json.loads((folder / "config.json").read_text())
 
@@ -218,6 +230,10 @@ def test_a_config_that_cannot_be_used(folder, settings):
     # an architecture that transformers has needs none of the code that the folder offers beside it
     (folder / "config.json").write_text(json.dumps({**config, "auto_map": {"AutoConfig": "own.Config"}}))
     assert sources.fetch(str(folder), settings, quiet)
+    packed = with_config(quantization_config={"quant_method": "gptq", "bits": 4})
+    assert "packed weights (gptq)" in packed
+    assert "original, unpacked model" in packed
+    assert "packed weights" in with_config(quantization_config={"load_in_4bit": True})
     (folder / "config.json").write_text("{half a con")
     assert "config.json" in complaint(folder, settings)
     (folder / "config.json").write_text("[1]")
