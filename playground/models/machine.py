@@ -107,14 +107,25 @@ def free_bytes(device: torch.device) -> int:
     return min(psutil.virtual_memory().available, _container_bytes())
 
 
-def _container_bytes() -> float:
-    """What a container's own limit leaves; infinite where there is none."""
-    for limit, used in (
-        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+def _container_bytes(root: Path = Path("/sys/fs/cgroup")) -> float:
+    """What a container's own limit leaves; infinite where there is none.
+
+    Copies of files that the system would give up count as used there, like weights that were read: they are free.
+    """
+    for group, limit, used, cached in (
+        (root, "memory.max", "memory.current", "inactive_file"),
+        (root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
     ):
         try:
-            return int(Path(limit).read_text()) - int(Path(used).read_text())
+            return int((group / limit).read_text()) - int((group / used).read_text()) + _count(group, cached)
         except (OSError, ValueError):  # no such group, or "max"
             continue
     return float("inf")
+
+
+def _count(group: Path, name: str) -> int:
+    """One number of a group's memory.stat; 0 where there is none."""
+    try:
+        return int(dict(line.split() for line in (group / "memory.stat").read_text().splitlines()).get(name, 0))
+    except (OSError, ValueError):
+        return 0

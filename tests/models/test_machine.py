@@ -1,4 +1,4 @@
-"""The choice of precision and threads, from measured seconds."""
+"""The choice of precision and threads, from measured seconds; the memory that is left."""
 
 import pytest
 import torch
@@ -48,6 +48,29 @@ def test_measuring_for_real_takes_moments_and_gives_positive_times():
 def test_a_device_that_is_not_here_is_named_with_the_choices():
     with pytest.raises(PlaygroundError, match=r"There is no device cuda:97 here\. .* cpu"):
         machine.measure(Settings(device="cuda:97"))
+
+
+V2 = ("memory.max", "memory.current", "memory.stat", "inactive_file")
+V1 = (
+    "memory/memory.limit_in_bytes",
+    "memory/memory.usage_in_bytes",
+    "memory/memory.stat",
+    "total_inactive_file",
+)
+
+
+@pytest.mark.parametrize("names", [V2, V1])
+def test_what_a_container_leaves_counts_cached_files_as_free(names, tmp_path):
+    limit, used, counts, cached = names
+    (tmp_path / limit).parent.mkdir(exist_ok=True)
+    assert machine._container_bytes(tmp_path) == float("inf")
+    (tmp_path / limit).write_text("8000\n")
+    (tmp_path / used).write_text("7000\n")
+    assert machine._container_bytes(tmp_path) == 1000
+    (tmp_path / counts).write_text(f"anon 2000\nactive_file 1\n{cached} 5000\ntotal_active_file 2\n")
+    assert machine._container_bytes(tmp_path) == 6000
+    (tmp_path / limit).write_text("max\n")
+    assert machine._container_bytes(tmp_path) == float("inf")
 
 
 def test_free_memory_is_something():
