@@ -64,6 +64,7 @@ def playground(new_tokens: int) -> None:
     sampling = chat.Sampling(max_new_tokens=new_tokens, temperature=0)
     for _ in sys.stdin:
         with models.lease(settings.default_models[0]) as engine:
+            engine.prefixes.clear()  # the peer reads the prompt anew each time too
             started = time.perf_counter()
             first, last = None, None
             for last in chat.reply(engine, [{"role": "user", "content": PROMPT}], sampling):

@@ -50,12 +50,12 @@ def add(models: ModelCache, settings: Settings) -> None:
     def chat(
         messages: list[dict],
         model: str = settings.default_models[0],
+        system: str = "",
         max_new_tokens: int = 256,
         temperature: float = 0.7,
         top_p: float = 0.95,
         top_k: int = 50,
         repetition_penalty: float = 1.0,
-        system: str = "",
         seed: int | None = None,
     ) -> dict:
         """The model's reply to a conversation, streamed.
@@ -63,12 +63,12 @@ def add(models: ModelCache, settings: Settings) -> None:
         Args:
             messages: objects with "role" ("system", "user" or "assistant") and "content", oldest first.
             model: a reference from /models, or any hub id that the operator allows.
+            system: instructions for the whole conversation.
             max_new_tokens: most tokens to write.
             temperature: 0 always takes the most probable token; higher is more varied.
             top_p: smallest set of tokens that holds this share of the probability.
             top_k: only the k most probable tokens; 0 for all.
             repetition_penalty: above 1 makes tokens that have appeared less likely.
-            system: instructions for the whole conversation.
             seed: the same seed gives the same text; none draws a fresh one.
 
         Returns:

@@ -55,9 +55,10 @@ def test_only_named_and_typed_endpoints_are_there(client):
     endpoints = client.view_api(return_format="dict")
     assert set(endpoints["named_endpoints"]) == {"/models", "/chat", "/complete", "/next_tokens"}
     assert not endpoints["unnamed_endpoints"]
-    wanted = ["messages", "model", "max_new_tokens", "temperature", "top_p", "top_k", "repetition_penalty", "system"]
+    wanted = ["messages", "model", "system", "max_new_tokens", "temperature", "top_p", "top_k"]
+    wanted += ["repetition_penalty", "seed"]
     parameters = endpoints["named_endpoints"]["/chat"]["parameters"]
-    assert {p["parameter_name"] for p in parameters} == {*wanted, "seed"}
+    assert [p["parameter_name"] for p in parameters] == wanted
 
 
 def test_models_lists_what_is_on_offer_and_what_is_loaded(client, models):
@@ -65,7 +66,7 @@ def test_models_lists_what_is_on_offer_and_what_is_loaded(client, models):
     rows = {row["reference"]: row for row in client.predict(api_name="/models")}
     loaded = rows[models.settings.default_models[0]]
     assert loaded["state"] == "ready" and loaded["dtype"] == "float32" and loaded["bytes"] > 0
-    assert [check["passed"] for check in loaded["checks"]] == [True] * 4
+    assert [check["passed"] for check in loaded["checks"]] == [True] * 5
     offered = rows["starter:smollm2-135m-instruct"]
     assert offered["kind"] == "chat" and offered["licence"] == "Apache-2.0" and offered["parameters"] == 134_515_008
 
@@ -114,7 +115,7 @@ def test_a_client_that_vanishes_ends_the_computation_too(url, models):
     import httpx
 
     address = f"{url.rstrip('/')}/gradio_api"
-    arguments = [HELLO, models.settings.default_models[0], 1500, 1.0, 0.95, 50, 1.0, "", 1]
+    arguments = [HELLO, models.settings.default_models[0], "", 1500, 1.0, 0.95, 50, 1.0, 1]
     event = httpx.post(f"{address}/call/chat", json={"data": arguments}).json()
     with httpx.stream("GET", f"{address}/call/chat/{event['event_id']}", timeout=30) as stream:
         lines = stream.iter_lines()

@@ -3,21 +3,35 @@
 Each runs on a few tokens, on the real weights, in the precision in use.
 """
 
+import logging
+from collections.abc import Callable
+
 import torch
 
 from playground.engine.engine import Check, Engine, dummy_inputs
 from playground.engine.intervene import intervene
-from playground.engine.observe import Observation, observe
+from playground.engine.observe import observe
 from playground.engine.readout import read_out
 from playground.engine.tap import Site
+
+Outcome = tuple[bool | None, str]  # passed, or None where it does not apply; and what was found
+log = logging.getLogger(__name__)
 
 
 def run_checks(engine: Engine) -> tuple[Check, ...]:
     """All self-checks. A check that cannot be computed has failed and says why."""
     inputs = dummy_inputs(engine.model, engine.anatomy, n_tokens=8)
-    layers = range(max(len(stack.blocks) for stack in engine.anatomy.stacks))
-    seen = observe(engine, inputs, engine.attention_sites, layers)
-    return (_rows_sum_to_one(engine, seen), _readout_is_logits(engine, seen), _identity_patch(engine, inputs))
+    return tuple(_outcome(name, check, engine, inputs) for name, check in _CHECKS.items())
+
+
+def _outcome(name: str, check: Callable[[Engine, dict], Outcome], engine: Engine, inputs: dict) -> Check:
+    try:
+        return Check(name, *check(engine, inputs))
+    except (RuntimeError, TypeError, ValueError, AttributeError, LookupError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        log.warning("self-check of %s", engine.reference, exc_info=True)
+        return Check(name, False, f"It could not be computed: {error}.")
 
 
 def _tolerance(engine: Engine) -> float:
@@ -25,41 +39,63 @@ def _tolerance(engine: Engine) -> float:
     return 64 * torch.finfo(engine.dtype).eps if engine.dtype == torch.float32 else 4 * torch.finfo(engine.dtype).eps
 
 
-def _rows_sum_to_one(engine: Engine, seen: Observation) -> Check:
-    name = "Attention rows sum to 1"
+def _rows_sum_to_one(engine: Engine, inputs: dict) -> Outcome:
     if not engine.attention_sites:
-        return Check(name, None, f"{engine.anatomy.architecture} shows no attention maps.")
+        return None, f"{engine.anatomy.architecture} shows no attention maps."
+    seen = observe(engine, inputs, engine.attention_sites)
     sums = torch.cat([weights.sum(-1).flatten() for weights in seen.attentions.values()])
     worst = (sums - 1).abs().max().item()
     has_sinks = any(hasattr(m, "sinks") for m in engine.model.modules())
     if has_sinks:
-        return Check(name, bool((sums <= 1 + _tolerance(engine)).all()), "Learned sinks take part of each row.")
-    return Check(name, worst <= _tolerance(engine), f"{len(seen.attentions)} maps, largest deviation {worst:.1e}.")
+        return bool((sums <= 1 + _tolerance(engine)).all()), "Learned sinks take part of each row."
+    return worst <= _tolerance(engine), f"{len(seen.attentions)} maps, largest deviation {worst:.1e}."
 
 
-def _readout_is_logits(engine: Engine, seen: Observation) -> Check:
-    name = "Last residual, read out, equals the logits"
-    last = seen.residuals[Site(engine.anatomy.main.name, engine.anatomy.n_layers - 1, "block")]
+def _readout_is_logits(engine: Engine, inputs: dict) -> Outcome:
+    site = Site(engine.anatomy.main.name, engine.anatomy.n_layers - 1, "block")
+    seen = observe(engine, inputs, residual_layers=[site.layer])
+    last = seen.residuals[site]
     logits = None if seen.logits is None or engine.anatomy.kind == "classifier" else read_out(engine, last)
     if logits is None:
-        return Check(name, None, "This model has no unembedding.")
+        return None, "This model has no unembedding."
     if logits.shape != seen.logits.shape:
-        return Check(name, False, f"Shapes differ: {tuple(logits.shape)} and {tuple(seen.logits.shape)}.")
+        return False, f"Shapes differ: {tuple(logits.shape)} and {tuple(seen.logits.shape)}."
     worst = (logits.float().cpu() - seen.logits).abs().max().item() / seen.logits.abs().max().item()
-    return Check(name, worst <= _tolerance(engine), f"Largest difference {worst:.1e} of the largest logit.")
+    return worst <= _tolerance(engine), f"Largest difference {worst:.1e} of the largest logit."
 
 
-def _identity_patch(engine: Engine, inputs: dict) -> Check:
-    name = "Putting a residual back changes nothing"
+def _identity_patch(engine: Engine, inputs: dict) -> Outcome:
     site = Site(engine.anatomy.main.name, engine.anatomy.n_layers // 2, "block")
     original = observe(engine, inputs, residual_layers=[site.layer]).residuals[site]
     with torch.inference_mode():
         plain = engine.model(**inputs)[0]
-        with intervene(residuals={site: lambda residual: original.to(residual)}):
+        with intervene(engine, residuals={site: lambda residual: original.to(residual)}):
             patched = engine.model(**inputs)[0]
-        with intervene(residuals={site: torch.zeros_like}):
+        with intervene(engine, residuals={site: torch.zeros_like}):
             zeroed = engine.model(**inputs)[0]
     if torch.equal(plain, zeroed):
-        return Check(name, False, "A residual of zeros changed nothing either: the patch does not reach the model.")
+        return False, "A residual of zeros changed nothing either: the patch does not reach the model."
     same = torch.equal(plain, patched)
-    return Check(name, same, f"Layer {site.layer}: " + ("bit for bit the same output." if same else "output differs."))
+    return same, f"Layer {site.layer}: " + ("bit for bit the same output." if same else "output differs.")
+
+
+def _causality(engine: Engine, inputs: dict) -> Outcome:
+    if engine.anatomy.kind != "causal":
+        return None, "This model reads in both directions, or is an encoder-decoder."
+    ids = inputs["input_ids"]
+    other = ids.clone()
+    other[0, -1] = (other[0, -1] + 1) % engine.anatomy.vocabulary_size
+    first, second = (observe(engine, {"input_ids": i}).logits[0] for i in (ids, other))
+    size = first.abs().max().item() or 1
+    worst = (first[:-1] - second[:-1]).abs().max().item() / size
+    if torch.equal(first[-1], second[-1]):
+        return False, "The last token changed nothing at all."
+    return worst <= _tolerance(engine), f"Largest difference {worst:.1e} of the largest logit."
+
+
+_CHECKS: dict[str, Callable[[Engine, dict], Outcome]] = {
+    "Attention rows sum to 1": _rows_sum_to_one,
+    "Last residual, read out, equals the logits": _readout_is_logits,
+    "Putting a residual back changes nothing": _identity_patch,
+    "A later token changes nothing before it": _causality,
+}

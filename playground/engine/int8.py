@@ -47,7 +47,10 @@ def quantize(model: nn.Module) -> int:
     An unembedding that shares its weights with the embedding gets int8 rows of its own.
     """
     linears = [(parent, name, child) for parent in model.modules() for name, child in parent.named_children()]
-    linears = [(parent, name, child) for parent, name, child in linears if type(child) is nn.Linear]
-    for parent, name, linear in linears:
+    linears = [row for row in linears if type(row[2]) is nn.Linear]
+    n = len(linears)
+    while linears:  # taken off the list, so that each layer's old weights go as soon as it has new ones
+        parent, name, linear = linears.pop()
         setattr(parent, name, Int8Linear(linear))
-    return len(linears)
+        del linear
+    return n

@@ -8,19 +8,31 @@ from contextlib import contextmanager
 
 from torch import Tensor
 
+from playground.engine.engine import Engine
 from playground.engine.tap import Site, Tap, open_tap
+from playground.errors import PlaygroundError
 
 Edit = Callable[[Tensor], Tensor]
 
 
 @contextmanager
-def intervene(attentions: Mapping[Site, Edit] | None = None, residuals: Mapping[Site, Edit] | None = None) -> Iterator:
+def intervene(
+    engine: Engine, attentions: Mapping[Site, Edit] | None = None, residuals: Mapping[Site, Edit] | None = None
+) -> Iterator:
     """Forward passes of this thread inside the block go through the edits.
 
     Args:
         attentions: site -> function of the weights, (batch, head, query, key).
         residuals: block site -> function of the block's output, (batch, position, hidden).
+
+    Raises:
+        PlaygroundError: the architecture computes its attention where it cannot be changed.
     """
+    if attentions and not engine.attention_edits:
+        raise PlaygroundError(
+            f"{engine.reference} ({engine.anatomy.architecture}) lets its attention be seen at most, not changed. "
+            "Change residuals instead, or pick another model."
+        )
     attentions, residuals = attentions or {}, residuals or {}
 
     def edit_attention(site: Site, weights: Tensor) -> Tensor:

@@ -135,13 +135,14 @@ def _from_temperature(logits: Tensor, sampling: Sampling, whole: bool) -> Iterat
     if sampling.temperature == 0:
         yield Stage("temperature", logits.argmax().reshape(1), torch.ones(1))
         return
+    logits = (logits - logits.max()) / sampling.temperature  # so that none overflows
     if not sampling.top_k or sampling.top_k >= len(logits):
-        stage = _sorted("temperature", logits / sampling.temperature)
+        stage = _sorted("temperature", logits)
         yield stage
     else:
         if whole:
-            yield _sorted("temperature", logits / sampling.temperature)
-        scores, ids = (logits / sampling.temperature).topk(sampling.top_k)
+            yield _sorted("temperature", logits)
+        scores, ids = logits.topk(sampling.top_k)
         stage = Stage("top-k", ids, scores.softmax(-1))
         yield stage
     for name, choose, on in (

@@ -10,6 +10,7 @@ import logging
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ if TYPE_CHECKING:  # torch is imported when the first model is loaded: the page 
     from playground.models.machine import Machine
 
 log = logging.getLogger(__name__)
+_LOADS = 3  # models that are fetched or loaded at the same time; others wait
+_FAILURES = 100  # remembered, the latest
 _TURN = 0.2  # seconds between two looks at a load that somebody else does
 
 
@@ -41,6 +44,11 @@ class _Slot:
     engine: Engine | None = None
     lent: int = 0
     last_used: float = field(default_factory=time.monotonic)
+
+    @property
+    def held(self) -> int:
+        """Bytes, with what the model has kept of conversations."""
+        return self.n_bytes + (self.engine.prefixes.n_bytes if self.engine is not None else 0)
 
 
 def _quiet(fraction: float | None, sentence: str) -> None:
@@ -57,6 +65,7 @@ class ModelCache:
         self._failures: dict[str, str] = {}
         self._machine: Machine | None = None
         self._measuring = threading.Lock()
+        self._loading = threading.Semaphore(_LOADS)
 
     @contextmanager
     def lease(self, reference: str, report: Report = _quiet) -> Iterator[Engine]:
@@ -74,14 +83,15 @@ class ModelCache:
 
             if not out_of_memory(error):
                 raise
+            traceback.clear_frames(error.__traceback__)  # they hold what the request had allocated
             released = self._evict()
-            slot.engine.prefixes.clear()
+            self._forget_prefixes()
             _release_memory()
             raise PlaygroundError(
                 f"{slot.engine.device} ran out of memory while {key} was working. "
                 + (f"{released} idle models were released: try again, or use" if released else "Use")
                 + " a shorter text or a smaller model."
-            ) from error
+            ) from None
         finally:
             with self._changed:
                 slot.lent -= 1
@@ -104,7 +114,7 @@ class ModelCache:
                 with self.lease(key):
                     pass
             except BaseException as error:  # told to whoever watches, in the watcher's own thread
-                failure.append(error)
+                failure.append(error.with_traceback(None))  # whose frames would keep half-loaded weights
 
         if not self._is_ready(key):
             thread = threading.Thread(target=work, name=f"load {key}", daemon=True)
@@ -157,7 +167,7 @@ class ModelCache:
             holdings = tuple(
                 Holding(
                     key,
-                    slot.n_bytes,
+                    slot.held,
                     str(slot.engine.device),
                     slot.engine.precision,
                     slot.lent,
@@ -212,13 +222,16 @@ class ModelCache:
                 fraction, detail = slot.fraction, slot.detail
             report(fraction, detail)
         try:
-            engine = self._load(key, slot, report)
+            with self._loading:
+                engine = self._load(key, slot, report)
         except BaseException as error:
             with self._changed:
                 del self._slots[key]
                 # the sentence alone: a kept error would keep its traceback, and that the half-loaded weights
                 known = isinstance(error, PlaygroundError)
                 self._failures[key] = str(error) if known else f"{key} could not be loaded: see the server's log."
+                while len(self._failures) > _FAILURES:
+                    del self._failures[next(iter(self._failures))]
                 self._changed.notify_all()
             _release_memory()
             raise
@@ -233,7 +246,8 @@ class ModelCache:
                 slot.fraction, slot.detail = fraction, sentence
             report(fraction, sentence)
 
-        files = sources.fetch(key, self.settings, tell)
+        machine = self._measure_once() if sources.locate(key, self.settings) is None else None
+        files = sources.fetch(key, self.settings, tell, machine and machine.budget)
         with self._changed:
             slot.state = "loading"
         tell(None, "Starting PyTorch")
@@ -273,10 +287,17 @@ class ModelCache:
         precision = sources.parse(key).precision or (
             str(self._machine.dtype).removeprefix("torch.") if self._machine else self.settings.dtype
         )
-        return n_parameters * (4 if precision == "float32" else 2)  # int8 is rounded from bfloat16 in memory
+        # int8 is rounded from bfloat16 in memory, layer by layer
+        return n_parameters * {"float32": 4, "int8": 3}.get(precision, 2)
 
     def _used(self) -> int:
-        return sum(slot.n_bytes for slot in self._slots.values())
+        return sum(slot.held for slot in self._slots.values())
+
+    def _forget_prefixes(self) -> None:
+        with self._changed:
+            for slot in self._slots.values():
+                if slot.engine is not None:
+                    slot.engine.prefixes.clear()
 
     def _make_room(self, key: str, slot: _Slot, needed: int) -> None:
         """Reserves `needed` bytes for the slot, evicting idle models, the longest unused first."""
@@ -288,12 +309,14 @@ class ModelCache:
             )
 
         with self._changed:
-            in_use = sum(s.n_bytes for s in self._slots.values() if s.engine is None or s.lent)
+            in_use = sum(s.held for s in self._slots.values() if s.engine is None or s.lent)
             if in_use + needed > budget:
                 raise PlaygroundError(
                     f"{key} needs about {_gigabytes(needed)}; models in use hold {_gigabytes(in_use)} "
                     f"of {_gigabytes(budget)}. Try again when they have finished, or pick a smaller model."
                 )
+            if self._used() + needed > budget:
+                self._forget_prefixes()  # read again in seconds: before a model goes
             self._evict(enough=lambda: self._used() + needed <= budget)
             slot.n_bytes = needed
         _release_memory()
@@ -327,8 +350,12 @@ def _release_memory() -> None:
     """Returns what dropped models held to the device."""
     gc.collect()
     torch = sys.modules.get("torch")  # when nothing has needed it yet, it holds nothing
-    if torch is not None and torch.cuda.is_available():
+    if torch is None:
+        return
+    if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()
 
 
 def _gigabytes(n_bytes: int) -> str:

@@ -52,6 +52,16 @@ def load(files: Files, settings: Settings, machine: Machine, report: Report) -> 
         tokenizer = transformers.AutoTokenizer.from_pretrained(files.folder, **trusted)
         report(None, f"Loading weights on {machine.device}")
         model, info = _weights(_AUTO_CLASSES[kind], files, dtype, trusted)
+        if precision == "int8":
+            report(None, "Rounding the weights to 8 bits")
+            int8.quantize(model)
+        model = model.to(machine.device)
+        budget = settings.conversation_memory
+        engine = engines.assemble(model, tokenizer, kind, files.reference, files.revision, precision, budget)
+        report(None, "Checking that its numbers agree")
+        return dataclasses.replace(engine, checks=(_all_weights_present(info), *run_checks(engine)))
+    except PlaygroundError:
+        raise
     except Exception as error:  # transformers raises anything at all for files that do not fit together
         if out_of_memory(error):
             raise
@@ -60,20 +70,6 @@ def load(files: Files, settings: Settings, machine: Machine, report: Report) -> 
             f"{files.reference} could not be loaded: {_first_sentence(error)}. "
             "Its files may be damaged or made for other software; fetch it again or pick another model."
         ) from error
-    if precision == "int8":
-        report(None, "Rounding the weights to 8 bits")
-        int8.quantize(model)
-    engine = engines.assemble(
-        model.to(machine.device),
-        tokenizer,
-        kind,
-        files.reference,
-        files.revision,
-        precision,
-        settings.conversation_memory,
-    )
-    report(None, "Checking that its numbers agree")
-    return dataclasses.replace(engine, checks=(_all_weights_present(info), *run_checks(engine)))
 
 
 def _weights(auto_class: type, files: Files, dtype: torch.dtype, trusted: dict):
@@ -90,11 +86,13 @@ def _weights(auto_class: type, files: Files, dtype: torch.dtype, trusted: dict):
         )
 
     try:
-        return from_files(ATTENTION)
-    except KeyError as error:
+        model, info = from_files(ATTENTION)
+        if model._supports_sdpa or model._supports_attention_backend:
+            return model, info
+    except KeyError as error:  # older architectures look their attention up in a table of their own
         if ATTENTION not in str(error):
             raise
-        return from_files("eager")  # older architectures look their attention up in a table of their own
+    return from_files("eager")  # their own code wants the masks of eager attention
 
 
 def kind_of(config: dict) -> Kind:
@@ -103,15 +101,15 @@ def kind_of(config: dict) -> Kind:
     endings: tuple[tuple[Kind, tuple[str, ...]], ...] = (
         ("masked", ("ForMaskedLM", "BertForPreTraining")),
         ("classifier", ("ForSequenceClassification",)),
-        ("seq2seq", ("ForConditionalGeneration", "ForSeq2SeqLM")),
+        ("seq2seq", ("ForConditionalGeneration", "ForSeq2SeqLM", "MTModel")),
         ("causal", ("ForCausalLM", "LMHeadModel")),
     )
     kind = next((kind for kind, marks in endings if any(mark in names for mark in marks)), None)
-    if kind == "seq2seq" and not config.get("is_encoder_decoder", True):
-        kind = "causal"
+    model_type = config.get("model_type")
+    if kind == "seq2seq" and model_type not in auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES:
+        return "causal"  # "ConditionalGeneration" of a decoder that is conditioned on pictures
     if kind or names:
         return kind or "encoder"
-    model_type = config.get("model_type")
     if model_type in auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES:
         return "seq2seq"
     if model_type in auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES:

@@ -124,8 +124,8 @@ def visit(app: App, browser: Browser) -> Iterator[Callable[..., Page]]:
 
 @pytest.fixture(scope="session")
 def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the pictures of this session go: PLAYGROUND_SCREENSHOTS, or a temporary folder."""
-    folder = Path(os.environ.get("PLAYGROUND_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
+    """Where the pictures of this session go: PLAYGROUND_TEST_SCREENSHOTS, or a temporary folder."""
+    folder = Path(os.environ.get("PLAYGROUND_TEST_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -60,7 +60,7 @@ def test_send_stream_stop_regenerate_reload(visit, shot):
         re.compile(r"\d+ tokens · first after .* tokens/s · .*seed \d+")
     )
     shot(page, "3-answered")
-    if os.environ.get("PLAYGROUND_UPDATE_SCREENSHOTS"):
+    if os.environ.get("PLAYGROUND_TEST_UPDATE_SCREENSHOTS"):
         page.screenshot(path=Path(__file__).parents[2] / "assets" / "screenshots" / "chat.png", animations="disabled")
 
     page.locator("#clear").click()

@@ -15,8 +15,9 @@ from tests import tiny
 def test_every_architecture_passes(architecture, dtype):
     engine = tiny.engine(architecture, dtype)
     outcome = {check.name: check.passed for check in engine.checks}
-    maps = outcome.pop("Attention rows sum to 1")
+    maps, causal = outcome.pop("Attention rows sum to 1"), outcome.pop("A later token changes nothing before it")
     assert maps is (None if architecture == "mamba" else True)
+    assert causal is (None if "bert" in architecture or architecture == "t5" else True)
     assert len(outcome) == 3 and all(outcome.values()), engine.checks
 
 
@@ -36,7 +37,26 @@ def test_a_forgotten_soft_cap_is_noticed(monkeypatch):
     monkeypatch.undo()
     capped = read_out(engine, residual)
     torch.testing.assert_close(capped, 0.3 * torch.tanh(uncapped / 0.3))
-    assert (capped - uncapped).abs().max() > 0.01
+    monkeypatch.setattr("playground.engine.readout._scaled", lambda config, unembedding, hidden: unembedding(hidden))
+    assert run_checks(engine)[1].passed is False
+
+
+def test_attention_that_looks_ahead_is_noticed(monkeypatch):
+    engine = tiny.engine("llama")
+    assert run_checks(engine)[3].passed is True
+    for block in engine.model.model.layers:
+        monkeypatch.setattr(block.self_attn, "is_causal", False)
+    assert run_checks(engine)[3].passed is False
+
+
+def test_a_check_that_breaks_has_failed_and_the_others_go_on(monkeypatch):
+    def broken(*_):
+        raise RuntimeError("no such kernel")
+
+    monkeypatch.setattr("playground.engine.checks.read_out", broken)
+    checks = run_checks(tiny.engine("llama"))
+    assert [check.passed for check in checks] == [True, False, True, True]
+    assert "no such kernel" in checks[1].detail
 
 
 def test_random_weights_where_the_files_have_none_are_noticed(tmp_path):

@@ -107,7 +107,7 @@ def test_one_threads_edit_is_invisible_to_another(architecture):
     def ablate():
         heads = dict.fromkeys(engine.attention_sites, torch.zeros_like)
         while not done.is_set():
-            with torch.inference_mode(), intervene(heads, {block: torch.zeros_like}):
+            with torch.inference_mode(), intervene(engine, heads, {block: torch.zeros_like}):
                 edited.append(engine.model(**inputs)[0].float())
 
     worker = threading.Thread(target=ablate)

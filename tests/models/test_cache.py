@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -59,12 +60,9 @@ def held(models):
 
 
 def together(*functions):
-    threads = [threading.Thread(target=f) for f in functions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert not any(thread.is_alive() for thread in threads)
+    with ThreadPoolExecutor(len(functions)) as pool:
+        for future in [pool.submit(function) for function in functions]:
+            future.result(timeout=60)
 
 
 def test_many_who_ask_at_once_share_one_load(models, folders, loads):
@@ -119,6 +117,38 @@ def test_what_is_lent_is_never_evicted(models, folders):
         assert held(models) == folders[:2]
     with models.lease(folders[2]):  # and the next request works
         assert folders[2] in held(models)
+
+
+def test_of_two_the_idle_one_goes_even_if_the_lent_one_was_borrowed_longer_ago(models, folders):
+    with models.lease(folders[0]):
+        with models.lease(folders[1]):
+            pass
+        with models.lease(folders[2]):
+            assert held(models) == [folders[0], folders[2]]
+
+
+def test_kept_prompts_count_and_go_before_a_model_does(folders, size, tmp_path):
+    models = ModelCache(Settings(cache_dir=tmp_path, dtype="float32", threads=1, memory_budget=int(2.02 * size)))
+    question = [{"role": "user", "content": "The cat sat on the mat. " * 25}]
+    with models.lease(folders[0]) as engine:
+        list(chat.reply(engine, question, chat.Sampling(max_new_tokens=2)))
+        kept = engine.prefixes.n_bytes
+        assert kept > 0.02 * size and models.ledger().used == size + kept == models.ledger().holdings[0].n_bytes
+    with models.lease(folders[1]):
+        assert held(models) == folders[:2] and models.ledger().used == 2 * size
+
+
+def test_a_failed_request_gives_back_what_it_held(models, folders):
+    ghosts = []
+
+    def work(engine):
+        allocated = torch.zeros(1000, 1000)
+        ghosts.append(weakref.ref(allocated))
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    with pytest.raises(PlaygroundError, match="ran out of memory") as raised, models.lease(folders[0]) as engine:
+        work(engine)
+    assert ghosts[0]() is None and raised  # although the error is still there
 
 
 def test_eviction_and_unloading_give_the_memory_back(models, folders):
