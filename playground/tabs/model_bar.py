@@ -17,7 +17,7 @@ from playground.views import status as status_view
 from playground.views.quantities import count
 
 REFRESH_SECONDS = 1.5
-AUTOMATIC = "automatic"
+AUTOMATIC = "auto"
 PRECISIONS = [AUTOMATIC, "int8", "bfloat16", "float16", "float32"]
 KINDS = {  # in the order of the list
     "chat": "chat",

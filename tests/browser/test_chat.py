@@ -5,10 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests import tiny
 
+ROOT = Path(__file__).parents[2]
 LONG = "Tell me a very long story about a fox and a lighthouse, with many chapters."
 EXAMPLES = ("Who are you?", "Once upon a time", "The future of AI is … three samples")
 
@@ -43,6 +44,12 @@ def set_up(page: Page, max_new_tokens: int, seed: str = "") -> None:
     page.get_by_placeholder("random").fill(seed)
 
 
+def keep_for_readme(what: Page | Locator, name: str) -> None:
+    """Writes the README's picture anew, when asked to."""
+    if os.environ.get("PLAYGROUND_TEST_UPDATE_SCREENSHOTS"):
+        what.screenshot(path=ROOT / "assets" / "screenshots" / f"{name}.png", animations="disabled")
+
+
 def test_send_stream_stop_regenerate_reload(visit, shot):
     page = visit()
     shot(page, "1-open")
@@ -60,8 +67,7 @@ def test_send_stream_stop_regenerate_reload(visit, shot):
         re.compile(r"\d+ tokens · first after .* tokens/s · .*seed \d+")
     )
     shot(page, "3-answered")
-    if os.environ.get("PLAYGROUND_TEST_UPDATE_SCREENSHOTS"):
-        page.screenshot(path=Path(__file__).parents[2] / "assets" / "screenshots" / "chat.png", animations="disabled")
+    keep_for_readme(page, "chat")
 
     page.locator("#clear").click()
     expect(page.locator("#conversation .bot")).to_have_count(0)
@@ -113,6 +119,60 @@ def test_two_visitors_do_not_touch_each_other(visit):
     expect(other.locator("#conversation")).to_contain_text("seed 3 ·", timeout=200_000)
     assert "fox" not in other.locator("#conversation").inner_text()
     assert "sea" not in one.locator("#conversation .user").inner_text()
+
+
+def test_click_a_token_branch_from_it_and_see_what_the_model_was_given(visit, shot, accessible):
+    page = visit(height=1250)
+    set_up(page, max_new_tokens=24, seed="5")
+    page.get_by_role("button", name="Tokens of the last reply").click()
+    expect(page.locator("#tokens")).to_contain_text("Send a message first")
+    send(page, "What is the capital of France?")
+    expect_end(page)
+    tokens = page.locator("#tokens button.token")
+    expect(tokens.first).to_be_visible()
+    before = tokens.all_inner_texts()
+    assert "·Paris" in before
+    assert "".join(before).replace("·", " ").startswith(reply(page).splitlines()[0][:20])
+
+    at = before.index("·capital")
+    tokens.nth(at).click()
+    detail = page.locator("#token-detail")
+    expect(detail).to_contain_text(f"Token {at + 1}: ·capital")
+    expect(detail).to_contain_text("drawn")
+    expect(tokens.nth(at)).to_have_attribute("aria-pressed", "true")
+    shot(page, "7-token")
+    keep_for_readme(page.locator("#token-pane"), "tokens")
+    accessible(page)
+
+    instead = detail.locator("tbody tr", has=page.get_by_role("button")).first.locator("th").inner_text()
+    detail.get_by_role("button", name="Branch here").first.click()
+    expect(page.locator("#stop")).to_be_enabled()
+    expect_end(page)
+    expect(tokens.nth(at)).to_have_text(instead)
+    assert tokens.all_inner_texts()[: at + 1] == [*before[:at], instead]
+    expect(page.locator("#conversation .user")).to_have_count(1)
+    shot(page, "8-branched")
+
+    page.get_by_label("What the model was given").click()
+    expect(page.locator("#tokens .special").first).to_have_text(re.compile(r"<\|im_start\|>\d+"))
+    expect(page.locator("#tokens")).to_contain_text("of 8,192 that it holds")
+    shot(page, "9-given")
+
+
+def test_int8_is_chosen_in_the_bar_and_said_under_the_reply(visit, shot):
+    page = visit()
+    page.get_by_label("Precision").click()
+    page.get_by_role("option", name="int8").click()
+    expect(page.locator("[data-state='on disk']")).to_be_visible()
+    set_up(page, max_new_tokens=16, seed="1")
+    send(page, "What is the capital of France?")
+    expect_end(page)
+    expect(page.locator("#conversation .bot").first).to_contain_text("Paris")
+    expect(page.locator("#conversation")).to_contain_text("SmolLM2 135M Instruct (starter), int8")
+    expect(page.locator("#status")).to_contain_text("int8")
+    page.locator("#unload").click()
+    expect(page.locator("[data-state='on disk']")).to_be_visible()
+    shot(page, "10-int8")
 
 
 def test_closing_the_page_gives_the_model_back(visit):
