@@ -5,50 +5,28 @@ It does not know how files are fetched (`sources`) or turned into an Engine (`lo
 
 from __future__ import annotations
 
-import gc
-import logging
-import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from playground.errors import PlaygroundError
 from playground.models import sources
 from playground.models.catalog import catalog
+from playground.models.slots import Slot, Slots, release_memory
 from playground.models.sources import Report
-from playground.models.status import Holding, Ledger, Status
+from playground.models.status import Ledger, Status
 from playground.settings import Settings
 
 if TYPE_CHECKING:  # torch is imported when the first model is loaded: the page must not wait for it
     from playground.engine.engine import Engine
     from playground.models.machine import Machine
 
-log = logging.getLogger(__name__)
 _LOADS = 3  # models that are fetched or loaded at the same time; others wait
 _FAILURES = 100  # remembered, the latest
 _TURN = 0.2  # seconds between two looks at a load that somebody else does
-
-
-@dataclass
-class _Slot:
-    """A model that is loaded or on its way."""
-
-    state: Literal["fetching", "loading", "ready"] = "fetching"
-    detail: str = "Waiting to begin"
-    fraction: float | None = None
-    n_bytes: int = 0  # counted against the budget from the moment that loading begins
-    engine: Engine | None = None
-    lent: int = 0
-    last_used: float = field(default_factory=time.monotonic)
-
-    @property
-    def held(self) -> int:
-        """Bytes, with what the model has kept of conversations."""
-        return self.n_bytes + (self.engine.prefixes.n_bytes if self.engine is not None else 0)
 
 
 def _quiet(fraction: float | None, sentence: str) -> None:
@@ -61,7 +39,7 @@ class ModelCache:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._changed = threading.Condition()
-        self._slots: dict[str, _Slot] = {}
+        self._slots = Slots()
         self._failures: dict[str, str] = {}
         self._machine: Machine | None = None
         self._measuring = threading.Lock()
@@ -84,9 +62,10 @@ class ModelCache:
             if not out_of_memory(error):
                 raise
             traceback.clear_frames(error.__traceback__)  # they hold what the request had allocated
-            released = self._evict()
-            self._forget_prefixes()
-            _release_memory()
+            with self._changed:
+                released = self._slots.evict()
+                self._slots.forget_prefixes()
+            release_memory()
             raise PlaygroundError(
                 f"{slot.engine.device} ran out of memory while {key} was working. "
                 + (f"{released} idle models were released: try again, or use" if released else "Use")
@@ -162,22 +141,9 @@ class ModelCache:
 
     def ledger(self) -> Ledger:
         """What is held now, by whom, and how much room there is."""
-        now = time.monotonic()
         with self._changed:
-            holdings = tuple(
-                Holding(
-                    key,
-                    slot.held,
-                    str(slot.engine.device),
-                    slot.engine.precision,
-                    slot.lent,
-                    0.0 if slot.lent else now - slot.last_used,
-                )
-                for key, slot in self._slots.items()
-                if slot.engine is not None
-            )
+            holdings, used = self._slots.holdings(), self._slots.used()
             machine = self._machine
-            used = self._used()
         return Ledger(machine.budget if machine else 0, used, str(machine.device) if machine else None, holdings)
 
     def unload(self, reference: str) -> None:
@@ -195,14 +161,14 @@ class ModelCache:
                 raise PlaygroundError(f"{key} is answering {slot.lent} request(s). Unload it when they have ended.")
             del self._slots[key]
         del slot
-        _release_memory()
+        release_memory()
 
     def _is_ready(self, key: str) -> bool:
         with self._changed:
             slot = self._slots.get(key)
             return slot is not None and slot.engine is not None
 
-    def _borrow(self, key: str, report: Report) -> _Slot:
+    def _borrow(self, key: str, report: Report) -> Slot:
         """The loaded slot, one more borrower counted: waits for a load under way, or does it."""
         waited = False
         while True:
@@ -211,7 +177,7 @@ class ModelCache:
                 if slot is None and waited and key in self._failures:
                     raise PlaygroundError(self._failures[key])  # at once again, it would fail again
                 if slot is None:
-                    slot = self._slots[key] = _Slot()
+                    slot = self._slots[key] = Slot()
                     self._failures.pop(key, None)
                     break
                 if slot.engine is not None:
@@ -233,14 +199,14 @@ class ModelCache:
                 while len(self._failures) > _FAILURES:
                     del self._failures[next(iter(self._failures))]
                 self._changed.notify_all()
-            _release_memory()
+            release_memory()
             raise
         with self._changed:
             slot.engine, slot.state, slot.n_bytes, slot.lent = engine, "ready", engine.n_bytes, 1
             self._changed.notify_all()
         return slot
 
-    def _load(self, key: str, slot: _Slot, report: Report) -> Engine:
+    def _load(self, key: str, slot: Slot, report: Report) -> Engine:
         def tell(fraction: float | None, sentence: str) -> None:
             with self._changed:
                 slot.fraction, slot.detail = fraction, sentence
@@ -261,8 +227,10 @@ class ModelCache:
         except (MemoryError, RuntimeError) as error:
             if not loading.out_of_memory(error):
                 raise
-        self._evict()
-        _release_memory()
+        with self._changed:
+            self._slots.evict()
+            self._slots.forget_prefixes()
+        release_memory()
         tell(None, "Trying again with more room")
         try:
             return loading.load(files, self.settings, machine, tell)
@@ -290,16 +258,7 @@ class ModelCache:
         # int8 is rounded from bfloat16 in memory, layer by layer
         return n_parameters * {"float32": 4, "int8": 3}.get(precision, 2)
 
-    def _used(self) -> int:
-        return sum(slot.held for slot in self._slots.values())
-
-    def _forget_prefixes(self) -> None:
-        with self._changed:
-            for slot in self._slots.values():
-                if slot.engine is not None:
-                    slot.engine.prefixes.clear()
-
-    def _make_room(self, key: str, slot: _Slot, needed: int) -> None:
+    def _make_room(self, key: str, slot: Slot, needed: int) -> None:
         """Reserves `needed` bytes for the slot, evicting idle models, the longest unused first."""
         budget = self._machine.budget
         if needed > budget:
@@ -309,53 +268,22 @@ class ModelCache:
             )
 
         with self._changed:
-            in_use = sum(s.held for s in self._slots.values() if s.engine is None or s.lent)
+            in_use = self._slots.spoken_for()
             if in_use + needed > budget:
                 raise PlaygroundError(
                     f"{key} needs about {_gigabytes(needed)}; models in use hold {_gigabytes(in_use)} "
                     f"of {_gigabytes(budget)}. Try again when they have finished, or pick a smaller model."
                 )
-            if self._used() + needed > budget:
-                self._forget_prefixes()  # read again in seconds: before a model goes
-            self._evict(enough=lambda: self._used() + needed <= budget)
+            if self._slots.used() + needed > budget:
+                self._slots.forget_prefixes()  # before a model goes
+            self._slots.evict(enough=lambda: self._slots.used() + needed <= budget)
             slot.n_bytes = needed
-        _release_memory()
-
-    def _evict(self, enough: Callable[[], bool] = lambda: False) -> int:
-        """Drops idle models, the longest unused first, until there is enough room; returns how many.
-
-        Their memory comes back with `_release_memory`.
-        """
-        n_evicted = 0
-        with self._changed:
-            idle = sorted(
-                (key for key, slot in self._slots.items() if slot.engine is not None and not slot.lent),
-                key=lambda key: self._slots[key].last_used,
-            )
-            for key in idle:
-                if enough():
-                    break
-                log.info("evicting %s", key)
-                del self._slots[key]
-                n_evicted += 1
-        return n_evicted
+        release_memory()
 
     def _what_fits(self, budget: int) -> str:
         entries = sorted(catalog(), key=lambda entry: entry.parameters, reverse=True)
         names = [e.reference for e in entries if self._estimate(e.parameters, e.reference) <= budget]
         return f"These would fit: {', '.join(names[:3])}." if names else "Raise --memory-budget or use another device."
-
-
-def _release_memory() -> None:
-    """Returns what dropped models held to the device."""
-    gc.collect()
-    torch = sys.modules.get("torch")  # when nothing has needed it yet, it holds nothing
-    if torch is None:
-        return
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    if torch.backends.mps.is_available():
-        torch.mps.empty_cache()
 
 
 def _gigabytes(n_bytes: int) -> str:
