@@ -108,7 +108,8 @@ def draw(logits: Tensor, previous: Tensor, sampling: Sampling, generator: torch.
 
 def _sorted(name: str, logits: Tensor) -> Stage:
     scores, ids = logits.sort(descending=True)
-    return Stage(name, ids, scores.softmax(-1))
+    possible = scores > -torch.inf
+    return Stage(name, ids[possible], scores[possible].softmax(-1))
 
 
 def _before_temperature(logits: Tensor, previous: Tensor, sampling: Sampling) -> Iterator[tuple[str, Tensor]]:

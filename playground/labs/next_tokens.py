@@ -65,7 +65,7 @@ def after(engine: Engine, ids: Tensor, sampling: Sampling, k: int = 10) -> NextT
         texts=tuple(engine.tokenizer.decode([token]) for token in listed.tolist()),
         stages=tuple(stage.name for stage in every),
         probabilities=np.stack([_at(stage, listed, len(logits)) for stage in every]),
-        kept=np.array([int((stage.probabilities > 0).sum()) for stage in every]),
+        kept=np.array([len(stage.ids) for stage in every]),
         entropy=np.array([_entropy(stage.probabilities) for stage in every]),
         prompt_tokens=ids.shape[1],
         provenance=provenance.of(engine, asdict(sampling) | {"k": k}, time.perf_counter() - started),
@@ -78,4 +78,4 @@ def _at(stage, listed: Tensor, n_vocabulary: int) -> np.ndarray:
 
 
 def _entropy(probabilities: Tensor) -> float:
-    return float(-(probabilities * probabilities.log()).nansum())
+    return max(float(-(probabilities * probabilities.log()).nansum()), 0.0)  # not -0.0

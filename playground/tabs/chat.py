@@ -10,7 +10,7 @@ import gradio as gr
 
 from playground.errors import PlaygroundError
 from playground.models.catalog import catalog
-from playground.tabs import completion, conversation, sampling
+from playground.tabs import completion, conversation, next_token_pane, sampling
 from playground.tabs.kit import AT_ONCE, MAY_REFUSE, Page, user_errors
 
 TITLE = "Chat"
@@ -44,7 +44,7 @@ EXAMPLES = (
 
 def build(page: Page) -> None:
     with gr.Row():
-        with gr.Column(scale=5, min_width=320, elem_classes="stays"):
+        with gr.Column(scale=5, min_width=320, elem_classes="stays") as stays:
             with gr.Row(elem_classes="choices"):
                 mode = gr.Radio(
                     [CONVERSATION, COMPLETION], value=CONVERSATION, label="How to use the model", container=False
@@ -81,6 +81,23 @@ def build(page: Page) -> None:
 
     with conversation_place:
         talk = conversation.build(page, controls, system, after_failure)
+
+    def prompt(engine, values: dict):
+        """What the picked way of using the model would have it continue, as ids."""
+        from playground.labs import chat  # imports torch
+
+        if values[mode] == COMPLETION or not chat.has_chat_template(engine):
+            return engine.encode(values[text.text])
+        messages = conversation.plain(values[talk.chatbot] or [])
+        if values[talk.message].strip():
+            messages.append({"role": "user", "content": values[talk.message]})
+        elif messages and messages[-1]["role"] == "assistant":
+            messages.pop()  # nothing new is typed: what was answered last
+        return chat.prompt_ids(engine, messages, values[system])
+
+    with stays:
+        sources = {mode, text.text, talk.chatbot, talk.message, system}
+        next_token_pane.build(page, controls, sources, prompt)
 
     mode.change(
         lambda chosen: [gr.update(visible=chosen == CONVERSATION), gr.update(visible=chosen == COMPLETION)],

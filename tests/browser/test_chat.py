@@ -159,6 +159,26 @@ def test_click_a_token_branch_from_it_and_see_what_the_model_was_given(visit, sh
     shot(page, "9-given")
 
 
+def test_the_chart_of_next_tokens_follows_the_settings(visit, shot, accessible):
+    page = visit(height=1400)
+    page.get_by_role("button", name="What could come next").click()
+    chart, words = page.locator("#next-tokens-chart"), page.locator("#next-tokens")
+    expect(chart.locator(".xtick text").last).to_contain_text("top-p")
+    expect(words).to_contain_text("After 40 tokens")
+    page.get_by_label("number input for Temperature").fill("0.8")
+    page.locator("#look-again").click()
+    expect(chart).not_to_contain_text("0.00 nats")
+    shot(page, "11-next-tokens")
+    keep_for_readme(words, "next-tokens")
+    page.get_by_label("Greedy").check()
+    expect(chart.locator(".xtick text").last).to_contain_text("1 left")
+    expect(words).to_contain_text("1 is left")
+    accessible(page)
+    page.locator("#message textarea").fill("Hello")
+    page.locator("#look-again").click()
+    expect(words).to_contain_text("After 31 tokens")
+
+
 def test_int8_is_chosen_in_the_bar_and_said_under_the_reply(visit, shot):
     page = visit()
     page.get_by_label("Precision").click()
