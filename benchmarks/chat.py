@@ -54,7 +54,7 @@ def peer(folder: str, new_tokens: int) -> None:
         print(json.dumps(once()), flush=True)
 
 
-def playground(new_tokens: int) -> None:
+def playground(precision: str, new_tokens: int) -> None:
     from playground import settings as all_settings
     from playground.labs import chat
     from playground.models.cache import ModelCache
@@ -63,7 +63,7 @@ def playground(new_tokens: int) -> None:
     models = ModelCache(settings)
     sampling = chat.Sampling(max_new_tokens=new_tokens, temperature=0)
     for _ in sys.stdin:
-        with models.lease(settings.default_models[0]) as engine:
+        with models.lease(settings.default_models[0] + precision) as engine:
             engine.prefixes.clear()  # the peer reads the prompt anew each time too
             started = time.perf_counter()
             first, last = None, None
@@ -101,13 +101,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--new-tokens", type=int, default=64)
-    parser.add_argument("--side", choices=["peer", "playground"], help=argparse.SUPPRESS)
+    parser.add_argument("--side", choices=["peer", "playground", "int8"], help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.side == "peer":
         return peer(options.folder, options.new_tokens)
-    if options.side == "playground":
-        return playground(options.new_tokens)
+    if options.side:
+        return playground("#int8" if options.side == "int8" else "", options.new_tokens)
 
     sys.path.insert(0, str(ROOT))
     from playground import settings as all_settings
@@ -121,6 +121,7 @@ def main() -> None:
     sides = {
         "generate": Side(["--side", "peer", "--folder", str(folder), *count], plain),
         "playground": Side(["--side", "playground", *count], ours),
+        "int8": Side(["--side", "int8", *count], ours),
     }
     results: dict[str, list[dict]] = {name: [] for name in sides}
     for turn in range(options.rounds + 1):
@@ -139,12 +140,13 @@ def main() -> None:
             f"({min(rates):.1f} to {max(rates):.1f})   first token {statistics.median(firsts):6.3f} s "
             f"({min(firsts):.3f} to {max(firsts):.3f})"
         )
-    pairs = list(zip(results["playground"], results["generate"], strict=True))
-    for label, ratios in (
-        ("tokens/s, playground / generate", [a["rate"] / b["rate"] for a, b in pairs]),
-        ("time to first token, generate / playground", [b["first"] / a["first"] for a, b in pairs]),
-    ):
-        print(f"{label}: median {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+    for ours_name in ("playground", "int8"):
+        pairs = list(zip(results[ours_name], results["generate"], strict=True))
+        for label, ratios in (
+            (f"tokens/s, {ours_name} / generate", [a["rate"] / b["rate"] for a, b in pairs]),
+            (f"time to first token, generate / {ours_name}", [b["first"] / a["first"] for a, b in pairs]),
+        ):
+            print(f"{label}: median {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import transformers
 from transformers.models.auto import modeling_auto as auto
 
 from playground.engine import engine as engines
-from playground.engine import int8
+from playground.engine import int8, rows
 from playground.engine.anatomy import Kind
 from playground.engine.checks import run_checks
 from playground.engine.engine import Check, Engine
@@ -55,6 +55,8 @@ def load(files: Files, settings: Settings, machine: Machine, report: Report) -> 
         if precision == "int8":
             report(None, "Rounding the weights to 8 bits")
             int8.quantize(model)
+        if machine.rows_alone:
+            rows.quicken(model)
         model = model.to(machine.device)
         budget = settings.conversation_memory
         engine = engines.assemble(model, tokenizer, kind, files.reference, files.revision, precision, budget)

@@ -4,19 +4,20 @@ Decoding reads every weight once a token, so it is timed on matrix-vector produc
 second thread can cost more than it brings, and CPUs without bfloat16 instructions are slower in it: both show here.
 """
 
-import statistics
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import torch
+from torch.nn import functional
 
 from playground.errors import PlaygroundError
 from playground.settings import Settings
 
 _BFLOAT16_MAY_COST = 1.3  # it halves the memory: worth being this much slower than float32
-_THREAD_MUST_GAIN = 1.1  # fewer threads leave room for others
+_MUST_GAIN = 1.1  # fewer threads leave room for others, and the usual product is the better known
+_PRODUCTS = {"linear": functional.linear, "mv": lambda row, weight: torch.mv(weight, row[0])}
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Machine:
     dtype: torch.dtype
     threads: int  # for one operation on the CPU
     budget: int  # bytes that loaded models may hold
+    rows_alone: bool = False  # one row is multiplied quicker by a product of its own (`engine/rows.py`)
 
 
 def measure(settings: Settings) -> Machine:
@@ -39,16 +41,18 @@ def measure(settings: Settings) -> Machine:
     if device.type != "cpu":
         dtype = dtype or _accelerator_dtype(device)
         threads = threads or torch.get_num_threads()
-    elif not threads or dtype is None:
+        rows_alone = False
+    else:
         seconds = _decoding_seconds([dtype] if dtype else [torch.float32, torch.bfloat16], threads)
-        best = {d: min(s for (of, _), s in seconds.items() if of == d) for d, _ in seconds}
+        best = {d: min(s for (of, *_), s in seconds.items() if of == d) for d, *_ in seconds}
         if dtype is None:
             cheap_enough = best[torch.bfloat16] <= _BFLOAT16_MAY_COST * best[torch.float32]
             dtype = torch.bfloat16 if cheap_enough else torch.float32
-        threads = min(n for (d, n), s in seconds.items() if d == dtype and s <= _THREAD_MUST_GAIN * best[dtype])
+        threads = min(n for (d, n, _), s in seconds.items() if d == dtype and s <= _MUST_GAIN * best[dtype])
+        rows_alone = _MUST_GAIN * seconds[dtype, threads, "mv"] <= seconds[dtype, threads, "linear"]
     torch.set_num_threads(threads)
     budget = settings.memory_budget or int(0.75 * free_bytes(device))
-    return Machine(device, dtype, threads, int(budget))
+    return Machine(device, dtype, threads, int(budget), rows_alone)
 
 
 def _device(name: str) -> torch.device:
@@ -73,25 +77,28 @@ def _accelerator_dtype(device: torch.device) -> torch.dtype:
     return torch.float16
 
 
-def _decoding_seconds(dtypes: list[torch.dtype], threads: int) -> dict[tuple[torch.dtype, int], float]:
-    """Median seconds of a pass over 64 million weights, by precision and threads. Takes about a second.
+def _decoding_seconds(dtypes: list[torch.dtype], threads: int) -> dict[tuple[torch.dtype, int, str], float]:
+    """Seconds of a pass over 64 million weights, by precision, threads and product. Takes a second or two.
 
-    So many that they do not stay in a cache: neither do a model's.
+    So many that they do not stay in a cache: neither do a model's. The quickest pass counts: a neighbour's work slows
+    all candidates now and then, and threads that wait do so asleep (OMP_WAIT_POLICY), so two cost little even then.
     """
     counts = [threads] if threads else _thread_counts()
-    seconds: dict[tuple[torch.dtype, int], list[float]] = {(d, n): [] for d in dtypes for n in counts}
+    seconds: dict[tuple[torch.dtype, int, str], list[float]] = {
+        (d, n, product): [] for d in dtypes for n in counts for product in _PRODUCTS
+    }
     weights = {d: [torch.full((1536, 576), 0.1, dtype=d) for _ in range(72)] for d in dtypes}
     inputs = {d: torch.full((1, 576), 0.1, dtype=d) for d in dtypes}
     with torch.inference_mode():
         for turn in range(6):  # in turns, so that a neighbour's burst of work does not fall on one candidate
-            for (dtype, n), times in seconds.items():
+            for (dtype, n, product), times in seconds.items():
                 torch.set_num_threads(n)
                 started = time.perf_counter()
                 for weight in weights[dtype]:
-                    torch.nn.functional.linear(inputs[dtype], weight)
+                    _PRODUCTS[product](inputs[dtype], weight)
                 if turn:  # the first one starts the threads
                     times.append(time.perf_counter() - started)
-    return {candidate: statistics.median(times) for candidate, times in seconds.items()}
+    return {candidate: min(times) for candidate, times in seconds.items()}
 
 
 def _thread_counts() -> list[int]:

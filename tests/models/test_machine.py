@@ -17,21 +17,28 @@ def restore_threads():
     torch.set_num_threads(before)
 
 
-def chosen(monkeypatch, seconds, **settings):
-    monkeypatch.setattr(machine, "_decoding_seconds", lambda dtypes, threads: seconds)
+def chosen(monkeypatch, seconds, mv=10.0, **settings):
+    """What is chosen when a pass takes `seconds`, by precision and threads, and `mv` times as long row by row."""
+    every = {(*key, "linear"): s for key, s in seconds.items()} | {(*key, "mv"): mv * s for key, s in seconds.items()}
+    monkeypatch.setattr(machine, "_decoding_seconds", lambda dtypes, threads: every)
     found = machine.measure(Settings(device="cpu", **settings))
-    return found.dtype, found.threads
+    return found.dtype, found.threads, found.rows_alone
 
 
 def test_bfloat16_unless_it_is_much_slower(monkeypatch):
-    assert chosen(monkeypatch, {(F32, 1): 1.0, (BF16, 1): 1.2}) == (BF16, 1)
-    assert chosen(monkeypatch, {(F32, 1): 1.0, (BF16, 1): 1.5}) == (F32, 1)
+    assert chosen(monkeypatch, {(F32, 1): 1.0, (BF16, 1): 1.2}) == (BF16, 1, False)
+    assert chosen(monkeypatch, {(F32, 1): 1.0, (BF16, 1): 1.5}) == (F32, 1, False)
 
 
 def test_more_threads_only_where_they_gain(monkeypatch):
     assert chosen(monkeypatch, {(F32, 1): 3, (BF16, 1): 1.0, (F32, 2): 3, (BF16, 2): 0.95})[1] == 1
     assert chosen(monkeypatch, {(F32, 1): 3, (BF16, 1): 1.0, (F32, 2): 3, (BF16, 2): 0.6})[1] == 2
     assert chosen(monkeypatch, {(F32, 1): 3, (BF16, 1): 1.0, (F32, 2): 3, (BF16, 2): 7.0})[1] == 1
+
+
+def test_rows_have_a_product_of_their_own_where_it_gains(monkeypatch):
+    seconds = {(F32, 1): 3, (BF16, 1): 1.0}
+    assert [chosen(monkeypatch, seconds, mv)[2] for mv in (0.5, 0.95, 1.0, 2.0)] == [True, False, False, False]
 
 
 def test_the_operators_word_wins():
@@ -42,7 +49,9 @@ def test_the_operators_word_wins():
 
 def test_measuring_for_real_takes_moments_and_gives_positive_times():
     seconds = machine._decoding_seconds([F32, BF16], 1)
-    assert set(seconds) == {(F32, 1), (BF16, 1)} and all(0 < s < 5 for s in seconds.values())
+    assert set(seconds) == {(d, 1, p) for d in (F32, BF16) for p in ("linear", "mv")} and all(
+        0 < s < 5 for s in seconds.values()
+    )
 
 
 def test_a_device_that_is_not_here_is_named_with_the_choices():
