@@ -115,3 +115,22 @@ def test_messages_from_outside_are_checked():
     for wrong in ("hi", None, [1], [{"role": "robot", "content": "x"}], [{"role": "user", "content": 5}]):
         with pytest.raises(PlaygroundError, match=r"messages must be a list|Message 1 cannot be read"):
             chat.as_messages(wrong)
+
+
+@pytest.mark.starter
+def test_the_starter_knows_the_capital_of_france_and_carries_emoji_chinese_and_code(starter_cache):
+    from playground.models.cache import ModelCache
+    from playground.settings import Settings
+
+    greedy = Sampling(max_new_tokens=20, temperature=0)
+    with ModelCache(Settings(cache_dir=starter_cache)).lease("starter:smollm2-135m-instruct") as engine:
+        asked = [{"role": "user", "content": "What is the capital of France?"}]
+        assert "Paris" in list(chat.reply(engine, asked, greedy))[-1].text
+        for text in (
+            "🦊🦊🦊🦊🦊🦊",
+            "你好你好你好你好你好",
+            "def f():\n    return 1\n\ndef g():\n    return 2\n\ndef h():\n",
+        ):
+            replies = [reply.text for reply in chat.complete(engine, text, greedy)]
+            assert not any("\ufffd" in reply for reply in replies)
+        assert "\n    return" in replies[-1] or replies[-1].startswith("    return")  # the indentation is kept
