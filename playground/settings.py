@@ -81,7 +81,7 @@ class Settings(BaseSettings):
         ByteSize(500_000_000),
         ge=0,
         description="Memory a model, besides its weights, for what it has read of conversations, so that a new turn "
-        "costs only its new text.",
+        "does not read the whole of it anew.",
     )
     threads: int = Field(
         0, ge=0, le=1024, title="N", description="CPU threads for computing. 0: measured on this machine."

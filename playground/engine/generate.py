@@ -141,6 +141,9 @@ def _write(
         text.add(token)
     history = torch.tensor([*(ids[0].tolist() if engine.anatomy.kind == "causal" else ()), *written], dtype=torch.long)
 
+    if written and written[-1] in ends:
+        put(Step(None, "eos", elapsed()))
+        return
     logits = decoder.start(ids, stopped, written)
     for n in range(1, room + 1):
         if stopped() or logits is None:

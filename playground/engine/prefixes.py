@@ -1,4 +1,4 @@
-"""Keys and values of prompts that were read before, so that a new turn costs only its new text.
+"""Keys and values of prompts that were read before, so that a new turn does not read the whole conversation anew.
 
 A prompt is read in blocks that begin at fixed positions, and whole blocks alone are kept: so the numbers are bit for
 bit those of reading it anew, whoever had it read. Found again by content; it does not know what a conversation is.

@@ -3,6 +3,7 @@
 It does not choose tokens and does not know what the text is for.
 """
 
+import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -72,8 +73,8 @@ def _predictions(engine: Engine, prompt: Tensor, written: Tensor) -> Iterator[tu
         return
     ids = torch.cat([prompt, written], dim=1)
     first = prompt.shape[1] - 1  # the position that predicts the first written token
-    whole = engine.anatomy.is_recurrent or not model._supports_default_dynamic_cache()
-    if whole:
+    keeps = "past_key_values" in inspect.signature(model.forward).parameters and model._supports_default_dynamic_cache()
+    if engine.anatomy.is_recurrent or not keeps:
         yield model(input_ids=ids[:, :-1]).logits[0, first:], written[0]
         return
     cache = DynamicCache(config=model.config)

@@ -100,7 +100,9 @@ def prompt_ids(engine: Engine, messages: Sequence[Message], system: str = "") ->
 
 def render(engine: Engine, messages: Sequence[Message], system: str = "") -> str:
     """The conversation as the model's chat template writes it, ending where the reply begins."""
-    messages = [{"role": m["role"], "content": m["content"]} for m in messages if m["content"].strip()]
+    # a reply may be empty, and roles must go on alternating; an empty question asks nothing
+    spoken = [m for m in messages if m["content"].strip() or m["role"] == "assistant"]
+    messages = [{"role": m["role"], "content": m["content"]} for m in spoken]
     if not messages or messages[-1]["role"] != "user":
         raise PlaygroundError("There is no message to answer. Type one first.")
     if not has_chat_template(engine):

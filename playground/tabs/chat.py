@@ -71,13 +71,14 @@ def build(page: Page) -> None:
         choice = gr.update(value=COMPLETION, interactive=False) if alone else gr.update(interactive=True)
         return [choice, gr.update(value=reason, visible=bool(reason))]
 
-    def adapt_with_message(reference: str | None, message: str) -> list:
+    def adapt_with_message(reference: str | None, message: str, present: str) -> list:
         """As `adapt`; a message to a model that turned out to have no chat template becomes a text to continue."""
-        carry = what_it_can(page, reference or "") in ("base", "seq2seq")
+        nothing_of_theirs = present in ("", completion.WORKED_EXAMPLE)
+        carry = message.strip() and nothing_of_theirs and what_it_can(page, reference or "") in ("base", "seq2seq")
         return [*adapt(reference), *(["", message] if carry else [gr.skip(), gr.skip()])]
 
     def after_failure(event: gr.events.Dependency, message: gr.Textbox) -> None:
-        event.then(adapt_with_message, [page.reference, message], [mode, why, message, text.text], **AT_ONCE)
+        event.then(adapt_with_message, [page.reference, message, text.text], [mode, why, message, text.text], **AT_ONCE)
 
     with conversation_place:
         talk = conversation.build(page, controls, system, after_failure)

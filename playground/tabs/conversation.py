@@ -92,14 +92,16 @@ class Conversation:
             self.runs.begin(request, asked, messages)
             return self.show([*asked, waiting()], running=True)
 
-    def begin_branch(self, look: Look | None, messages: Messages, event: gr.SelectData, request: gr.Request) -> dict:
+    def begin_branch(
+        self, look: Look | None, latest: Written | None, messages: Messages, event: gr.SelectData, request: gr.Request
+    ) -> dict:
         """Cuts the last reply at a token and lets it go on from another one."""
         with user_errors():
             branch = token_pane.branch_at(look, event)
             asked = list(messages)
             while asked and asked[-1]["role"] != "user":
                 asked.pop()
-            if branch is None or plain(asked) != branch.written.messages:
+            if branch is None or branch.written != latest or plain(asked) != branch.written.messages:
                 raise PlaygroundError("That reply is not the last one any more. Look at the tokens of the new one.")
             self.runs.begin(request, asked, messages, branch=branch)
             return self.show([*asked, waiting()], running=True)
@@ -202,7 +204,7 @@ def build(page: Page, controls: Controls, system: gr.Textbox, after_failure: Aft
         page, controls, system, runs, chatbot, message, send, stop, again, clear, written, after_failure
     )
     tokens = token_pane.build(page, written)
-    branched = tokens.detail.select(pane.begin_branch, [tokens.look, chatbot], pane.screen, **MAY_REFUSE)
+    branched = tokens.detail.select(pane.begin_branch, [tokens.look, written, chatbot], pane.screen, **MAY_REFUSE)
     pane._answer_after(branched)
     sent = gr.on([send.click, message.submit], pane.begin, [message, chatbot], pane.screen, **MAY_REFUSE)
     pane._answer_after(sent)

@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 import gradio as gr
 
-from playground.tabs.kit import AT_ONCE, Page, user_errors
+from playground.tabs.kit import AT_ONCE, Page, title_of, user_errors
 from playground.tabs.sampling import Controls
 from playground.views import continuations as notes
 
 N_TOKENS = 15
+NOT_LOADED = "This model is not in memory. Press Load, then Look again."
 INTRODUCTION = "Open this with a text or a message in the box: it shows what the model would say next, and why."
 
 
@@ -31,16 +32,23 @@ def build(page: Page, controls: Controls, sources: set[gr.components.Component],
     def look(values: dict) -> dict:
         if not values[is_open]:
             return {words: gr.skip(), chart: gr.skip()}
+        if page.models.status(values[page.reference] or "").state != "ready":
+            return {words: notes.note(NOT_LOADED), chart: gr.update(visible=False)}
         with user_errors(), page.models.lease(values[page.reference]) as engine:
             from playground.labs import next_tokens  # imports torch
             from playground.views import next_tokens as view  # imports Plotly
 
             seen = next_tokens.after(engine, prompt(engine, values), controls.read(values), N_TOKENS)
-            return {words: notes.note(view.sentence(seen)), chart: gr.update(value=view.figure(seen), visible=True)}
+            title = title_of(values[page.reference])
+            return {
+                words: notes.note(view.sentence(seen, title)),
+                chart: gr.update(value=view.figure(seen), visible=True),
+            }
 
     arguments = {"inputs": {page.reference, is_open} | sources | controls.all, "outputs": [words, chart]}
     opened = accordion.expand(lambda: True, None, is_open, **AT_ONCE)
     opened.then(look, **arguments, **page.queued)
     accordion.collapse(lambda: False, None, is_open, **AT_ONCE)
-    moved = [component.release for component in controls.all if isinstance(component, gr.Slider)]
-    gr.on([again.click, controls.greedy.change, *moved], look, **arguments, trigger_mode="always_last", **page.queued)
+    moved = [component.change for component in controls.all if isinstance(component, gr.Slider)]
+    changed = [again.click, page.reference.change, controls.greedy.change, *moved]
+    gr.on(changed, look, **arguments, trigger_mode="always_last", **page.queued)

@@ -4,6 +4,7 @@ It does not know what a run computes.
 """
 
 import threading
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +50,7 @@ class Runs:
 
     def __init__(self, blocks: gr.Blocks):
         self._runs: dict[str, Run] = {}
+        self._stale: Counter[str] = Counter()  # events still in the queue whose run was stopped; they come first
         blocks.unload(self.leave)
 
     def begin(self, request: gr.Request, asked: Any, before: Any, text: str = "", branch: Any = None) -> None:
@@ -64,6 +66,9 @@ class Runs:
 
     def take_up(self, request: gr.Request) -> Run | None:
         """The visitor's run, when its turn has come. None: it was stopped while it waited."""
+        if self._stale[request.session_hash]:
+            self._stale[request.session_hash] -= 1
+            return None
         run = self._runs.get(request.session_hash)
         if run is None or run.taken_up:
             return None
@@ -76,6 +81,8 @@ class Runs:
         if run is None or run.over or run.halt():
             return None
         run.end()
+        if not run.taken_up:
+            self._stale[request.session_hash] += 1
         return self.fruitless(request)
 
     def fruitless(self, request: gr.Request, failed: bool = False) -> Run | None:
@@ -91,6 +98,7 @@ class Runs:
 
     def leave(self, request: gr.Request) -> None:
         """The visitor closed or reloaded the page."""
+        del self._stale[request.session_hash]
         run = self._runs.pop(request.session_hash, None)
         if run is not None:
             run.halt()

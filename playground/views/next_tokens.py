@@ -60,11 +60,11 @@ def _plain(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def sentence(seen: NextTokens) -> str:
-    """What to look for."""
+def sentence(seen: NextTokens, title: str) -> str:
+    """What to look for, in the distribution of the model that people know as `title`."""
     first, last = seen.kept[0], seen.kept[-1]
     return (
-        f"After {seen.prompt_tokens:,} tokens. Each column is what one setting makes of the column to its left; an "
-        f"empty cell cannot be drawn any more. Of {first:,} tokens {last:,} {'is' if last == 1 else 'are'} left. "
-        "Move a slider and see its column change."
+        f"{title}, after {seen.prompt_tokens:,} tokens. Each column is what one setting makes of the column to its "
+        f"left; an empty cell cannot be drawn any more. Of {first:,} tokens {last:,} {'is' if last == 1 else 'are'} "
+        "left. Move a slider and see its column change."
     )

@@ -164,7 +164,7 @@ def test_the_chart_of_next_tokens_follows_the_settings(visit, shot, accessible):
     page.get_by_role("button", name="What could come next").click()
     chart, words = page.locator("#next-tokens-chart"), page.locator("#next-tokens")
     expect(chart.locator(".xtick text").last).to_contain_text("top-p")
-    expect(words).to_contain_text("After 40 tokens")
+    expect(words).to_contain_text("after 40 tokens")
     page.get_by_label("number input for Temperature").fill("0.8")
     page.locator("#look-again").click()
     expect(chart).not_to_contain_text("0.00 nats")
@@ -176,7 +176,7 @@ def test_the_chart_of_next_tokens_follows_the_settings(visit, shot, accessible):
     accessible(page)
     page.locator("#message textarea").fill("Hello")
     page.locator("#look-again").click()
-    expect(words).to_contain_text("After 31 tokens")
+    expect(words).to_contain_text("after 31 tokens")
 
 
 def test_int8_is_chosen_in_the_bar_and_said_under_the_reply(visit, shot):

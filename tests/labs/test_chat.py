@@ -24,6 +24,12 @@ def test_the_prompt_is_the_models_own_template():
     assert engine.tokenizer.decode(ids[0]) == chat.render(engine, conversation, "Be brief.")
 
 
+def test_an_empty_reply_keeps_its_place():
+    engine = tiny.engine("llama")
+    conversation = [*HELLO, {"role": "assistant", "content": ""}, {"role": "user", "content": "Well?"}]
+    assert "<|im_start|>assistant\n<|im_end|>\n<|im_start|>user\nWell?" in chat.render(engine, conversation)
+
+
 def test_indentation_and_emoji_of_a_message_reach_the_model():
     engine, text = tiny.engine("llama"), "def f():\n    return '🎉'\n\n\t你好"
     ids = chat.prompt_ids(engine, [{"role": "user", "content": text}])

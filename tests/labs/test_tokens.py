@@ -82,3 +82,11 @@ def test_a_branch_that_cannot_be(at, instead):
     prompt, reply = said(engine)
     with pytest.raises(PlaygroundError, match=r"there is none at position|is no token of"):
         next(tokens.branch(engine, prompt, reply.ids, at, instead, FREE))
+
+
+def test_putting_an_end_there_ends_the_reply():
+    engine = tiny.engine("llama")
+    prompt, reply = said(engine)
+    end = engine.tokenizer.eos_token_id
+    (last,) = tokens.branch(engine, prompt, reply.ids, 4, end, FREE)
+    assert last.ids == (*reply.ids[:4], end) and last.stop_reason == "eos"

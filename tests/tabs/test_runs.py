@@ -81,3 +81,19 @@ def test_an_old_run_that_ends_late_does_not_undo_the_new_one(runs):
     old.end()
     assert runs.fruitless(ONE) is None
     assert runs.take_up(ONE).text == "new"
+
+
+def test_an_event_whose_run_was_stopped_does_not_take_the_next_run(runs):
+    runs.begin(ONE, "first", "page")
+    runs.stop(ONE)
+    runs.begin(ONE, "second", "page")
+    assert runs.take_up(ONE) is None, "the first event, still in the queue, with the first one's settings"
+    assert runs.take_up(ONE).asked == "second"
+
+
+def test_who_leaves_while_an_event_waits_can_come_back(runs):
+    runs.begin(ONE, "first", "page")
+    runs.stop(ONE)
+    runs.leave(ONE)
+    runs.begin(ONE, "second", "page")
+    assert runs.take_up(ONE).asked == "second"

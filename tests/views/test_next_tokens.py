@@ -32,4 +32,4 @@ def test_labels_show_tokens_as_they_are(seen):
 
 
 def test_the_sentence_counts_what_is_left(seen):
-    assert f"{seen.kept[-1]} " in view.sentence(seen) and "379 tokens" in view.sentence(seen)
+    assert f"{seen.kept[-1]} " in view.sentence(seen, "GPT-2") and "379 tokens" in view.sentence(seen, "GPT-2")
