@@ -1,4 +1,4 @@
-"""Weights in 8 bits, arithmetic in bfloat16: decoding on a CPU reads half the bytes, and so takes half the time.
+"""Weights in 8 bits, arithmetic in bfloat16: decoding on a CPU reads half the bytes, which is what takes the time.
 
 Each row of a linear layer is stored as whole numbers from -127 to 127 and one scale (absmax rounding, as in LLM.int8(),
 Dettmers et al. 2022, but for the weights alone). Modules stay where they are, so taps and readouts work as before.
