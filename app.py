@@ -35,18 +35,13 @@ def serve(settings: Settings) -> None:
 
     from playground import api
     from playground.models.cache import ModelCache
-    from playground.tabs import TABS, model_bar
-    from playground.tabs.kit import Page
+    from playground.tabs.layout import lay_out
     from playground.tabs.theme import theme
 
     models = ModelCache(settings)
     with gr.Blocks(title="Playground", analytics_enabled=False) as blocks:
         gr.HTML((ASSETS / "header.html").read_text("utf-8"))
-        bar = model_bar.build(blocks, models, settings)
-        page = Page(blocks, models, settings, bar.reference, bar.made_ready)
-        for tab in TABS:
-            with gr.Tab(tab.TITLE):
-                tab.build(page)
+        lay_out(blocks, models, settings)
         api.add(models, settings)
 
     blocks.queue(max_size=settings.queue_size, default_concurrency_limit=settings.concurrency)

@@ -33,8 +33,14 @@ def written_anew(text: str, root: Path = ROOT) -> str:
 
 
 def endpoints(root: Path = ROOT) -> str:
-    """Each endpoint with its arguments and the first sentence of its docstring, in the order of the source."""
-    tree = ast.parse((root / "playground" / "api.py").read_text("utf-8"))
+    """Each endpoint with its arguments and the first sentence of its docstring, file by file."""
+    rows = ["| Endpoint | Arguments | What it gives |", "|---|---|---|"]
+    for file in sorted((root / "playground" / "api").glob("*.py")):
+        rows += _endpoints_of(ast.parse(file.read_text("utf-8")))
+    return "\n".join(rows) + "\n"
+
+
+def _endpoints_of(tree: ast.Module) -> list[str]:
     functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
     names = {
         call.args[0].id: keyword.value.value
@@ -43,12 +49,12 @@ def endpoints(root: Path = ROOT) -> str:
         for keyword in call.keywords
         if keyword.arg == "api_name"
     }
-    rows = ["| Endpoint | Arguments | What it gives |", "|---|---|---|"]
+    rows = []
     for function in sorted(names, key=lambda name: functions[name].lineno):
         arguments = ", ".join(argument.arg for argument in functions[function].args.args)
         caption = ast.get_docstring(functions[function]).partition("\n")[0].rstrip(".")
         rows.append(f"| `/{names[function]}` | `{arguments}` | {caption} |".replace("| `` |", "| none |"))
-    return "\n".join(rows) + "\n"
+    return rows
 
 
 def code_map(root: Path = ROOT) -> str:

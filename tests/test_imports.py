@@ -43,7 +43,7 @@ AT_START = ("playground.settings", "playground.tabs", "playground.api", "app")
 
 
 def room(path: Path) -> str:
-    """ "tabs" for playground/tabs/chat.py, "api" for playground/api.py, "app" for app.py."""
+    """ "tabs" for playground/tabs/chat.py, "api" for playground/api/chat.py, "app" for app.py."""
     inside = path.relative_to(ROOT)
     return Path(inside.parts[1] if inside.parts[0] == "playground" else inside.parts[0]).stem
 

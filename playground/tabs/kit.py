@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,6 +39,16 @@ def model_work(settings: Settings) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
+class Parcel:
+    """A text that one tab sends to another. Each is new, even when the same is sent again."""
+
+    text: str
+    reference: str  # the model that it is about
+    complete: bool = False  # special tokens are in it already, so that none must be added
+    number: str = field(default_factory=secrets.token_hex)
+
+
+@dataclass(frozen=True)
 class Page:
     """What a tab is built on."""
 
@@ -47,6 +57,12 @@ class Page:
     settings: Settings
     reference: gr.Dropdown  # the model that this visitor has picked
     made_ready: gr.events.Dependency  # the Load button has done its work
+    tabs: gr.Tabs  # each tab's id is its title
+    post: dict[str, gr.State]  # by title: the `Parcel` that was last sent to a tab; its `change` tells that one came
+
+    def send(self, title: str, parcel: Parcel) -> dict:
+        """Updates that open a tab and hand it a text. Their outputs: `self.tabs` and `self.post[title]`."""
+        return {self.tabs: gr.update(selected=title), self.post[title]: parcel}
 
     @property
     def queued(self) -> dict[str, Any]:

@@ -10,8 +10,9 @@ import pytest
 
 from playground.models.cache import ModelCache
 from playground.settings import Settings
-from playground.tabs import chat, completion, conversation, model_bar, sampling
+from playground.tabs import chat, completion, conversation, sampling
 from playground.tabs.kit import Page
+from playground.tabs.layout import lay_out
 from tests import tiny
 
 
@@ -67,7 +68,5 @@ def laid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Laid:
     settings = Settings(cache_dir=tmp_path, dtype="float32", threads=1, memory_budget="100MB")
     models = ModelCache(settings)
     with gr.Blocks() as blocks:
-        bar = model_bar.build(blocks, models, settings)
-        page = Page(blocks, models, settings, bar.reference, bar.made_ready)
-        chat.build(page)
+        page = lay_out(blocks, models, settings, [chat])
     return Laid(page, built[conversation], built[completion], built[sampling])

@@ -7,7 +7,7 @@ from playground import api
 from playground.models.cache import ModelCache
 from playground.settings import Settings
 from playground.tabs import TABS, chat, model_bar
-from playground.tabs.kit import Page
+from playground.tabs.layout import lay_out
 from playground.tabs.theme import theme
 
 
@@ -68,11 +68,7 @@ def test_the_page_adds_no_endpoint_of_its_own(tmp_path):
     settings = Settings(cache_dir=tmp_path)
     models = ModelCache(settings)
     with gr.Blocks() as blocks:
-        bar = model_bar.build(blocks, models, settings)
-        page = Page(blocks, models, settings, bar.reference, bar.made_ready)
-        for tab in TABS:
-            with gr.Tab(tab.TITLE):
-                tab.build(page)
+        lay_out(blocks, models, settings)
         api.add(models, settings)
     with gr.Blocks() as bare:
         api.add(models, settings)

@@ -1,51 +1,19 @@
-"""The labs as named endpoints: typed, JSON in and out, for `gradio_client` and plain HTTP.
+"""Endpoints that write: a reply, a continuation, and what could come next.
 
-It computes nothing and draws nothing. Results that stream send the whole state each time; the last one is final.
+What streams sends the whole state each time; the last one is final. Closing the stream ends the computation.
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict
 
 import gradio as gr
 
 from playground.models.cache import ModelCache
-from playground.models.catalog import catalog
 from playground.settings import Settings
 from playground.tabs.kit import model_work, user_errors
 
 
 def add(models: ModelCache, settings: Settings) -> None:
     """Declares the endpoints; call it inside `gr.Blocks`."""
-
-    def list_models() -> list[dict]:
-        """Models on offer and models in memory.
-
-        Returns:
-            One object a model: reference, title, kind, parameters, licence, state ("absent", "on disk", "fetching",
-            "loading", "ready" or "failed"), bytes (in memory; estimated unless ready), device, dtype, and checks
-            (name, passed, detail) for loaded ones.
-        """
-        with user_errors():
-            offered = {entry.reference: entry for entry in catalog()}
-            held = [holding.reference for holding in models.ledger().holdings]
-            rows = []
-            for reference in [*offered, *(r for r in held if r not in offered)]:
-                entry, status = offered.get(reference), models.status(reference)
-                rows.append(
-                    {
-                        "reference": reference,
-                        "title": entry.title if entry else reference,
-                        "kind": entry.kind if entry else None,
-                        "parameters": entry.parameters if entry else None,
-                        "licence": entry.licence if entry else None,
-                        "state": status.state,
-                        "bytes": status.n_bytes,
-                        "device": status.device,
-                        "dtype": status.dtype,
-                        "checks": [asdict(check) for check in status.checks],
-                    }
-                )
-            return rows
 
     def chat(
         messages: list[dict],
@@ -159,7 +127,6 @@ def add(models: ModelCache, settings: Settings) -> None:
                 "dtype": seen.provenance.dtype,
             }
 
-    gr.api(list_models, api_name="models")
     gr.api(next_tokens, api_name="next_tokens", **model_work(settings))
     gr.api(chat, api_name="chat", **model_work(settings))
     gr.api(complete, api_name="complete", **model_work(settings))

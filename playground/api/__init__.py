@@ -1,0 +1,16 @@
+"""The labs as named endpoints: typed, JSON in and out, for `gradio_client` and plain HTTP.
+
+One file a tab. They compute nothing and draw nothing.
+"""
+
+from playground.api import chat, models
+from playground.models.cache import ModelCache
+from playground.settings import Settings
+
+ENDPOINTS = (models, chat)  # in the order of the README's table
+
+
+def add(cache: ModelCache, settings: Settings) -> None:
+    """Declares every endpoint; call it inside `gr.Blocks`."""
+    for module in ENDPOINTS:
+        module.add(cache, settings)

@@ -1,0 +1,46 @@
+"""The endpoint that says which models there are. It loads none."""
+
+from dataclasses import asdict
+
+import gradio as gr
+
+from playground.models.cache import ModelCache
+from playground.models.catalog import catalog
+from playground.settings import Settings
+from playground.tabs.kit import user_errors
+
+
+def add(models: ModelCache, settings: Settings) -> None:
+    """Declares the endpoint; call it inside `gr.Blocks`."""
+
+    def list_models() -> list[dict]:
+        """Models on offer and models in memory.
+
+        Returns:
+            One object a model: reference, title, kind, parameters, licence, state ("absent", "on disk", "fetching",
+            "loading", "ready" or "failed"), bytes (in memory; estimated unless ready), device, dtype, and checks
+            (name, passed, detail) for loaded ones.
+        """
+        with user_errors():
+            offered = {entry.reference: entry for entry in catalog()}
+            held = [holding.reference for holding in models.ledger().holdings]
+            rows = []
+            for reference in [*offered, *(r for r in held if r not in offered)]:
+                entry, status = offered.get(reference), models.status(reference)
+                rows.append(
+                    {
+                        "reference": reference,
+                        "title": entry.title if entry else reference,
+                        "kind": entry.kind if entry else None,
+                        "parameters": entry.parameters if entry else None,
+                        "licence": entry.licence if entry else None,
+                        "state": status.state,
+                        "bytes": status.n_bytes,
+                        "device": status.device,
+                        "dtype": status.dtype,
+                        "checks": [asdict(check) for check in status.checks],
+                    }
+                )
+            return rows
+
+    gr.api(list_models, api_name="models")
