@@ -3,7 +3,9 @@
 Recorded values go to the CPU at once, in float32. It does not know what anybody makes of them.
 """
 
-from collections.abc import Collection
+import inspect
+import threading
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 import torch
@@ -39,12 +41,7 @@ def observe(
     Raises:
         PlaygroundError: the architecture does not offer one of the sites.
     """
-    missing = set(attention_sites) - set(engine.attention_sites)
-    if missing:
-        raise PlaygroundError(
-            f"{engine.reference} ({engine.anatomy.architecture}) offers no attention maps there. "
-            + ("Pick another layer." if engine.attention_sites else "Its layers do not use attention that can be read.")
-        )
+    _check_offered(engine, attention_sites)
     attentions: dict[Site, Tensor] = {}
     residuals: dict[Site, Tensor] = {}
 
@@ -69,3 +66,71 @@ def observe(
                 keep_attention(site, weights)
     logits = output.get("logits")
     return Observation(None if logits is None else logits.float().cpu(), attentions, residuals)
+
+
+class _Enough(Exception):  # noqa: N818
+    """All that was asked for is seen, or nobody wants it any more: the rest of the pass is not computed."""
+
+
+def watch_attention(
+    engine: Engine,
+    inputs: dict[str, Tensor],
+    sites: Collection[Site],
+    keep: Callable[[Site, Tensor], None],
+    stop: threading.Event | None = None,
+) -> None:
+    """Shows `keep` each map, (batch, head, query, key), as it arises, on the model's device; stores nothing itself.
+
+    For long texts: `keep` takes what it wants of a map before the next one comes. The pass ends after the last map.
+    All attention on the way is computed through maps too, so that the numbers are bit for bit those of transformers'
+    eager attention, whichever sites are asked for.
+
+    Args:
+        stop: ends the pass within one layer when set.
+
+    Raises:
+        PlaygroundError: the architecture does not offer one of the sites, or `stop` was set.
+    """
+    _check_offered(engine, sites)
+    left = set(sites)
+
+    def watch(site: Site, weights: Tensor) -> None:
+        if site not in left:
+            return
+        keep(site, weights)
+        left.discard(site)
+        if not left:
+            raise _Enough
+
+    def heed(_site: Site, _residual: Tensor) -> None:
+        if stop is not None and stop.is_set():
+            raise _Enough
+
+    accepted = inspect.signature(engine.model.forward).parameters
+    thrifty = {"logits_to_keep": 1, "use_cache": False}  # nobody looks at logits, keys or values
+    options = {name: value for name, value in thrifty.items() if name in accepted}
+    if not engine.attention_edits:
+        options["output_attentions"] = True
+    try:
+        with torch.inference_mode(), open_tap(Tap(watch, frozenset(engine.attention_sites), heed)):
+            output = engine.model(**inputs, **options)
+            if not engine.attention_edits:
+                for site, weights in returned_maps(engine.anatomy, output).items():
+                    watch(site, weights)
+    except _Enough:
+        pass
+    if left and stop is not None and stop.is_set():
+        raise PlaygroundError("Stopped before all attention maps were there.")
+    if left:
+        raise PlaygroundError(
+            f"{engine.reference} ({engine.anatomy.architecture}) computed no attention map for this text at "
+            f"{len(left)} of {len(sites)} places. Pick another layer or model."
+        )
+
+
+def _check_offered(engine: Engine, sites: Collection[Site]) -> None:
+    if set(sites) - set(engine.attention_sites):
+        raise PlaygroundError(
+            f"{engine.reference} ({engine.anatomy.architecture}) offers no attention maps there. "
+            + ("Pick another layer." if engine.attention_sites else "Its layers do not use attention that can be read.")
+        )

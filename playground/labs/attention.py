@@ -1,0 +1,296 @@
+"""Attention: which token looks at which, head by head, in one forward pass.
+
+Only the layers asked for are recorded and only the heads asked for are kept. It does not know the page, nor what
+anybody makes of the maps (`attention_views`).
+"""
+
+import inspect
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from playground.engine import generate, provenance
+from playground.engine.decoding import decoder_start
+from playground.engine.engine import Engine
+from playground.engine.observe import watch_attention
+from playground.engine.provenance import Provenance
+from playground.engine.sampling import Sampling
+from playground.engine.tap import Site
+from playground.errors import PlaygroundError
+from playground.labs import reading
+from playground.labs.reading import Reading
+from playground.models.machine import free_bytes
+
+MOST_BYTES = 2 * 10**9  # for one request; less where less than twice that is free
+_WRITTEN = 64  # most tokens that an encoder-decoder writes when no target is given
+
+
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """Attention maps of one forward pass. Layers and heads count from 0."""
+
+    weights: np.ndarray  # (layer, head, query, key) float32; rows sum to 1, as far as the model's precision goes
+    queries: Reading  # the tokens that look
+    keys: Reading  # the tokens that are looked at; the same object unless `kind` is "cross"
+    layers: tuple[int, ...]  # which ones the first axis holds; empty: it has length 1, their mean
+    heads: tuple[int, ...]  # which ones the second axis holds; empty: it has length 1, their mean
+    stack: Literal["encoder", "decoder"]
+    kind: Literal["self", "cross"]
+    causal: bool  # no token looks ahead
+    n_layers: int  # layers of this stack that have such maps
+    n_heads: int  # of each layer
+    remarks: tuple[str, ...]  # sentences that whoever shows the maps should show too
+    provenance: Provenance
+
+
+def sites(engine: Engine) -> dict[tuple[str, str], tuple[int, ...]]:
+    """The maps that a model offers: (stack, kind) -> layers. Empty for models without attention that can be read."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for site in engine.attention_sites:
+        found.setdefault((site.stack, site.kind), []).append(site.layer)
+    return {place: tuple(sorted(layers)) for place, layers in found.items()}
+
+
+def attention(
+    engine: Engine,
+    text: str,
+    text_pair: str = "",
+    stack: str | None = None,
+    kind: str = "self",
+    layers: Sequence[int] | None = None,
+    heads: Sequence[int] | None = None,
+    complete: bool = False,
+    budget: int | None = None,
+    stop: threading.Event | None = None,
+) -> Maps:
+    """Attention maps of `text`.
+
+    Args:
+        text_pair: for models that read both ways, the second sentence of a pair; for an encoder-decoder what it shall
+            write, where its decoder looks. Without one, an encoder-decoder writes it, greedily.
+        stack: "encoder" or "decoder"; None: the one that the model has, or for an encoder-decoder the decoder when
+            `kind` is "cross" and else the encoder.
+        kind: "self", or "cross" for an encoder-decoder: from what is written to what was read.
+        layers, heads: counted from 0; None: all.
+        complete: special tokens are in the text already.
+        budget: bytes that the request may take; None: `MOST_BYTES`, or half of what is free.
+        stop: ends the computation within a layer when set.
+
+    Raises:
+        PlaygroundError: there is no text, the model has no such maps, or they are too many for the budget.
+    """
+    started = time.perf_counter()
+    stack, kind = _place(engine, stack, kind)
+    there = sites(engine)[stack, kind]
+    layers = _picked("layer", layers, there)
+    heads = _picked("head", heads, range(engine.anatomy.n_heads))
+    inputs, queries, keys, remarks = _inputs(engine, text, text_pair, stack, kind, complete, stop)
+    n_tokens = max(len(queries), len(keys))
+    _check_budget(engine, n_tokens, len(layers), len(heads), budget)
+
+    weights = np.empty((len(layers), len(heads), len(queries), len(keys)), dtype=np.float32)
+    rows = {layer: row for row, layer in enumerate(layers)}
+
+    def keep(site: Site, seen: Tensor) -> None:  # (1, head, query, key)
+        if seen.shape[1:] != (engine.anatomy.n_heads, len(queries), len(keys)):
+            raise PlaygroundError(
+                f"{engine.reference} ({engine.anatomy.architecture}) does not compute attention as one map from token "
+                f"to token in layer {site.layer}. Pick another layer or model."
+            )
+        torch.from_numpy(weights[rows[site.layer]]).copy_(seen[0] if len(heads) == seen.shape[1] else seen[0, heads])
+
+    watch_attention(engine, inputs, [Site(stack, layer, kind) for layer in layers], keep, stop)
+    if not np.isfinite(weights).all():
+        raise PlaygroundError(
+            f"{engine.reference} computes attention that is not a number in {engine.precision}. Choose another "
+            "precision in the bar."
+        )
+    if any(hasattr(module, "sinks") for module in engine.model.modules()):
+        remarks += ("Learned sinks take a part of each row, so that rows sum to less than 1.",)
+    same = queries is keys
+    return Maps(
+        weights=weights,
+        queries=queries,
+        keys=keys,
+        layers=layers,
+        heads=heads,
+        stack=stack,
+        kind=kind,
+        causal=same and (not weights[:, :, 0, 1:].any() if len(keys) > 1 else stack == "decoder"),
+        n_layers=len(there),
+        n_heads=engine.anatomy.n_heads,
+        remarks=remarks,
+        provenance=provenance.of(
+            engine,
+            dict(stack=stack, kind=kind, layers=list(layers), heads=list(heads), complete=complete),
+            time.perf_counter() - started,
+        ),
+    )
+
+
+def estimate(engine: Engine, n_tokens: int, n_layers: int, n_heads: int) -> int:
+    """Bytes that recording takes above the loaded model: maps kept, and one layer's maps while they are computed."""
+    cell = n_tokens * n_tokens
+    kept = 4 * n_layers * n_heads * cell
+    every_head = (engine.anatomy.n_heads or 0) * cell
+    if engine.attention_edits:
+        computed = every_head * (4 + 4 + 2 * engine.dtype.itemsize)  # scores, their softmax, both in the model's own
+    else:  # such a model hands out the maps of all layers or none
+        computed = every_head * engine.dtype.itemsize * (engine.anatomy.n_layers + 2)
+    hidden = n_tokens * engine.anatomy.hidden_size * engine.dtype.itemsize * 16  # residual, projections, MLP
+    return kept + computed + hidden
+
+
+def what_fits(engine: Engine, n_tokens: int, n_layers: int, n_heads: int, budget: int) -> dict[str, int]:
+    """The most that fits the budget if one thing is changed: tokens, layers of all heads, heads of all layers.
+
+    0: not even one. `layers` keeps n_heads, `heads` keeps n_layers, `tokens` keeps both.
+    """
+
+    def most(top: int, bytes_of) -> int:
+        low, high = 0, top
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if bytes_of(middle) <= budget else (low, middle - 1)
+        return low
+
+    return {
+        "layers": most(n_layers, lambda n: estimate(engine, n_tokens, n, n_heads)),
+        "heads": most(n_heads, lambda n: estimate(engine, n_tokens, n_layers, n)),
+        "tokens": most(n_tokens, lambda n: estimate(engine, n, n_layers, n_heads)),
+    }
+
+
+def _check_budget(engine: Engine, n_tokens: int, n_layers: int, n_heads: int, budget: int | None) -> None:
+    if budget is None:
+        budget = min(MOST_BYTES, int(free_bytes(torch.device("cpu")) / 2))
+    needed = estimate(engine, n_tokens, n_layers, n_heads)
+    if needed <= budget:
+        return
+    fits = what_fits(engine, n_tokens, n_layers, n_heads, budget)
+    heads_word = "head" if n_heads == 1 else "heads"
+    choices = []
+    if n_layers > 1 and fits["layers"]:
+        choices.append(f"{n_heads} {heads_word} of {_counted(fits['layers'], 'layer')}")
+    if n_heads > 1 and fits["heads"]:
+        choices.append(f"{_counted(fits['heads'], 'head')} of {_counted(n_layers, 'layer')}")
+    if fits["tokens"]:
+        choices.append(f"{fits['tokens']:,} tokens")
+    raise PlaygroundError(
+        f"{_counted(n_heads, 'head')} of {_counted(n_layers, 'layer')} over {n_tokens:,} tokens take about "
+        f"{needed / 1e9:.2f} GB ({needed:,} bytes), and one request may take {budget / 1e9:.2f} GB. "
+        + (f"What fits: {', or '.join(choices)}." if choices else "Not even one head of one layer fits here now.")
+    )
+
+
+def _counted(n: int, thing: str) -> str:
+    return f"{n:,} {thing}" + ("" if n == 1 else "s")
+
+
+def _place(engine: Engine, stack: str | None, kind: str) -> tuple[str, str]:
+    """(stack, kind), checked against what the model offers."""
+    there = sites(engine)
+    if not there:
+        raise PlaygroundError(
+            f"{engine.reference} ({engine.anatomy.architecture}) shows no attention: it has none, or computes it where "
+            "it cannot be read. Pick another model."
+        )
+    if stack is None:
+        stack = "decoder" if kind == "cross" else "encoder" if ("encoder", "self") in there else "decoder"
+    if (stack, kind) not in there:
+        offered = ", ".join(f"{s} {k}-attention" for s, k in there)
+        raise PlaygroundError(f"{engine.reference} has no {stack} {kind}-attention. Ask for what it has: {offered}.")
+    return stack, kind
+
+
+def _picked(what: str, asked: Sequence[int] | None, there: Sequence[int]) -> tuple[int, ...]:
+    """The layers or heads asked for, in order and once each."""
+    if asked is None:
+        return tuple(there)
+    wrong = [n for n in asked if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n not in there]
+    if wrong or not len(asked):
+        named = f"{wrong[0]!r} is no {what} of it" if wrong else f"No {what} was named"
+        listed = (
+            f"{there[0]} to {there[-1]}" if list(there) == list(range(there[0], there[-1] + 1)) else str(list(there))
+        )
+        raise PlaygroundError(f"{named}: this model's {what}s with attention are {listed}. Pick from these.")
+    return tuple(sorted({int(n) for n in asked}))
+
+
+def _inputs(
+    engine: Engine, text: str, text_pair: str, stack: str, kind: str, complete: bool, stop
+) -> tuple[dict[str, Tensor], Reading, Reading, tuple[str, ...]]:
+    """(arguments of the model's forward, queries, keys, remarks)."""
+    if engine.anatomy.kind == "seq2seq":
+        return _pair_of_stacks(engine, text, text_pair, stack, kind, complete, stop)
+    if text_pair.strip() and engine.anatomy.kind == "causal":
+        raise PlaygroundError(
+            f"{engine.reference} reads one text from left to right and knows no sentence pairs. Put both into one text."
+        )
+    read = reading.read(engine, text, text_pair if text_pair.strip() else "", complete)
+    engine.check_fits(len(read))
+    inputs = {"input_ids": _tensor(engine, read.ids)}
+    segments = getattr(engine.model.config, "type_vocab_size", None) or 0
+    if len(read.texts) > 1 and segments > 1 and "token_type_ids" in inspect.signature(engine.model.forward).parameters:
+        inputs["token_type_ids"] = _tensor(engine, read.segment)
+    return inputs, read, read, ()
+
+
+def _pair_of_stacks(engine, text, text_pair, stack, kind, complete, stop):
+    source = reading.read(engine, text, complete=complete)
+    engine.check_fits(len(source))
+    inputs = {"input_ids": _tensor(engine, source.ids)}
+    start = decoder_start(engine.model, inputs["input_ids"])
+    if stack == "encoder":  # what the decoder reads does not matter to it
+        return inputs | {"decoder_input_ids": start}, source, source, ()
+    remarks: tuple[str, ...] = ("Each row is a token that the decoder has read, while it decides on the next one.",)
+    first = int(start[0, 0])
+    if text_pair.strip():
+        goal = reading.read(engine, text_pair, target=True)
+        ids = goal.ids[:-1] if goal.ids[-1] == engine.tokenizer.eos_token_id else goal.ids
+        target = _behind(engine, first, goal, len(ids))
+    else:
+        ids = _written(engine, inputs["input_ids"], stop)
+        target = reading.of_ids(engine, [first, *ids])
+        remarks = (
+            f"No target text was given: the model wrote it, greedily, at most {_WRITTEN} tokens.",
+            *remarks,
+        )
+    engine.check_fits(len(target))
+    inputs["decoder_input_ids"] = _tensor(engine, target.ids)
+    return inputs, target, source if kind == "cross" else target, remarks
+
+
+def _behind(engine: Engine, first: int, goal: Reading, n: int) -> Reading:
+    """The first n tokens of a target text, behind the token that decoders begin with."""
+    label = engine.tokenizer.convert_ids_to_tokens([first])[0]
+    return Reading(
+        goal.texts,
+        (first, *goal.ids[:n]),
+        (label, *goal.labels[:n]),
+        np.array([True, *goal.special[:n]]),
+        np.array([0, *goal.segment[:n]]),
+        np.array([(0, 0), *goal.offsets[:n]]).reshape(-1, 2),
+        np.array([0, *(goal.words[:n] + 1)]),
+    )
+
+
+def _written(engine: Engine, ids: Tensor, stop) -> list[int]:
+    """What an encoder-decoder writes for `ids`, greedily, without the end token."""
+    steps = generate.stream(engine, ids, Sampling(max_new_tokens=_WRITTEN, temperature=0), stop)
+    try:
+        written = [step.token.id for step in steps if step.token]
+    finally:
+        steps.close()
+    ends = {engine.tokenizer.eos_token_id}
+    return [i for n, i in enumerate(written) if not (i in ends and n == len(written) - 1)]
+
+
+def _tensor(engine: Engine, ids) -> Tensor:
+    return torch.tensor([list(map(int, ids))], device=engine.device)

@@ -1,0 +1,139 @@
+"""Attention maps: equal to transformers' own eager ones, cut to what was asked, refused before they are too large."""
+
+import copy
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from playground.errors import PlaygroundError
+from playground.labs import attention as lab
+from playground.labs import chat
+from playground.labs.chat import Sampling
+from tests import tiny
+
+WITH_ATTENTION = [a for a in tiny.ARCHITECTURES if a != "mamba"]
+TEXT = "The cat sat on the mat because it was comfortable."
+PLACES = {"t5": [("encoder", "self"), ("decoder", "self"), ("decoder", "cross")]}
+
+
+def eager_maps(engine, stack, kind, **inputs):
+    """What an untouched model of the same weights gives, loaded with transformers alone: (layer, head, query, key)."""
+    config = copy.deepcopy(engine.model.config)
+    model = type(engine.model)._from_config(config, attn_implementation="eager", dtype=engine.dtype)
+    model.load_state_dict(engine.model.state_dict())
+    with torch.no_grad():
+        output = model.eval()(**inputs, output_attentions=True)
+    name = "attentions"
+    if engine.anatomy.kind == "seq2seq":
+        name = "cross_attentions" if kind == "cross" else f"{stack}_attentions"
+    return torch.cat(output[name]).float().numpy()
+
+
+def plain_inputs(engine, text, pair=""):
+    """As a notebook would make them."""
+    tokenizer = engine.tokenizer
+    if engine.anatomy.kind != "seq2seq":
+        types = bool(pair) and getattr(engine.model.config, "type_vocab_size", 0) > 1
+        return dict(tokenizer(text, pair or None, return_tensors="pt", return_token_type_ids=types))
+    start = torch.tensor([[engine.model.config.decoder_start_token_id]])
+    target = tokenizer(text_target=pair or "x", return_tensors="pt").input_ids
+    return {
+        "input_ids": tokenizer(text, return_tensors="pt").input_ids,
+        "decoder_input_ids": torch.cat([start, target], dim=1),
+    }
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("architecture", WITH_ATTENTION)
+def test_weights_are_those_of_eager_attention(architecture, dtype):
+    engine = tiny.engine(architecture, dtype)
+    for stack, kind in PLACES.get(architecture, [(engine.anatomy.main.name, "self")]):
+        target = "Paris is the capital" if architecture == "t5" else ""
+        seen = lab.attention(engine, TEXT, target, stack, kind)
+        expected = eager_maps(engine, stack, kind, **plain_inputs(engine, TEXT, target))
+        if dtype == "float32":
+            assert np.array_equal(seen.weights, expected)
+        else:
+            np.testing.assert_allclose(seen.weights, expected, atol=1e-3)
+        np.testing.assert_allclose(seen.weights.sum(-1), 1, atol=1e-5 if dtype == "float32" else 1e-2)
+        assert seen.weights.shape == (3, 4, len(seen.queries), len(seen.keys)) and seen.weights.dtype == np.float32
+
+
+def test_a_sentence_pair_is_read_as_bert_reads_it():
+    engine = tiny.engine("bert")
+    seen = lab.attention(engine, "The cat sat.", "The doctor asked.")
+    expected = eager_maps(engine, "encoder", "self", **plain_inputs(engine, "The cat sat.", "The doctor asked."))
+    assert np.array_equal(seen.weights, expected)
+    assert seen.queries.texts == ("The cat sat.", "The doctor asked.")
+    first_of_second = seen.queries.segment.tolist().index(1)
+    assert seen.queries.labels[first_of_second - 1] == "[SEP]"
+    assert seen.queries.special.tolist() == [label in ("[CLS]", "[SEP]") for label in seen.queries.labels]
+
+
+def test_only_what_was_asked_is_kept_and_it_is_the_same():
+    engine = tiny.engine("llama")
+    whole = lab.attention(engine, TEXT)
+    part = lab.attention(engine, TEXT, layers=[2, 0], heads=[3])
+    assert part.layers == (0, 2) and part.heads == (3,) and part.n_layers == 3 and part.n_heads == 4
+    assert np.array_equal(part.weights, whole.weights[[0, 2]][:, [3]])
+    assert whole.causal and not np.triu(whole.weights, 1).any() and not lab.attention(tiny.engine("bert"), TEXT).causal
+
+
+def test_an_encoder_decoder_without_a_target_writes_one_and_says_so():
+    engine = tiny.engine("t5")
+    seen = lab.attention(engine, TEXT, kind="cross")
+    assert "the model wrote it, greedily" in seen.remarks[0]
+    written = list(chat.complete(engine, TEXT, Sampling(max_new_tokens=64, temperature=0)))[-1].ids
+    assert seen.queries.ids[1:] == tuple(i for i in written if i != engine.tokenizer.eos_token_id)
+    assert seen.keys.texts == (TEXT,) and seen.queries is not seen.keys and not seen.causal
+
+
+def test_too_much_is_refused_with_what_would_fit():
+    engine = tiny.engine("llama")
+    n = len(lab.attention(engine, TEXT, layers=[0], heads=[0]).keys)
+    budget = lab.estimate(engine, n, 1, 4)
+    with pytest.raises(
+        PlaygroundError, match=rf"{lab.estimate(engine, n, 3, 4):,} bytes.*fits: 4 heads of 1 layer"
+    ) as e:
+        lab.attention(engine, TEXT, budget=budget)
+    tokens = lab.what_fits(engine, n, 3, 4, budget)["tokens"]
+    assert f"or {tokens:,} tokens" in str(e.value)
+    assert lab.estimate(engine, tokens, 3, 4) <= budget < lab.estimate(engine, tokens + 1, 3, 4)
+    assert lab.attention(engine, TEXT, layers=[1], budget=budget).weights.shape[:2] == (1, 4)
+    with pytest.raises(PlaygroundError, match="Not even one head of one layer fits"):
+        lab.attention(engine, TEXT, budget=1)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "arguments", "sentence"),
+    [
+        ("llama", {"text": "  "}, "no text to read"),
+        ("llama", {"text": "cat " * 3000}, "reads at most 256"),
+        ("llama", {"text": "cat", "layers": [3]}, "3 is no layer of it: this model's layers with attention are 0 to 2"),
+        ("llama", {"text": "cat", "heads": [-1]}, "-1 is no head of it"),
+        ("llama", {"text": "cat", "heads": []}, "No head was named"),
+        ("llama", {"text": "cat", "kind": "cross"}, "no decoder cross-attention. Ask for what it has: decoder self"),
+        ("llama", {"text": "cat", "text_pair": "dog"}, "knows no sentence pairs"),
+        ("mamba", {"text": "cat"}, "shows no attention"),
+    ],
+)
+def test_bad_input_gets_a_sentence(architecture, arguments, sentence):
+    with pytest.raises(PlaygroundError, match=sentence):
+        lab.attention(tiny.engine(architecture), **arguments)
+
+
+@pytest.mark.parametrize("text", ["a", "<script>alert(1)</script>", "你好，世界。", "👩‍🚀 🎉", "x\n\n\ty", "\x00"])
+@pytest.mark.parametrize("architecture", ["llama", "bert", "t5"])
+def test_any_text_has_maps(architecture, text):
+    seen = lab.attention(tiny.engine(architecture), text)
+    np.testing.assert_allclose(seen.weights.sum(-1), 1, atol=1e-5)
+    assert len(seen.keys.labels) == seen.weights.shape[-1] and all(seen.keys.labels)
+
+
+def test_a_stop_ends_it():
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(PlaygroundError, match="Stopped before"):
+        lab.attention(tiny.engine("llama"), TEXT, stop=stop)
