@@ -4,14 +4,17 @@ Nothing that a request does changes an Engine: what a request wants to see or ed
 It does not know where its files came from or who holds it.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from playground.engine import anatomy as anatomies
+from playground.engine import parts as all_parts
 from playground.engine import tap
 from playground.engine.anatomy import Anatomy, Kind
+from playground.engine.parts import Part
 from playground.engine.prefixes import Prefixes
 from playground.engine.tap import Site
 from playground.errors import PlaygroundError
@@ -40,6 +43,7 @@ class Engine:
     precision: str  # of the weights: "int8", or the name of `dtype`
     n_bytes: int  # held by the weights and buffers
     prefixes: Prefixes  # what it has read lately; changes how fast it answers, not what
+    parts: Mapping[Site, Part] = field(default_factory=dict)  # what of its blocks can be watched and changed, and where
     checks: tuple[Check, ...] = ()
 
     def encode(self, text: str, add_special_tokens: bool = True) -> Tensor:
@@ -104,6 +108,7 @@ def assemble(
         dtype=parameter.dtype,
         precision=precision or str(parameter.dtype).removeprefix("torch."),
         prefixes=Prefixes(prefix_budget),
+        parts=all_parts.find(model, anatomy, dummy_inputs(model, anatomy)),
         n_bytes=sum(t.numel() * t.element_size() for t in [*model.parameters(), *model.buffers()]),
     )
 

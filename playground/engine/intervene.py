@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from torch import Tensor
 
 from playground.engine.engine import Engine
+from playground.engine.observe import arounds, check_parts
 from playground.engine.tap import Site, Tap, open_tap
 from playground.errors import PlaygroundError
 
@@ -17,16 +18,31 @@ Edit = Callable[[Tensor], Tensor]
 
 @contextmanager
 def intervene(
-    engine: Engine, attentions: Mapping[Site, Edit] | None = None, residuals: Mapping[Site, Edit] | None = None
+    engine: Engine,
+    attentions: Mapping[Site, Edit] | None = None,
+    residuals: Mapping[Site, Edit] | None = None,
+    parts: Mapping[Site, Edit] | None = None,
 ) -> Iterator:
-    """Forward passes of this thread inside the block go through the edits.
+    """Forward passes of this thread inside the block go through the edits, as `edits` says."""
+    with open_tap(edits(engine, attentions, residuals, parts)):
+        yield
+
+
+def edits(
+    engine: Engine,
+    attentions: Mapping[Site, Edit] | None = None,
+    residuals: Mapping[Site, Edit] | None = None,
+    parts: Mapping[Site, Edit] | None = None,
+) -> Tap:
+    """A Tap that makes the edits; `generate.stream` takes one too.
 
     Args:
         attentions: site -> function of the weights, (batch, head, query, key).
         residuals: block site -> function of the block's output, (batch, position, hidden).
+        parts: one of `engine.parts` -> function of what passes there, (batch, position, width).
 
     Raises:
-        PlaygroundError: the architecture computes its attention where it cannot be changed.
+        PlaygroundError: the architecture computes its attention where it cannot be changed, or lacks a part.
     """
     if attentions and not engine.attention_edits:
         raise PlaygroundError(
@@ -41,6 +57,6 @@ def intervene(
     def edit_residual(site: Site, residual: Tensor) -> Tensor | None:
         return residuals[site](residual) if site in residuals else None
 
-    tap = Tap(edit_attention, frozenset(attentions), edit_residual if residuals else None)
-    with open_tap(tap):
-        yield
+    check_parts(engine, parts or ())
+    around = arounds(engine, parts or {})
+    return Tap(edit_attention, frozenset(attentions), edit_residual if residuals else None, around)

@@ -1,18 +1,19 @@
-"""Attentions and residuals of chosen layers, for this request alone.
+"""Attentions, residuals and parts of chosen layers, for this request alone.
 
 Recorded values go to the CPU at once, in float32. It does not know what anybody makes of them.
 """
 
 import inspect
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from playground.engine.engine import Engine, returned_maps
-from playground.engine.tap import Site, Tap, open_tap
+from playground.engine.parts import around, together
+from playground.engine.tap import Around, Site, Tap, open_tap
 from playground.errors import PlaygroundError
 
 
@@ -23,6 +24,7 @@ class Observation:
     logits: Tensor | None  # (batch, position, vocabulary); None for models without an unembedding
     attentions: dict[Site, Tensor] = field(default_factory=dict)  # (batch, head, query, key); rows sum to 1
     residuals: dict[Site, Tensor] = field(default_factory=dict)  # (batch, position, hidden), after the block
+    parts: dict[Site, Tensor] = field(default_factory=dict)  # (batch, position, width)
 
 
 def observe(
@@ -30,20 +32,24 @@ def observe(
     inputs: dict[str, Tensor],
     attention_sites: Collection[Site] = (),
     residual_layers: Collection[int] = (),
+    parts: Collection[Site] = (),
 ) -> Observation:
-    """Runs `inputs` once and records attention maps at the given sites and residuals after the given layers.
+    """Runs `inputs` once and records attention maps at the given sites, residuals after the given layers, and parts.
 
     Args:
         inputs: keyword arguments of the model's forward, like {"input_ids": (batch, position)}.
         attention_sites: some of `engine.attention_sites`.
         residual_layers: layers counted from 0, of every stack that has them.
+        parts: some of `engine.parts`.
 
     Raises:
         PlaygroundError: the architecture does not offer one of the sites.
     """
     _check_offered(engine, attention_sites)
+    check_parts(engine, parts)
     attentions: dict[Site, Tensor] = {}
     residuals: dict[Site, Tensor] = {}
+    found: dict[Site, Tensor] = {}
 
     def keep_attention(site: Site, weights: Tensor) -> None:
         attentions[site] = weights.float().cpu()
@@ -52,10 +58,17 @@ def observe(
         if site.layer in residual_layers:
             residuals[site] = residual.float().cpu()
 
+    def keep_part(site: Site) -> Callable[[Tensor], None]:
+        def keep(values: Tensor) -> None:
+            found[site] = values.float().cpu()
+
+        return keep
+
     tap = Tap(
         attention=keep_attention,
         sites=frozenset(attention_sites),
         residual=keep_residual if residual_layers else None,
+        around=arounds(engine, {site: keep_part(site) for site in parts}),
     )
     asked = {"output_attentions": True} if attention_sites and not engine.attention_edits else {}
     with torch.inference_mode(), open_tap(tap):
@@ -65,7 +78,7 @@ def observe(
             if site in attention_sites:
                 keep_attention(site, weights)
     logits = output.get("logits")
-    return Observation(None if logits is None else logits.float().cpu(), attentions, residuals)
+    return Observation(None if logits is None else logits.float().cpu(), attentions, residuals, found)
 
 
 class _Enough(Exception):  # noqa: N818
@@ -134,3 +147,27 @@ def _check_offered(engine: Engine, sites: Collection[Site]) -> None:
             f"{engine.reference} ({engine.anatomy.architecture}) offers no attention maps there. "
             + ("Pick another layer." if engine.attention_sites else "Its layers do not use attention that can be read.")
         )
+
+
+def arounds(engine: Engine, watches: Mapping[Site, Callable[[Tensor], Tensor | None]]) -> dict[nn.Module, Around]:
+    """Functions for `Tap.around`: each part's watch sees what passes there, and may replace it."""
+    return together((engine.parts[site].module, around(engine.parts[site], watch)) for site, watch in watches.items())
+
+
+def check_parts(engine: Engine, sites: Collection[Site]) -> None:
+    """Raises PlaygroundError when the model lacks one of the parts."""
+    missing = next((site for site in sites if site not in engine.parts), None)
+    if missing is None:
+        return
+    if not any(site.stack == missing.stack for site in engine.parts):
+        raise PlaygroundError(f"{engine.reference} has no {missing.stack}. Pick another model.")
+    n_layers = next(len(stack.blocks) for stack in engine.anatomy.stacks if stack.name == missing.stack)
+    if not 0 <= missing.layer < n_layers:
+        raise PlaygroundError(
+            f"{engine.reference} has no layer {missing.layer} in its {missing.stack}: they are 0 to {n_layers - 1}."
+        )
+    kinds = sorted({site.kind for site in engine.parts if (site.stack, site.layer) == (missing.stack, missing.layer)})
+    raise PlaygroundError(
+        f"{engine.reference} ({engine.anatomy.architecture}) has no {missing.kind} in layer {missing.layer} that can "
+        "be reached. " + (f"It has there: {', '.join(kinds)}." if kinds else "Pick another layer, or the residual.")
+    )

@@ -2,14 +2,18 @@
 
 PyTorch hooks and attention implementations belong to a model and so to everybody who uses it. Here the model gets
 one attention function and one hook a block when it is loaded, and each looks at a context variable: unset, the model
-runs as if they were not there; set, they call the `Tap` of this thread's request and of no other. It does not know
-what a Tap does with what it sees: `observe` and `intervene` do.
+runs as if they were not there; set, they call the `Tap` of this thread's request and of no other. Modules inside a
+block get no hook, which would cost every token of everybody: while a request wants to be called around one, a door
+stands in for its `forward`, through which all other requests pass straight. It does not know what a Tap does with what
+it sees: `observe` and `intervene` do.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+import functools
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -24,11 +28,20 @@ _SITE = "_playground_site"
 
 @dataclass(frozen=True)
 class Site:
-    """Where in a model an attention map or a residual arises. Layers count from 0."""
+    """Where in a model something arises. Layers count from 0.
+
+    "self", "cross": an attention map; "block": the residual after a block. The others are `Part`s of a block:
+    "embedding": the residual before block 0; "heads": the input of self-attention's output projection, in which head
+    h has columns h·width to (h+1)·width; "attention": what that projection makes of it; "neurons": the input of the
+    MLP's down projection; "mlp": the MLP's output.
+    """
 
     stack: Literal["encoder", "decoder"]
     layer: int
-    kind: Literal["self", "cross", "block"]
+    kind: Literal["self", "cross", "block", "embedding", "heads", "attention", "neurons", "mlp"]
+
+
+Around = Callable[[Callable, tuple, dict], object]  # (the module's forward, its arguments, by name) -> its output
 
 
 @dataclass(frozen=True)
@@ -37,12 +50,14 @@ class Tap:
 
     attention: called at the sites in `sites` with the weights, (batch, head, query, key), rows sum to 1.
     residual: called with the output of every block, (batch, position, hidden).
+    around: called in place of a module's forward, with that forward and its arguments.
     calls: told each attention module that runs; used once, to find the sites.
     """
 
     attention: Callable[[Site, Tensor], Tensor | None] | None = None
     sites: frozenset[Site] = frozenset()
     residual: Callable[[Site, Tensor], Tensor | None] | None = None
+    around: Mapping[nn.Module, Around] = field(default_factory=dict)
     calls: Callable[[nn.Module], None] | None = None
 
 
@@ -52,11 +67,52 @@ _active: ContextVar[Tap | None] = ContextVar("playground_tap", default=None)
 @contextlib.contextmanager
 def open_tap(tap: Tap) -> Iterator[None]:
     """Forward passes of this thread go through `tap` inside the block. Never hold it across a `yield`."""
-    token = _active.set(tap)
+    with _doors(tap.around):
+        token = _active.set(tap)
+        try:
+            yield
+        finally:
+            _active.reset(token)
+
+
+class _Door:
+    """Stands in for one module's `forward` while any request, of any thread, wants to be called around it."""
+
+    lock = threading.Lock()  # of all doors: held while one is put in or taken out, never while a model runs
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module, self.forward = module, module.forward
+        self.before = module.__dict__.get("forward")  # some libraries put one of their own there
+        self.n_wanting = 0
+        functools.update_wrapper(self, self.forward)
+
+    def __call__(self, *arguments, **named):
+        tap = _active.get()
+        around = None if tap is None else tap.around.get(self.module)
+        return self.forward(*arguments, **named) if around is None else around(self.forward, arguments, named)
+
+
+@contextlib.contextmanager
+def _doors(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Doors in front of the modules inside the block. Replacing an attribute is atomic: forward passes that run
+    meanwhile in other threads take the door or the module itself, and both compute the same."""
+    modules = tuple(modules)
+    with _Door.lock:
+        for module in modules:
+            if not isinstance(module.__dict__.get("forward"), _Door):
+                module.forward = _Door(module)
+            module.forward.n_wanting += 1
     try:
         yield
     finally:
-        _active.reset(token)
+        with _Door.lock:
+            for module in modules:
+                door = module.forward
+                door.n_wanting -= 1
+                if not door.n_wanting:
+                    del module.forward
+                    if door.before is not None:
+                        module.forward = door.before
 
 
 def mark(module: nn.Module, site: Site) -> None:
