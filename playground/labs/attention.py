@@ -7,7 +7,7 @@ anybody makes of the maps (`attention_views`).
 import inspect
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,6 +49,19 @@ class Maps:
     provenance: Provenance
 
 
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A text made ready for a forward pass whose attention shall be looked at in one place."""
+
+    inputs: dict[str, Tensor]  # arguments of the model's forward
+    queries: Reading
+    keys: Reading
+    stack: str
+    kind: str
+    layers: tuple[int, ...]  # that have such maps
+    remarks: tuple[str, ...]
+
+
 def sites(engine: Engine) -> dict[tuple[str, str], tuple[int, ...]]:
     """The maps that a model offers: (stack, kind) -> layers. Empty for models without attention that can be read."""
     found: dict[tuple[str, str], list[int]] = {}
@@ -86,26 +99,19 @@ def attention(
         PlaygroundError: there is no text, the model has no such maps, or they are too many for the budget.
     """
     started = time.perf_counter()
-    stack, kind = _place(engine, stack, kind)
-    there = sites(engine)[stack, kind]
-    layers = _picked("layer", layers, there)
+    place = prepare(engine, text, text_pair, stack, kind, complete, stop)
+    layers = _picked("layer", layers, place.layers)
     heads = _picked("head", heads, range(engine.anatomy.n_heads))
-    inputs, queries, keys, remarks = _inputs(engine, text, text_pair, stack, kind, complete, stop)
-    n_tokens = max(len(queries), len(keys))
-    _check_budget(engine, n_tokens, len(layers), len(heads), budget)
+    queries, keys, remarks = place.queries, place.keys, place.remarks
+    _check_budget(engine, max(len(queries), len(keys)), len(layers), len(heads), budget)
 
     weights = np.empty((len(layers), len(heads), len(queries), len(keys)), dtype=np.float32)
     rows = {layer: row for row, layer in enumerate(layers)}
 
-    def keep(site: Site, seen: Tensor) -> None:  # (1, head, query, key)
-        if seen.shape[1:] != (engine.anatomy.n_heads, len(queries), len(keys)):
-            raise PlaygroundError(
-                f"{engine.reference} ({engine.anatomy.architecture}) does not compute attention as one map from token "
-                f"to token in layer {site.layer}. Pick another layer or model."
-            )
-        torch.from_numpy(weights[rows[site.layer]]).copy_(seen[0] if len(heads) == seen.shape[1] else seen[0, heads])
+    def keep(layer: int, seen: Tensor) -> None:
+        torch.from_numpy(weights[rows[layer]]).copy_(seen if len(heads) == len(seen) else seen[list(heads)])
 
-    watch_attention(engine, inputs, [Site(stack, layer, kind) for layer in layers], keep, stop)
+    each_layer(engine, place, layers, keep, stop)
     if not np.isfinite(weights).all():
         raise PlaygroundError(
             f"{engine.reference} computes attention that is not a number in {engine.precision}. Choose another "
@@ -120,15 +126,15 @@ def attention(
         keys=keys,
         layers=layers,
         heads=heads,
-        stack=stack,
-        kind=kind,
+        stack=place.stack,
+        kind=place.kind,
         causal=same and (not weights[:, :, 0, 1:].any() if len(keys) > 1 else stack == "decoder"),
-        n_layers=len(there),
+        n_layers=len(place.layers),
         n_heads=engine.anatomy.n_heads,
         remarks=remarks,
         provenance=provenance.of(
             engine,
-            dict(stack=stack, kind=kind, layers=list(layers), heads=list(heads), complete=complete),
+            dict(stack=place.stack, kind=place.kind, layers=list(layers), heads=list(heads), complete=complete),
             time.perf_counter() - started,
         ),
     )
@@ -223,12 +229,21 @@ def _picked(what: str, asked: Sequence[int] | None, there: Sequence[int]) -> tup
     return tuple(sorted({int(n) for n in asked}))
 
 
-def _inputs(
-    engine: Engine, text: str, text_pair: str, stack: str, kind: str, complete: bool, stop
-) -> tuple[dict[str, Tensor], Reading, Reading, tuple[str, ...]]:
-    """(arguments of the model's forward, queries, keys, remarks)."""
+def prepare(
+    engine: Engine,
+    text: str,
+    text_pair: str = "",
+    stack: str | None = None,
+    kind: str = "self",
+    complete: bool = False,
+    stop: threading.Event | None = None,
+) -> Prepared:
+    """Reads the text and finds the maps. Arguments and errors as in `attention`."""
+    stack, kind = _place(engine, stack, kind)
+    layers = sites(engine)[stack, kind]
     if engine.anatomy.kind == "seq2seq":
-        return _pair_of_stacks(engine, text, text_pair, stack, kind, complete, stop)
+        inputs, queries, keys, remarks = _pair_of_stacks(engine, text, text_pair, stack, kind, complete, stop)
+        return Prepared(inputs, queries, keys, stack, kind, layers, remarks)
     if text_pair.strip() and engine.anatomy.kind == "causal":
         raise PlaygroundError(
             f"{engine.reference} reads one text from left to right and knows no sentence pairs. Put both into one text."
@@ -239,7 +254,32 @@ def _inputs(
     segments = getattr(engine.model.config, "type_vocab_size", None) or 0
     if len(read.texts) > 1 and segments > 1 and "token_type_ids" in inspect.signature(engine.model.forward).parameters:
         inputs["token_type_ids"] = _tensor(engine, read.segment)
-    return inputs, read, read, ()
+    return Prepared(inputs, read, read, stack, kind, layers, ())
+
+
+def each_layer(
+    engine: Engine,
+    place: Prepared,
+    layers: Sequence[int],
+    take: Callable[[int, Tensor], None],
+    stop: threading.Event | None = None,
+) -> None:
+    """Gives `take` each layer's number and maps, (head, query, key), as they arise; holds none of them itself.
+
+    Raises:
+        PlaygroundError: the model computes no such maps, or `stop` was set.
+    """
+    wanted = (engine.anatomy.n_heads, len(place.queries), len(place.keys))
+
+    def keep(site: Site, seen: Tensor) -> None:  # (1, head, query, key)
+        if seen.shape[1:] != wanted:
+            raise PlaygroundError(
+                f"{engine.reference} ({engine.anatomy.architecture}) does not compute attention as one map from token "
+                f"to token in layer {site.layer}. Pick another layer or model."
+            )
+        take(site.layer, seen[0])
+
+    watch_attention(engine, place.inputs, [Site(place.stack, layer, place.kind) for layer in layers], keep, stop)
 
 
 def _pair_of_stacks(engine, text, text_pair, stack, kind, complete, stop):
