@@ -9,38 +9,21 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
+from playground.engine import beams
 from playground.engine.decoding import Decoder, TextStream
 from playground.engine.engine import Engine
 from playground.engine.sampling import Sampling, draw
+from playground.engine.steps import Step, Token, alternatives, check_usable, end_ids, text_so_far
+from playground.engine.stops import HeldBack
 from playground.engine.tap import Tap, open_tap
+from playground.engine.words import with_words
 from playground.errors import PlaygroundError
 
-StopReason = Literal["eos", "length", "stopped"]
-N_ALTERNATIVES = 10
 _HEARTBEAT = 0.25  # seconds: how long the caller may wait without a turn to notice that nobody listens any more
-
-
-@dataclass(frozen=True)
-class Token:
-    id: int
-    text: str  # what it added to the text: "" while a character is incomplete, and for special tokens
-    logprob: float  # natural logarithm; the model's own, before temperature and the like
-    alternatives: tuple[tuple[int, float], ...]  # the most probable ids and their logprobs, best first
-
-
-@dataclass(frozen=True)
-class Step:
-    """One turn of the stream. `token` is None while there is nothing new; `stop_reason` is set on the last."""
-
-    token: Token | None
-    stop_reason: StopReason | None
-    seconds: float  # since the start
 
 
 def stream(
@@ -54,15 +37,19 @@ def stream(
     """Writes on from `ids`, (1, position), and what is `written` after them already.
 
     The same ids, settings and seed give the same tokens. An error in the model is raised here, in the caller's thread.
+    A stop string ends the text when it stands in what is new, not in what was `written`. Its tokens are given like all
+    others, also when they hold more than it. With beams, each step gives the best text so far `instead` of the last.
 
     Raises:
-        PlaygroundError: the model does not write, or the context is full.
+        PlaygroundError: the model does not write, or not with beams; the context is full; a word has no token; or the
+            settings leave no token that could come next.
     """
     if not engine.anatomy.writes:
         raise PlaygroundError(
             f"{engine.reference} reads text but does not write it ({engine.anatomy.kind} model). "
             "Pick a chat or base model to generate."
         )
+    sampling = with_words(sampling, engine.tokenizer)
     room = _room(engine, ids.shape[1], len(written), sampling.max_new_tokens)
     left = threading.Event()  # nobody listens any more; `stop` stays the caller's, who may use it for several streams
     steps: queue.SimpleQueue[Step | BaseException] = queue.SimpleQueue()
@@ -73,8 +60,11 @@ def stream(
     def work() -> None:
         try:
             with torch.inference_mode(), open_tap(tap) if tap else contextlib.nullcontext():
-                decoder = Decoder(engine, reuse=tap is None)  # what a tap has changed is nobody else's
-                _write(engine, decoder, ids, written, sampling, room, stopped, steps.put)
+                reuse = tap is None  # what a tap has changed is nobody else's
+                if sampling.beams > 1:
+                    beams.search(engine, ids, written, sampling, room, stopped, steps.put, reuse)
+                else:
+                    _write(engine, Decoder(engine, reuse), ids, written, sampling, room, stopped, steps.put)
         except BaseException as error:  # it must reach the caller, whatever it is
             steps.put(error)
 
@@ -136,10 +126,11 @@ def _write(
     else:
         generator.manual_seed(sampling.seed)
     text = TextStream(engine.tokenizer)
-    ends = _end_ids(engine)
+    shown = HeldBack(sampling.stop)
+    ends = end_ids(engine)
     for token in written:
         text.add(token)
-    history = torch.tensor([*(ids[0].tolist() if engine.anatomy.kind == "causal" else ()), *written], dtype=torch.long)
+    history = torch.tensor([*text_so_far(engine, ids), *written], dtype=torch.long)
 
     if written and written[-1] in ends:
         put(Step(None, "eos", elapsed()))
@@ -147,40 +138,19 @@ def _write(
     logits = decoder.start(ids, stopped, written)
     for n in range(1, room + 1):
         if stopped() or logits is None:
-            put(Step(None, "stopped", elapsed()))
+            put(Step(None, "stopped", elapsed(), shown.rest()))
             return
         logits = logits.float().cpu()
         check_usable(engine, logits)
         chosen = draw(logits, history, sampling, generator)
-        reason = "eos" if chosen in ends else "length" if n == room else None
         logprobs = logits.log_softmax(-1)
-        best = logprobs.topk(min(N_ALTERNATIVES, len(logprobs)))
-        token = Token(
-            chosen,
-            "" if reason == "eos" else text.add(chosen),
-            logprobs[chosen].item(),
-            tuple(zip(best.indices.tolist(), best.values.tolist(), strict=True)),
-        )
-        put(Step(token, reason, elapsed()))
+        added = "" if chosen in ends else text.add(chosen)
+        token = Token(chosen, added, logprobs[chosen].item(), alternatives(logprobs))
+        new, found = shown.add(added)
+        reason = "eos" if chosen in ends else "stop string" if found else "length" if n == room else None
+        put(Step(token, reason, elapsed(), new + shown.rest() if reason else new, found))
         if reason:
             return
         if sampling.repetition_penalty != 1 or sampling.no_repeat_ngram:
             history = torch.cat([history, torch.tensor([chosen])])
         logits = decoder.next(chosen)
-
-
-def check_usable(engine: Engine, logits: Tensor) -> None:
-    """Raises PlaygroundError when the numbers have overflowed."""
-    if not logits.isfinite().any() or logits.isnan().any():
-        raise PlaygroundError(
-            f"{engine.reference} computed no usable numbers in {engine.precision}. "
-            "Choose float32 or bfloat16 as its precision."
-        )
-
-
-def _end_ids(engine: Engine) -> frozenset[int]:
-    """Every id that this model's own generation settings or its tokenizer call an end."""
-    config = getattr(engine.model, "generation_config", None)
-    ends = getattr(config, "eos_token_id", None)
-    ends = ends if isinstance(ends, list) else [ends]
-    return frozenset(end for end in [*ends, engine.tokenizer.eos_token_id] if end is not None)

@@ -15,9 +15,9 @@ from torch import Tensor
 from playground.engine import generate, provenance
 from playground.engine.decoding import TextStream
 from playground.engine.engine import Engine
-from playground.engine.generate import StopReason, Token
 from playground.engine.provenance import Provenance
 from playground.engine.sampling import Sampling
+from playground.engine.steps import StopReason, Token
 from playground.errors import PlaygroundError
 
 Message = Mapping[str, str]  # {"role": "user" or "assistant" or "system", "content": text}
@@ -26,17 +26,18 @@ ROLES = ("system", "user", "assistant")
 
 @dataclass(frozen=True)
 class Reply:
-    """A reply so far; `stop_reason` is set on the last one."""
+    """A reply so far; `stop_reason` is set on the last one. With beams, the best so far: it may change until then."""
 
-    text: str
+    text: str  # without the stop string that ended it, and what follows that
     prompt_tokens: int
     new_tokens: int
     stop_reason: StopReason | None
     seconds_to_first_token: float | None
     tokens_per_second: float | None  # of the tokens after the first
-    ids: tuple[int, ...]  # all that is written, (n,), kept tokens and an end token included
+    ids: tuple[int, ...]  # all that is written, (n,): kept tokens, an end token and those of a stop string included
     tokens: tuple[Token, ...]  # the new ones
     provenance: Provenance
+    stop_string: str | None = None  # which one ended it
 
 
 def has_chat_template(engine: Engine) -> bool:
@@ -152,18 +153,22 @@ def _follow(
         sampling = dataclasses.replace(sampling, seed=secrets.randbelow(2**31))
     tokens: list[Token] = []
     kept = TextStream(engine.tokenizer)
-    text = [kept.add(token) for token in written]
+    before = "".join(kept.add(token) for token in written)
+    text = ""
     first = latest = 0.0
     steps = generate.stream(engine, ids, sampling, stop, written=written)
     try:
         for step in steps:
+            if step.instead is not None:
+                tokens, text = list(step.instead), step.text
+            else:
+                tokens += [step.token] if step.token else []
+                text += step.text
             if step.token:
-                tokens.append(step.token)
-                text.append(step.token.text)
                 latest = step.seconds
                 first = first or latest
             yield Reply(
-                text="".join(text),
+                text=before + text,
                 prompt_tokens=ids.shape[1],
                 new_tokens=len(tokens),
                 stop_reason=step.stop_reason,
@@ -172,6 +177,7 @@ def _follow(
                 ids=(*written, *(token.id for token in tokens)),
                 tokens=tuple(tokens),
                 provenance=provenance.of(engine, asdict(sampling), step.seconds),
+                stop_string=step.stop_string,
             )
     finally:
         steps.close()

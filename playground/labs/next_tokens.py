@@ -10,11 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from playground.engine import generate, provenance
+from playground.engine import provenance
 from playground.engine.decoding import Decoder
 from playground.engine.engine import Engine
 from playground.engine.provenance import Provenance
 from playground.engine.sampling import Sampling, stages
+from playground.engine.steps import check_usable, text_so_far
+from playground.engine.words import with_words
 from playground.errors import PlaygroundError
 
 MOST = 1000  # tokens that can be listed
@@ -56,9 +58,9 @@ def after(engine: Engine, ids: Tensor, sampling: Sampling, k: int = 10) -> NextT
     started = time.perf_counter()
     with torch.inference_mode():
         logits = Decoder(engine).start(ids, stopped=lambda: False).float().cpu()
-    generate.check_usable(engine, logits)
-    previous = ids[0].cpu() if engine.anatomy.kind == "causal" else torch.empty(0, dtype=torch.long)
-    every = list(stages(logits, previous, sampling))
+    check_usable(engine, logits)
+    previous = torch.tensor(text_so_far(engine, ids))
+    every = list(stages(logits, previous, with_words(sampling, engine.tokenizer)))
     listed = every[0].ids[: min(k, len(logits))]
     return NextTokens(
         ids=listed.numpy(),

@@ -6,7 +6,7 @@ import time
 import pytest
 import torch
 
-from playground.engine import generate
+from playground.engine import generate, steps
 from playground.engine.decoding import Decoder, TextStream
 from playground.engine.sampling import Sampling
 from playground.errors import PlaygroundError
@@ -46,7 +46,7 @@ def test_logprobs_are_those_of_one_whole_forward_pass(architecture):
     logprobs = logits.log_softmax(-1)
     for row, token in zip(logprobs, tokens, strict=True):
         assert token.logprob == pytest.approx(row[token.id].item(), abs=5e-4)
-        best = row.topk(generate.N_ALTERNATIVES)
+        best = row.topk(steps.N_ALTERNATIVES)
         assert [i for i, _ in token.alternatives] == best.indices.tolist()
         assert [p for _, p in token.alternatives] == pytest.approx(best.values.tolist(), abs=5e-4)
 
