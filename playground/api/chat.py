@@ -25,6 +25,14 @@ def add(models: ModelCache, settings: Settings) -> None:
         top_k: int = 50,
         repetition_penalty: float = 1.0,
         seed: int | None = None,
+        min_p: float = 0.0,
+        typical_p: float = 1.0,
+        no_repeat_ngram: int = 0,
+        stop: list[str] | None = None,
+        logit_bias: dict[str, float] | None = None,
+        beams: int = 1,
+        length_penalty: float = 1.0,
+        early_stopping: bool = False,
     ) -> dict:
         """The model's reply to a conversation, streamed.
 
@@ -38,15 +46,36 @@ def add(models: ModelCache, settings: Settings) -> None:
             top_k: only the k most probable tokens; 0 for all.
             repetition_penalty: above 1 makes tokens that have appeared less likely.
             seed: the same seed gives the same text; none draws a fresh one.
+            min_p: only tokens at least this share as probable as the most probable one; 0 for all.
+            typical_p: only tokens about as surprising as expected, up to this share of the probability; 1 for all.
+            no_repeat_ngram: no run of this many tokens comes twice; 0 lets them.
+            stop: texts at which the new text ends; it holds neither them nor what follows.
+            logit_bias: words and a number from -100 (never) to 100 (nothing else) that is added to the logits of the
+                tokens they can begin with, in the middle of a text and at its start; like {"Paris": -5}.
+            beams: 2 to 8 search for the most probable whole text, so many at once, instead of drawing token by token:
+                temperature, top_p, top_k, min_p, typical_p and seed have no effect then. What streams is the best so
+                far and may change until the last.
+            length_penalty: of beams; a text's log-probability is divided by its length to this power, so that more
+                favours longer ones.
+            early_stopping: of beams; end as soon as so many texts have ended, without looking for better ones.
 
         Returns:
-            text so far, prompt_tokens, new_tokens, stop_reason (null until the last; then "eos", "length" or
-            "stopped"), seconds_to_first_token, tokens_per_second, model, revision, dtype, device, seed.
+            text so far, prompt_tokens, new_tokens, stop_reason (null until the last; then "eos", "length", "stopped" or
+            "stop string"), stop_string (the one that ended it, or null), seconds_to_first_token, tokens_per_second,
+            model, revision, dtype, device, seed.
         """
         with user_errors():
             from playground.labs import chat as lab
 
-            sampling = lab.Sampling(max_new_tokens, temperature, top_p, top_k, repetition_penalty, seed)
+            sampling = lab.Sampling(
+                *(max_new_tokens, temperature, top_p, top_k, repetition_penalty, seed, no_repeat_ngram, min_p),
+                typical_p=typical_p,
+                stop=stop or (),
+                word_bias=logit_bias or (),
+                beams=beams,
+                length_penalty=length_penalty,
+                early_stopping=early_stopping,
+            )
             conversation = lab.as_messages(messages)
             with models.lease(model) as engine:
                 yield from _plain(lab.reply(engine, conversation, sampling, system))
@@ -60,6 +89,14 @@ def add(models: ModelCache, settings: Settings) -> None:
         top_k: int = 50,
         repetition_penalty: float = 1.0,
         seed: int | None = None,
+        min_p: float = 0.0,
+        typical_p: float = 1.0,
+        no_repeat_ngram: int = 0,
+        stop: list[str] | None = None,
+        logit_bias: dict[str, float] | None = None,
+        beams: int = 1,
+        length_penalty: float = 1.0,
+        early_stopping: bool = False,
     ) -> dict:
         """Continues a text without a chat template, streamed. For base models; arguments and result as /chat.
 
@@ -72,6 +109,18 @@ def add(models: ModelCache, settings: Settings) -> None:
             top_k: only the k most probable tokens; 0 for all.
             repetition_penalty: above 1 makes tokens that have appeared less likely.
             seed: the same seed gives the same text; none draws a fresh one.
+            min_p: only tokens at least this share as probable as the most probable one; 0 for all.
+            typical_p: only tokens about as surprising as expected, up to this share of the probability; 1 for all.
+            no_repeat_ngram: no run of this many tokens comes twice; 0 lets them.
+            stop: texts at which the new text ends; it holds neither them nor what follows.
+            logit_bias: words and a number from -100 (never) to 100 (nothing else) that is added to the logits of the
+                tokens they can begin with, in the middle of a text and at its start; like {"Paris": -5}.
+            beams: 2 to 8 search for the most probable whole text, so many at once, instead of drawing token by token:
+                temperature, top_p, top_k, min_p, typical_p and seed have no effect then. What streams is the best so
+                far and may change until the last.
+            length_penalty: of beams; a text's log-probability is divided by its length to this power, so that more
+                favours longer ones.
+            early_stopping: of beams; end as soon as so many texts have ended, without looking for better ones.
 
         Returns:
             As /chat; text is the continuation alone.
@@ -79,7 +128,15 @@ def add(models: ModelCache, settings: Settings) -> None:
         with user_errors():
             from playground.labs import chat as lab
 
-            sampling = lab.Sampling(max_new_tokens, temperature, top_p, top_k, repetition_penalty, seed)
+            sampling = lab.Sampling(
+                *(max_new_tokens, temperature, top_p, top_k, repetition_penalty, seed, no_repeat_ngram, min_p),
+                typical_p=typical_p,
+                stop=stop or (),
+                word_bias=logit_bias or (),
+                beams=beams,
+                length_penalty=length_penalty,
+                early_stopping=early_stopping,
+            )
             with models.lease(model) as engine:
                 yield from _plain(lab.complete(engine, text, sampling))
 
@@ -90,6 +147,11 @@ def add(models: ModelCache, settings: Settings) -> None:
         temperature: float = 1.0,
         top_p: float = 1.0,
         top_k: int = 0,
+        repetition_penalty: float = 1.0,
+        no_repeat_ngram: int = 0,
+        min_p: float = 0.0,
+        typical_p: float = 1.0,
+        logit_bias: dict[str, float] | None = None,
     ) -> dict:
         """The most probable next tokens after a text, as the model gives them and after each setting.
 
@@ -100,17 +162,31 @@ def add(models: ModelCache, settings: Settings) -> None:
             temperature: divides the logits; 0 leaves the most probable token alone.
             top_p: smallest set of tokens that holds this share of the probability.
             top_k: only the k most probable tokens; 0 for all.
+            repetition_penalty: above 1 makes tokens that have appeared less likely.
+            no_repeat_ngram: no run of this many tokens comes twice; 0 lets them.
+            min_p: only tokens at least this share as probable as the most probable one; 0 for all.
+            typical_p: only tokens about as surprising as expected, up to this share of the probability; 1 for all.
+            logit_bias: words and what is added to the logits of the tokens they can begin with, as in /chat.
 
         Returns:
-            tokens: a list of objects with id, text, and probability by stage ("model", "temperature", "top-k",
-            "top-p"; 0: cannot be drawn); kept: how many tokens can be drawn at each stage; entropy: in nats;
-            prompt_tokens, model, revision, dtype.
+            tokens: a list of objects with id, text, and probability by stage ("model", then the settings in use, in
+            the order in which they act; 0: cannot be drawn); kept: how many tokens can be drawn at each stage;
+            entropy: in nats; prompt_tokens, model, revision, dtype.
         """
         with user_errors():
             from playground.engine.sampling import Sampling
             from playground.labs import next_tokens as lab
 
-            sampling = Sampling(temperature=temperature, top_p=top_p, top_k=top_k)
+            sampling = Sampling(
+                temperature=temperature,
+                top_p=top_p,
+                top_k=top_k,
+                repetition_penalty=repetition_penalty,
+                no_repeat_ngram=no_repeat_ngram,
+                min_p=min_p,
+                typical_p=typical_p,
+                word_bias=logit_bias or (),
+            )
             with models.lease(model) as engine:
                 seen = lab.next_tokens(engine, text, sampling, k)
             rows = zip(seen.ids.tolist(), seen.texts, seen.probabilities.T.tolist(), strict=True)
@@ -141,6 +217,7 @@ def _plain(replies: Iterator) -> Iterator[dict]:
                 "prompt_tokens": reply.prompt_tokens,
                 "new_tokens": reply.new_tokens,
                 "stop_reason": reply.stop_reason,
+                "stop_string": reply.stop_string,
                 "seconds_to_first_token": reply.seconds_to_first_token,
                 "tokens_per_second": reply.tokens_per_second,
                 "model": reply.provenance.reference,

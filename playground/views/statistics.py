@@ -26,8 +26,18 @@ def line(reply: Reply, title: str) -> str:
         facts.append(f"first after {reply.seconds_to_first_token:.2f} s")
     if reply.tokens_per_second is not None:
         facts.append(f"{reply.tokens_per_second:.1f} tokens/s")
+    used = reply.provenance.settings
+    n_beams = used.get("beams", 1)
     if reply.stop_reason is not None:
-        facts.append(REASONS.get(reply.stop_reason, reply.stop_reason))
-        used = reply.provenance.settings
-        facts.append("greedy" if used["temperature"] == 0 else f"seed {used['seed']}")
+        facts.append(_reason(reply))
+        chosen = "greedy" if used["temperature"] == 0 else f"seed {used['seed']}"
+        facts.append(f"best of {n_beams} beams" if n_beams > 1 else chosen)
+    elif n_beams > 1:
+        facts.append(f"best of {n_beams} beams so far: it may still change")
     return " · ".join([*facts, title])
+
+
+def _reason(reply: Reply) -> str:
+    if reply.stop_string is not None:
+        return f"ended at the stop string {reply.stop_string!r}"
+    return REASONS.get(reply.stop_reason, reply.stop_reason)

@@ -30,7 +30,8 @@ def test_only_named_and_typed_endpoints_are_there(client):
     assert set(endpoints["named_endpoints"]) == {"/models", "/chat", "/complete", "/next_tokens"}
     assert not endpoints["unnamed_endpoints"]
     wanted = ["messages", "model", "system", "max_new_tokens", "temperature", "top_p", "top_k"]
-    wanted += ["repetition_penalty", "seed"]
+    wanted += ["repetition_penalty", "seed", "min_p", "typical_p", "no_repeat_ngram", "stop", "logit_bias", "beams"]
+    wanted += ["length_penalty", "early_stopping"]
     parameters = endpoints["named_endpoints"]["/chat"]["parameters"]
     assert [p["parameter_name"] for p in parameters] == wanted
 
@@ -67,6 +68,34 @@ def test_complete_continues(client):
     assert result["new_tokens"] == 6 and result["stop_reason"] == "length"
 
 
+def test_stop_strings_end_the_text_and_are_named(client):
+    settings = dict(max_new_tokens=25, temperature=0, api_name="/complete")
+    free = client.predict("The cat sat", **settings)
+    at = next(i for i in range(3, len(free["text"])) if free["text"][i : i + 2].isprintable())
+    stop = free["text"][at : at + 2]
+    job = client.submit("The cat sat", stop=["never", stop], **settings)
+    last = job.result(timeout=60)
+    assert last["text"] == free["text"][: free["text"].find(stop)]
+    assert last["stop_reason"] == "stop string" and last["stop_string"] == stop and free["stop_string"] is None
+    assert all(free["text"].startswith(state["text"]) and stop not in state["text"] for state in job.outputs())
+
+
+def test_words_are_pushed_and_the_chart_shows_the_same(client):
+    banned = client.predict("The cat sat", k=3, temperature=0.5, api_name="/next_tokens")["tokens"]
+    word = next(token["text"].strip() for token in banned if token["text"].strip().isalnum())
+    seen = client.predict("The cat sat", k=3, logit_bias={word: -100}, api_name="/next_tokens")
+    rows = {token["text"].strip(): token["probability"] for token in seen["tokens"]}
+    assert rows[word]["model"] > 0 and rows[word]["logit bias"] == 0
+    forced = client.predict("The cat sat", max_new_tokens=3, logit_bias={word: 100}, seed=1, api_name="/complete")
+    assert forced["text"].replace(" ", "") == 3 * word
+
+
+def test_beams_are_repeatable_and_take_no_notice_of_the_temperature(client):
+    settings = dict(max_new_tokens=10, beams=3, length_penalty=0.5, no_repeat_ngram=2, api_name="/chat")
+    cold, hot = (client.predict(HELLO, temperature=t, early_stopping=True, **settings) for t in (0, 2))
+    assert cold["text"] == hot["text"] and cold["new_tokens"] > 0
+
+
 def test_next_tokens_agree_with_what_is_written(client):
     seen = client.predict("The cat sat", k=5, temperature=0.5, top_k=3, api_name="/next_tokens")
     assert len(seen["tokens"]) == 5 and seen["kept"]["top-k"] == 3
@@ -89,8 +118,8 @@ def test_a_client_that_vanishes_ends_the_computation_too(url, models):
     import httpx
 
     address = f"{url.rstrip('/')}/gradio_api"
-    arguments = [HELLO, models.settings.default_models[0], "", 1500, 1.0, 0.95, 50, 1.0, 1]
-    event = httpx.post(f"{address}/call/chat", json={"data": arguments}).json()
+    arguments = {"messages": HELLO, "max_new_tokens": 1500, "temperature": 1.0, "seed": 1}
+    event = httpx.post(f"{address}/call/v2/chat", json=arguments).json()
     with httpx.stream("GET", f"{address}/call/chat/{event['event_id']}", timeout=30) as stream:
         lines = stream.iter_lines()
         while "generating" not in next(lines):
@@ -120,6 +149,9 @@ def test_two_at_once_get_what_each_would_get_alone(url, client):
         ({"max_new_tokens": 10**9}, "max_new_tokens is 1000000000; it must be"),
         ({"top_k": -5}, "top_k is -5"),
         ({"top_p": 7}, "top_p is 7"),
+        ({"beams": 9}, "beams is 9; it must be a whole number from 1 to 8"),
+        ({"stop": [""]}, "Stop strings must be a list"),
+        ({"logit_bias": {"Paris": 200}}, "logit bias of .*Paris.* is 200"),
     ],
 )
 def test_bad_input_gets_a_sentence_and_the_next_request_works(client, models, arguments, sentence):

@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 import torch
-from transformers.generation import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+from transformers.generation import (
+    MinPLogitsWarper,
+    NoRepeatNGramLogitsProcessor,
+    RepetitionPenaltyLogitsProcessor,
+    SequenceBiasLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+    TypicalLogitsWarper,
+)
 
 from playground.engine.sampling import Sampling
 from playground.errors import PlaygroundError
@@ -27,17 +36,67 @@ def test_the_models_own_probabilities(architecture):
     assert seen.entropy[0] == pytest.approx(float(-(expected * expected.log()).sum()), abs=1e-3)
 
 
-def test_each_stage_is_what_transformers_makes_of_the_one_before():
-    engine = tiny.engine("llama")
-    seen = next_tokens(engine, TEXT, Sampling(temperature=1.7, top_k=30, top_p=0.6), k=50)
-    assert seen.stages == ("model", "temperature", "top-k", "top-p")
+EVERY_SETTING = dict(
+    logit_bias=((40, 3.0), (41, -2.5)),
+    repetition_penalty=1.3,
+    no_repeat_ngram=2,
+    temperature=1.7,
+    top_k=60,
+    top_p=0.9,
+    min_p=0.05,
+    typical_p=0.8,
+)
+OFF = dict(temperature=1, top_p=1, top_k=0)
+
+
+@pytest.mark.parametrize("on", [*EVERY_SETTING, "all"])
+@pytest.mark.parametrize("architecture", ["llama", "t5"])
+def test_each_stage_is_what_transformers_makes_of_a_plain_forward_pass(architecture, on):
+    """Alone and all together, each within 1e-5 of transformers' own processor on its own logits."""
+    engine = tiny.engine(architecture)
+    text = TEXT + " the cat sat on the mat because the"
+    settings = EVERY_SETTING if on == "all" else OFF | {on: EVERY_SETTING[on]}
+    seen = next_tokens(engine, text, Sampling(**settings), k=400)
+    ids = engine.encode(text)
     with torch.no_grad():
-        scores = engine.model(engine.encode(TEXT)).logits[:, -1]
-    for row, processor in enumerate([TemperatureLogitsWarper(1.7), TopKLogitsWarper(30), TopPLogitsWarper(0.6)], 1):
-        scores = processor(None, scores)
+        if architecture == "t5":
+            start = torch.full((1, 1), engine.model.generation_config.decoder_start_token_id)
+            scores, before = engine.model(input_ids=ids, decoder_input_ids=start).logits[:, -1], start
+        else:
+            scores, before = engine.model(ids).logits[:, -1], ids
+    processors = {
+        "logit bias": SequenceBiasLogitsProcessor([[[40], 3.0], [[41], -2.5]]),
+        "repetition penalty": RepetitionPenaltyLogitsProcessor(1.3),
+        "no repeated n-gram": NoRepeatNGramLogitsProcessor(2),
+        "temperature": TemperatureLogitsWarper(float(settings["temperature"])),
+        "top-k": TopKLogitsWarper(60),
+        "top-p": TopPLogitsWarper(0.9),
+        "min-p": MinPLogitsWarper(0.05),
+        "typical-p": TypicalLogitsWarper(0.8),
+    }
+    names = dict(zip(EVERY_SETTING, processors, strict=True))
+    wanted = list(processors) if on == "all" else list(dict.fromkeys([names[on], "temperature"]))
+    repeats = architecture == "llama"  # the decoder of the other begins with one token: nothing can repeat
+    wanted = [name for name in processors if name in wanted and (repeats or name != "no repeated n-gram")]
+    assert seen.stages == ("model", *wanted)
+    for row, name in enumerate(seen.stages):
+        scores = scores if name == "model" else processors[name](before, scores)
         expected = scores.softmax(-1)[0]
         np.testing.assert_allclose(seen.probabilities[row], expected[seen.ids.tolist()].numpy(), atol=1e-5)
         assert seen.kept[row] == int((expected > 0).sum())
+
+
+def test_beams_are_charted_without_what_they_take_no_notice_of():
+    seen = next_tokens(tiny.engine("llama"), TEXT, Sampling(beams=3, repetition_penalty=1.2, top_k=5), k=5)
+    assert seen.stages == ("model", "repetition penalty")
+
+
+def test_a_word_can_be_ruled_out():
+    engine = tiny.engine("llama")
+    seen = next_tokens(engine, TEXT, Sampling(temperature=1, top_k=0, top_p=1, word_bias={"cat": -100}), k=400)
+    rows = dict(zip(seen.texts, seen.probabilities[1], strict=True))
+    assert seen.stages[1] == "logit bias" and (seen.kept[0] - seen.kept[1]) in (1, 2)
+    assert all(rows[t] == 0 for t in (" cat", "cat") if t in rows)
 
 
 def test_texts_are_the_tokens():

@@ -21,7 +21,15 @@ def said(engine, sampling=FREE):
 
 @pytest.mark.parametrize(
     "sampling",
-    [FREE, Sampling(max_new_tokens=20, temperature=0), Sampling(20, 0.6, 0.8, 9, 1.3, 5, no_repeat_ngram=2, min_p=0.1)],
+    [
+        FREE,
+        Sampling(max_new_tokens=20, temperature=0),
+        Sampling(20, 0.6, 0.8, 9, 1.3, 5, no_repeat_ngram=2, min_p=0.1),
+        Sampling(20, 1.4, 1, 0, seed=2, typical_p=0.7),
+        Sampling(20, 1.4, 1, 0, seed=2, word_bias={"cat": 8, "Paris": -100}),
+        Sampling(20, 1.4, 1, 0, seed=2, stop=["c", "at"]),
+        Sampling(20, beams=3, repetition_penalty=1.2),
+    ],
 )
 @pytest.mark.parametrize("architecture", ["llama", "qwen2"])
 def test_what_was_streamed_is_what_is_inspected(architecture, sampling):

@@ -1,5 +1,7 @@
 """The line under a reply."""
 
+from dataclasses import replace
+
 from playground.engine.provenance import Provenance
 from playground.labs.chat import Reply
 from playground.views import continuations, statistics
@@ -38,6 +40,19 @@ def test_a_greedy_reply_has_no_seed():
 def test_a_running_reply_does_not_say_why_it_ended():
     assert statistics.line(reply(stop_reason=None), "M") == "2 tokens · first after 0.25 s · 18.0 tokens/s · M"
     assert statistics.line(reply(stop_reason=None, new_tokens=0), "M") == "Reading 30 tokens …"
+
+
+def test_the_stop_string_that_ended_it_is_named():
+    line = statistics.line(replace(reply(), stop_reason="stop string", stop_string="\n\n"), "M")
+    assert r"ended at the stop string '\n\n' · seed 41 · M" in line
+
+
+def test_beams_are_named_and_said_to_change():
+    beams = replace(reply().provenance, settings={"temperature": 0.7, "seed": 41, "beams": 4})
+    running = statistics.line(replace(reply(stop_reason=None), provenance=beams), "M")
+    assert running.endswith("best of 4 beams so far: it may still change · M")
+    ended = statistics.line(replace(reply(), provenance=beams), "M")
+    assert ended.endswith("ended by itself · best of 4 beams · M") and "seed" not in ended
 
 
 def test_samples_are_shown_as_text():
