@@ -5,6 +5,7 @@ It does not choose tokens.
 
 import inspect
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 import torch
 from tokenizers.decoders import DecodeStream
@@ -85,7 +86,8 @@ class Decoder:
         if self._takes_positions and self._ids is None:
             inputs["position_ids"] = torch.arange(self._n_read, self._n_read + ids.shape[1], device=ids.device)[None]
         self._n_read += ids.shape[1]
-        return self._engine.model(**inputs).logits[0, -1]
+        with self._engine.turns.take() if self._engine.turns else nullcontext():
+            return self._engine.model(**inputs).logits[0, -1]
 
 
 def decoder_start(model, ids: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from playground.engine.anatomy import Anatomy, Kind
 from playground.engine.parts import Part
 from playground.engine.prefixes import Prefixes
 from playground.engine.tap import Site
+from playground.engine.turns import Turns
 from playground.errors import PlaygroundError
 
 
@@ -44,6 +45,7 @@ class Engine:
     n_bytes: int  # held by the weights and buffers
     prefixes: Prefixes  # what it has read lately; changes how fast it answers, not what
     parts: Mapping[Site, Part] = field(default_factory=dict)  # what of its blocks can be watched and changed, and where
+    turns: Turns | None = None  # of those who write on one CPU; None: no need to wait for each other
     checks: tuple[Check, ...] = ()
 
     def encode(self, text: str, add_special_tokens: bool = True) -> Tensor:
@@ -76,6 +78,7 @@ def assemble(
     revision: str,
     precision: str | None = None,
     prefix_budget: int = 0,
+    turns: Turns | None = None,
 ) -> Engine:
     """An Engine around a loaded model: reads its anatomy and puts the taps in, once.
 
@@ -109,6 +112,7 @@ def assemble(
         precision=precision or str(parameter.dtype).removeprefix("torch."),
         prefixes=Prefixes(prefix_budget),
         parts=all_parts.find(model, anatomy, dummy_inputs(model, anatomy)),
+        turns=turns,
         n_bytes=sum(t.numel() * t.element_size() for t in [*model.parameters(), *model.buffers()]),
     )
 

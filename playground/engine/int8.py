@@ -5,11 +5,17 @@ Dettmers et al. 2022, but for the weights alone). Modules stay where they are, s
 It does not know which model it is given.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from playground.engine.joint import Joint
+
 _FEW_ROWS = 8  # up to here torch's int8 product is the faster one; beyond, the weights are widened once and multiplied
+
+_LANES = 16  # torch's product reads so many weights of a row at once, and goes wrong on what is left over
 
 
 class Int8Linear(nn.Module):
@@ -18,12 +24,14 @@ class Int8Linear(nn.Module):
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
         self.in_features, self.out_features = linear.in_features, linear.out_features
+        self.packs = self.in_features % _LANES == 0
         scale = linear.weight.detach().float().abs().amax(dim=1).clamp(min=1e-12) / 127
         scale = scale.to(torch.bfloat16)  # rounded first, so that the rows are rounded against the scale in use
         rows = (linear.weight.detach().float() / scale.float()[:, None]).round_().clamp_(-127, 127).to(torch.int8)
         self.register_buffer("rows", rows)
         self.register_buffer("scale", scale)
         self.bias = None if linear.bias is None else nn.Parameter(linear.bias.detach(), requires_grad=False)
+        self.joint: tuple[Joint, int] | None = None  # with whom a row is computed, and which of them this layer is
 
     @property
     def weight(self) -> Tensor:
@@ -32,13 +40,32 @@ class Int8Linear(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         flat = inputs.reshape(-1, self.in_features)
-        if len(flat) <= _FEW_ROWS and flat.device.type == "cpu" and flat.dtype == torch.bfloat16:
-            outputs = torch._weight_int8pack_mm(flat.contiguous(), self.rows, self.scale)
+        outputs = None
+        if len(flat) <= _FEW_ROWS and self.packs and flat.device.type == "cpu" and flat.dtype == torch.bfloat16:
+            if self.joint and len(flat) == 1:
+                outputs = self.joint[0].share(self.joint[1], inputs)
+            if outputs is None:
+                outputs = torch._weight_int8pack_mm(flat.contiguous(), self.rows, self.scale)
         else:
             outputs = functional.linear(flat, self.weight.to(flat.dtype))
         if self.bias is not None:
             outputs = outputs + self.bias
         return outputs.reshape(*inputs.shape[:-1], self.out_features)
+
+    @staticmethod
+    def join(family: Sequence["Int8Linear"]) -> None:
+        """Puts the rows of some layers into one tensor, of which each layer keeps its own."""
+        rows, scale = torch.cat([layer.rows for layer in family]), torch.cat([layer.scale for layer in family])
+        sizes = [layer.out_features for layer in family]
+        for layer, its_rows, its_scale in zip(family, rows.split(sizes), scale.split(sizes), strict=True):
+            layer.rows, layer.scale = its_rows, its_scale
+
+        def product(row: Tensor) -> Tensor:
+            return torch._weight_int8pack_mm(row[None], rows, scale)[0]
+
+        joint = Joint(family, lambda layer: layer.rows, product)
+        for place, layer in enumerate(family):
+            layer.joint = (joint, place)
 
 
 def quantize(model: nn.Module) -> int:

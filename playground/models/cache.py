@@ -5,10 +5,11 @@ It does not know how files are fetched (`sources`) or turned into an Engine (`lo
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ from playground.settings import Settings
 if TYPE_CHECKING:  # torch is imported when the first model is loaded: the page must not wait for it
     from playground.engine.engine import Engine
     from playground.models.machine import Machine
+
+log = logging.getLogger(__name__)
 
 _LOADS = 3  # models that are fetched or loaded at the same time; others wait
 _FAILURES = 100  # remembered, the latest
@@ -104,6 +107,34 @@ class ModelCache:
             if failure:
                 raise failure[0]
         yield self.status(key)
+
+    def in_spare_time(self, reference: str, work: Callable[[Engine, Callable[[], bool]], object]) -> None:
+        """Starts `work(engine, stopped)` in the background if the model is loaded and nobody has it on loan.
+
+        It is no loan: whoever comes goes first, and the model may be evicted. `stopped()` then becomes true, and the
+        work should end soon.
+        """
+        key = str(sources.parse(reference))
+        with self._changed:
+            slot = self._slots.get(key)
+            if slot is None or not slot.idle or slot.spare is not None:
+                return
+            engine = slot.engine
+
+            def run(engine: Engine = engine) -> None:
+                try:
+                    work(engine, lambda: bool(slot.lent) or self._slots.get(key) is not slot)
+                except Exception:  # nobody waits for it, so nobody is told
+                    log.warning("work in spare time on %s failed", key, exc_info=True)
+                finally:
+                    del engine
+                    slot.spare = None
+                    if self._slots.get(key) is not slot:
+                        release_memory()
+
+            slot.spare = threading.Thread(target=run, name=f"spare time {key}", daemon=True)
+        del engine
+        slot.spare.start()
 
     def status(self, reference: str) -> Status:
         """How a model stands. Quick: never loads, fetches or imports anything heavy."""

@@ -11,7 +11,7 @@ import transformers
 from transformers.models.auto import modeling_auto as auto
 
 from playground.engine import engine as engines
-from playground.engine import int8, rows
+from playground.engine import int8, joint, rows
 from playground.engine.anatomy import Kind
 from playground.engine.checks import run_checks
 from playground.engine.engine import Check, Engine
@@ -59,7 +59,12 @@ def load(files: Files, settings: Settings, machine: Machine, report: Report) -> 
             rows.quicken(model)
         model = model.to(machine.device)
         budget = settings.conversation_memory
-        engine = engines.assemble(model, tokenizer, kind, files.reference, files.revision, precision, budget)
+        engine = engines.assemble(
+            model, tokenizer, kind, files.reference, files.revision, precision, budget, machine.turns
+        )
+        if machine.device.type == "cpu":
+            inputs = engines.dummy_inputs(model, engine.anatomy)
+            joint.unite(model, lambda: model(**inputs), (rows.RowLinear, int8.Int8Linear))
         report(None, "Checking that its numbers agree")
         return dataclasses.replace(engine, checks=(_all_weights_present(info), *run_checks(engine)))
     except PlaygroundError:

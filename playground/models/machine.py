@@ -12,6 +12,7 @@ import psutil
 import torch
 from torch.nn import functional
 
+from playground.engine.turns import Turns
 from playground.errors import PlaygroundError
 from playground.settings import Settings
 
@@ -27,6 +28,7 @@ class Machine:
     threads: int  # for one operation on the CPU
     budget: int  # bytes that loaded models may hold
     rows_alone: bool = False  # one row is multiplied quicker by a product of its own (`engine/rows.py`)
+    turns: Turns | None = None  # of those who write at the same time; None on accelerators, which queue by themselves
 
 
 def measure(settings: Settings) -> Machine:
@@ -52,7 +54,8 @@ def measure(settings: Settings) -> Machine:
         rows_alone = _MUST_GAIN * seconds[dtype, threads, "mv"] <= seconds[dtype, threads, "linear"]
     torch.set_num_threads(threads)
     budget = settings.memory_budget or int(0.75 * free_bytes(device))
-    return Machine(device, dtype, threads, int(budget), rows_alone)
+    turns = Turns(max(1, _cores() // threads)) if device.type == "cpu" else None
+    return Machine(device, dtype, threads, int(budget), rows_alone, turns)
 
 
 def _device(name: str) -> torch.device:
@@ -101,8 +104,13 @@ def _decoding_seconds(dtypes: list[torch.dtype], threads: int) -> dict[tuple[tor
     return {candidate: min(times) for candidate, times in seconds.items()}
 
 
+def _cores() -> int:
+    """How many this process may use."""
+    return len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else psutil.cpu_count()
+
+
 def _thread_counts() -> list[int]:
-    cores = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else psutil.cpu_count()
+    cores = _cores()
     powers = [2**i for i in range(6) if 2**i < cores]
     return [*powers, min(cores, 64)]
 

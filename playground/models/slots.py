@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import logging
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ class Slot:
     engine: Engine | None = None
     lent: int = 0
     last_used: float = field(default_factory=time.monotonic)
+    spare: threading.Thread | None = None  # works with the model while nobody has borrowed it
 
     @property
     def held(self) -> int:

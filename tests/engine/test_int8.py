@@ -18,11 +18,12 @@ from tests import tiny
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("rows", [(1,), (1, 1), (3, 2), (1, 40)])
-def test_a_layer_is_the_product_with_its_rounded_weights(rows, bias):
+@pytest.mark.parametrize("sizes", [(48, 64), (12, 16), (40, 3), (33, 7)])
+def test_a_layer_is_the_product_with_its_rounded_weights(rows, bias, sizes):
     torch.manual_seed(0)
-    linear = nn.Linear(48, 64, bias=bias).bfloat16()
+    linear = nn.Linear(*sizes, bias=bias).bfloat16()
     rounded = Int8Linear(linear)
-    inputs = torch.randn(*rows, 48).bfloat16()
+    inputs = torch.randn(*rows, sizes[0]).bfloat16()
     weight = rounded.rows.float() * rounded.scale.float()[:, None]
     expected = inputs.float() @ weight.T + (linear.bias.float() if bias else 0)
     outputs = rounded(inputs)

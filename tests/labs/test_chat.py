@@ -1,10 +1,13 @@
 """What the model is given for a conversation, and what comes back, on tiny models."""
 
+import dataclasses
 import itertools
 import threading
 
 import pytest
+from transformers import DynamicCache
 
+from playground.engine.prefixes import Prefixes
 from playground.errors import PlaygroundError
 from playground.labs import chat
 from playground.labs.chat import Sampling
@@ -140,3 +143,36 @@ def test_the_starter_knows_the_capital_of_france_and_carries_emoji_chinese_and_c
             replies = [reply.text for reply in chat.complete(engine, text, greedy)]
             assert not any("\ufffd" in reply for reply in replies)
         assert "\n    return" in replies[-1] or replies[-1].startswith("    return")  # the indentation is kept
+
+
+def test_what_was_read_ahead_is_found_by_the_next_turn_and_changes_no_token(tmp_path):
+    engine = tiny.loaded(tiny.save(tmp_path, "llama", context=2048))
+    engine = dataclasses.replace(engine, prefixes=Prefixes(10**9))
+    sampling = chat.Sampling(max_new_tokens=12, temperature=0)
+    first = [{"role": "user", "content": "The cat sat on the mat. " * 20}]
+    *_, _ = chat.reply(engine, first, sampling)
+    said = [*first, {"role": "assistant", "content": "It was comfortable. " * 30}]
+    following = [*said, {"role": "user", "content": "And then?"}]
+    ids = chat.prompt_ids(engine, following)
+    assert ids.shape[1] > 2 * 128, "the reply must fill a block"
+
+    def found() -> int:
+        return engine.prefixes.take(ids[0].tolist(), 128, DynamicCache(config=engine.model.config))
+
+    before = found()
+    chat.read_ahead(engine, said, "", lambda: False)
+    assert found() > before
+    *_, quick = chat.reply(engine, following, sampling)
+    engine.prefixes.clear()
+    *_, anew = chat.reply(engine, following, sampling)
+    assert quick.ids == anew.ids
+
+
+def test_reading_ahead_ends_when_it_is_told_and_refuses_nothing():
+    engine = dataclasses.replace(tiny.engine("llama"), prefixes=Prefixes(10**9))
+    said = [{"role": "user", "content": "The cat sat on the mat. " * 12}, {"role": "assistant", "content": "Yes."}]
+    chat.read_ahead(engine, said, "", lambda: True)
+    assert engine.prefixes.n_bytes == 0
+    chat.read_ahead(engine, [{"role": "user", "content": "word " * 5000}], "", lambda: False)
+    chat.read_ahead(tiny.engine("gpt2"), said, "", lambda: False)
+    chat.read_ahead(tiny.engine("mamba"), said, "", lambda: False)

@@ -311,3 +311,36 @@ def test_asking_for_the_status_imports_nothing_heavy(folders):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "set()", done.stderr
+
+
+def test_spare_time_is_given_only_while_nobody_has_the_model(tmp_path):
+    folder = str(tiny.save(tmp_path / "m", "llama"))
+    models = ModelCache(Settings(threads=1, dtype="float32"))
+    begun, ended, seen = threading.Event(), threading.Event(), []
+
+    def work(engine, stopped):
+        seen.append(engine.reference)
+        begun.set()
+        while not stopped():
+            time.sleep(0.01)
+        ended.set()
+
+    models.in_spare_time(folder, work)
+    assert not begun.wait(0.1), "it is not loaded"
+    with models.lease(folder):
+        models.in_spare_time(folder, work)
+        assert not begun.wait(0.1), "somebody has it"
+    models.in_spare_time(folder, work)
+    models.in_spare_time(folder, work)
+    assert begun.wait(10)
+    assert [holding.lent for holding in models.ledger().holdings] == [0], "it is no loan"
+    with models.lease(folder):
+        assert ended.wait(10), "whoever comes goes first"
+    begun.clear(), ended.clear()
+    until = time.monotonic() + 10
+    while not begun.is_set() and time.monotonic() < until:
+        models.in_spare_time(folder, work)
+        time.sleep(0.02)
+    models.unload(folder)
+    assert ended.wait(10), "it does not keep the model from going"
+    assert seen == [folder, folder]

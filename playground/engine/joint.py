@@ -1,0 +1,75 @@
+"""Linear layers that read the same input, like queries, keys and values, multiplied in one product.
+
+Decoding multiplies one row with every weight, and each product costs a start beside the bytes that it reads. The
+modules stay where they are, with weights of their own (rows of the joint ones), so hooks and readouts work as before:
+the first of them that is called computes for all, and leaves the others' share with the input. It does not know
+which product that is: `rows` and `int8` do.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+_LEFT = "_playground_joint"  # the name under which an input carries the shares
+
+
+class Joint:
+    """The joint product of some layers for one row."""
+
+    def __init__(self, members: Sequence[nn.Module], weights: Callable[[nn.Module], Tensor], product: Callable) -> None:
+        """
+        Args:
+            weights: of a member, (out, in); they are rows of one tensor.
+            product: (in,) -> (sum of out,).
+        """
+        self._sizes = [member.out_features for member in members]
+        self._members, self._weights, self._product = tuple(members), weights, product
+        self._places = self._addresses()
+
+    def share(self, place: int, inputs: Tensor) -> Tensor | None:
+        """What member number `place` makes of one row, (out,). None: a member's weights have been replaced since."""
+        left = getattr(inputs, _LEFT, None)
+        if left is None or left[0] is not self:
+            if self._addresses() != self._places:
+                return None
+            left = (self, self._product(inputs.reshape(-1)).split(self._sizes))
+            setattr(inputs, _LEFT, left)
+        return left[1][place]
+
+    def _addresses(self) -> list[int]:
+        return [self._weights(member).data_ptr() for member in self._members]
+
+
+def unite(model: nn.Module, run: Callable[[], object], kinds: Sequence[type[nn.Module]]) -> None:
+    """Joins the layers that are given the very same input within one parent, found by running the model once.
+
+    Call it before anybody else has the model: it puts hooks on it, and takes them off again.
+
+    Args:
+        run: sends a few tokens through the model.
+        kinds: classes of layers, each with a function `join(layers)` that gives them one product.
+    """
+    parents = {child: parent for parent in model.modules() for child in parent.children() if type(child) in kinds}
+    readers: dict[tuple, dict[nn.Module, None]] = defaultdict(dict)
+    kept: list[Tensor] = []  # alive, so that no two inputs have the same id
+
+    def note(layer: nn.Module, inputs: tuple) -> None:
+        if inputs and isinstance(inputs[0], Tensor):
+            kept.append(inputs[0])
+            readers[parents[layer], type(layer), id(inputs[0])][layer] = None
+
+    hooks = [layer.register_forward_pre_hook(note) for layer in parents]
+    try:
+        with torch.inference_mode():
+            run()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    joined: set[nn.Module] = set()
+    for (_, kind, _), layers in readers.items():
+        family = [layer for layer in layers if layer not in joined]
+        if len(family) > 1:
+            joined.update(family)
+            kind.join(family)
