@@ -52,6 +52,9 @@ class Tap:
     residual: called with the output of every block, (batch, position, hidden).
     around: called in place of a module's forward, with that forward and its arguments.
     calls: told each attention module that runs; used once, to find the sites.
+    vectors: shown queries and keys at the sites in `sites`, each (batch, head, position, head_dim), as they are
+        multiplied: with positions turned in, keys repeated for every head, and queries scaled so that
+        softmax(q·k / sqrt(head_dim)) gives the weights but for masks, caps and biases.
     """
 
     attention: Callable[[Site, Tensor], Tensor | None] | None = None
@@ -59,6 +62,7 @@ class Tap:
     residual: Callable[[Site, Tensor], Tensor | None] | None = None
     around: Mapping[nn.Module, Around] = field(default_factory=dict)
     calls: Callable[[nn.Module], None] | None = None
+    vectors: Callable[[Site, Tensor, Tensor], None] | None = None
 
 
 _active: ContextVar[Tap | None] = ContextVar("playground_tap", default=None)
@@ -152,6 +156,8 @@ def _attention(
     if tap is not None and tap.calls is not None:
         tap.calls(module)
     site = getattr(module, _SITE, None)
+    if tap is not None and tap.vectors is not None and site in tap.sites:
+        tap.vectors(site, *_multiplied(query, key, options.get("scaling")))
     wanted = tap is not None and tap.attention is not None and site in tap.sites
     if not wanted and not beyond_sdpa:
         return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
@@ -162,6 +168,13 @@ def _attention(
         weights = weights if changed is None else changed
     value = repeat_kv(value, query.shape[1] // value.shape[1])
     return (weights.to(value.dtype) @ value).transpose(1, 2).contiguous(), weights
+
+
+def _multiplied(query: Tensor, key: Tensor, scaling: float | None) -> tuple[Tensor, Tensor]:
+    """Queries and keys as `Tap.vectors` gets them."""
+    usual = query.shape[-1] ** -0.5
+    key = repeat_kv(key, query.shape[1] // key.shape[1])
+    return (query if scaling is None else query * (scaling / usual)), key
 
 
 def _weights(

@@ -1,5 +1,5 @@
 """The tabs, in screen order. A tab is a module with TITLE, an introduction (its docstring) and build(page)."""
 
-from playground.tabs import chat
+from playground.tabs import attention, chat
 
-TABS = (chat,)
+TABS = (chat, attention)
