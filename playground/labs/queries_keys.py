@@ -62,24 +62,28 @@ def queries_keys(
     def keep_weights(_site: Site, weights: Tensor) -> None:
         seen["weights"] = weights[0].float().cpu()
 
-    stack, kind = attention.place_of(engine, stack, kind)
-    inputs, looking, looked_at, _ = attention.model_inputs(engine, text, text_pair, stack, kind, complete, None)
-    site = Site(stack, layer, kind)
+    place = attention.prepare(engine, text, text_pair, stack, kind, complete)
+    if layer not in place.layers:
+        raise PlaygroundError(
+            f"{engine.reference} has no such attention in layer {layer}; it has it in {len(place.layers)} layers, from "
+            f"{place.layers[0]} to {place.layers[-1]}. Pick one of them."
+        )
+    site = Site(place.stack, layer, place.kind)
     with torch.inference_mode(), open_tap(Tap(keep_weights, frozenset([site]), vectors=keep)):
-        engine.model(**inputs)
-    if not seen:
-        raise PlaygroundError(f"{engine.reference} has no such attention in layer {layer}. Pick another layer.")
+        engine.model(**place.inputs)
     weights = seen["weights"].numpy()
     return QueriesKeys(
         queries=seen["queries"].numpy(),
         keys=seen["keys"].numpy(),
         weights=weights,
-        looking=looking,
-        looked_at=looked_at,
+        looking=place.queries,
+        looked_at=place.keys,
         layer=layer,
-        causal=looking is looked_at and not np.triu(weights, 1).any(),
+        causal=place.queries is place.keys and not np.triu(weights, 1).any(),
         exact=_exact(seen["queries"], seen["keys"], weights, 1e-4 if engine.dtype == torch.float32 else 2e-2),
-        provenance=provenance.of(engine, dict(stack=stack, kind=kind, layer=layer), time.perf_counter() - started),
+        provenance=provenance.of(
+            engine, dict(stack=place.stack, kind=place.kind, layer=layer), time.perf_counter() - started
+        ),
     )
 
 

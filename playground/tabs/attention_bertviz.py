@@ -72,7 +72,7 @@ def build(bench: Bench) -> None:
             drawn = (bertviz.head_view if chosen == HEAD_VIEW else bertviz.model_view)(tower, at)
             said = words_view.of_frame(ABOUT[chosen], drawn.left_out, "", maps.provenance, title_of(asked.reference))
             sizes = {layer: gr.update(maximum=max(maps.n_layers - 1, 1)), head: gr.update(visible=False)}
-        return {caption: said, frame: drawn.html, layer: gr.skip()} | sizes
+        return {caption: said, frame: drawn.html} | sizes
 
     def vectors(asked, at: int):
         """Queries and keys of a layer, or of the nearest that the model has."""
@@ -80,9 +80,8 @@ def build(bench: Bench) -> None:
 
         with bench.page.models.lease(asked.reference) as engine:
             place = fitting(engine, asked).stack_and_kind
-            offered = attention.sites(engine).get(
-                attention.place_of(engine, place.get("stack"), place.get("kind", "self"))
-            )
+            wanted = (place["stack"], place["kind"]) if place else next(iter(attention.sites(engine)), None)
+            offered = attention.sites(engine).get(wanted, (at,))
             return queries_keys.queries_keys(
                 engine, asked.text, nearest(at, offered), asked.pair, complete=asked.complete, **place
             )

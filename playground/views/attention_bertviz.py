@@ -24,7 +24,8 @@ from playground.views.quantities import size
 VENDOR = Path(__file__).parents[2] / "assets" / "vendor"
 LIMIT = 3_000_000  # bytes of one frame
 _LIBRARIES = 500_000  # of these, what d3, jQuery and BertViz take
-_A_VALUE = 7  # bytes: three decimals, a comma, a space
+_A_VALUE = 6  # bytes of a weight: three decimals and a comma
+_AN_ELEMENT = 8  # of an element of a query or a key, which has a sign and may have two digits before the point
 _LINES = 80_000  # in the model view; a browser draws so many in about a second
 
 # BertViz asks require.js for its libraries; here they are there already.
@@ -33,7 +34,6 @@ _STYLE = (
     "body{margin:0;padding:8px;background:#fff;color:#111;overflow-x:auto;"
     "font:14px system-ui,sans-serif}select{font:inherit;padding:2px 6px}"
 )
-_LESS_THAN = "\ue000"  # stands for "<" on the way through BertViz, which would let a token close the script
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,9 @@ def head_view(tower: Tower, layer: int) -> Frame:
     from bertviz import head_view as view  # heavy: imports IPython
 
     drawn = view(**_arguments(part), layer=list(part.layers).index(layer), prettify_tokens=False, html_action="return")
-    return Frame(_framed(drawn.data, "BertViz head view", part.layers), tuple(part.layers), _left_out(tower, part))
+    return Frame(
+        _framed(_numbered(drawn.data, part, layer), "BertViz head view"), tuple(part.layers), _left_out(tower, part)
+    )
 
 
 def model_view(tower: Tower, layer: int) -> Frame:
@@ -79,7 +81,7 @@ def model_view(tower: Tower, layer: int) -> Frame:
     from bertviz import model_view as view
 
     drawn = view(**_arguments(part), display_mode="light", prettify_tokens=False, html_action="return")
-    return Frame(_framed(drawn.data, "BertViz model view", part.layers), tuple(part.layers), _left_out(tower, part))
+    return Frame(_framed(_numbered(drawn.data, part), "BertViz model view"), tuple(part.layers), _left_out(tower, part))
 
 
 def neuron_view(
@@ -98,14 +100,15 @@ def neuron_view(
         PlaygroundError: so many tokens are too much.
     """
     heads = list(range(len(weights)))
-    values = (weights.size + queries.size + keys.size) // len(heads)
-    fitting = (LIMIT - _LIBRARIES) // _A_VALUE // values
+    a_head = (_A_VALUE * weights.size + _AN_ELEMENT * (queries.size + keys.size)) // len(heads)
+    fitting = (LIMIT - _LIBRARIES) // a_head
     if fitting < 1:
-        _refuse(len(looked_at), int((LIMIT - _LIBRARIES) / _A_VALUE / (2 * queries.shape[-1] + len(looked_at))))
+        a_token = _A_VALUE * len(looked_at) + 2 * _AN_ELEMENT * queries.shape[-1]
+        _refuse(len(looked_at), (LIMIT - _LIBRARIES) // a_token)
     kept = sorted(sorted(heads, key=lambda other: abs(other - head))[:fitting])
     everything = {
-        "left_text": _safe(looking),
-        "right_text": _safe(looked_at),
+        "left_text": list(looking),
+        "right_text": list(looked_at),
         "attn": [_rounded(weights[kept])],
         "queries": [_rounded(queries[kept])],
         "keys": [_rounded(keys[kept])],
@@ -124,10 +127,10 @@ def neuron_view(
     body = (
         f'<div id="bertviz-neurons"><label>Layer {layer}, head: <select id="att_head" aria-label="Head"></select>'
         '</label><div id="vis"></div></div>'
-        f"<script>window.bertviz_params={json.dumps(given)};</script><script>{script}</script><script>{numbers}</script>"
+        f"<script>window.bertviz_params={_json(given)};</script><script>{script}</script><script>{numbers}</script>"
     )
     left_out = "" if len(kept) == len(heads) else f"Shown: head{_list(kept)}, so that the view stays quick."
-    return Frame(_framed(body, "BertViz neuron view", ()), (layer,), left_out)
+    return Frame(_framed(body, "BertViz neuron view"), (layer,), left_out)
 
 
 def _within(tower: Tower, layer: int, most: int = 10**9, copies: int = 1) -> Tower:
@@ -174,28 +177,21 @@ def _arguments(tower: Tower) -> dict:
     if tower.cross:
         return {
             "cross_attention": weights,
-            "decoder_tokens": _safe(tower.queries),
-            "encoder_tokens": _safe(tower.keys),
+            "decoder_tokens": list(tower.queries),
+            "encoder_tokens": list(tower.keys),
         }
     pair = {} if tower.second is None else {"sentence_b_start": tower.second}
-    return {"attention": weights, "tokens": _safe(tower.queries), **pair}
+    return {"attention": weights, "tokens": list(tower.queries), **pair}
 
 
 def _rounded(values: np.ndarray) -> list:
     return values.astype(np.float64).round(3).tolist()
 
 
-def _safe(labels: Sequence[str]) -> list[str]:
-    return [label.replace(_LESS_THAN, "\ufffd").replace("<", _LESS_THAN) for label in labels]
-
-
-def _framed(body: str, title: str, layers: Sequence[int]) -> str:
+def _framed(body: str, title: str) -> str:
     """The frame around what BertViz wrote; nothing in it refers to another machine."""
     body = re.sub(r'<script src="[^"]*"></script>', "", body)
     body = re.sub(r"require\.config\(\{.*?\n\}\);", "", body, flags=re.DOTALL)
-    body = re.sub(r"(?<!\\)((?:\\\\)*)\\ue000", r"\1\\u003c", body)  # as JSON writes it
-    if layers:
-        body = _renumbered(body, layers)
     libraries = "".join(f"<script>{text}</script>" for text in (*_libraries(), _LOADER))
     document = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
@@ -205,12 +201,23 @@ def _framed(body: str, title: str, layers: Sequence[int]) -> str:
     return frame(document, title)
 
 
-def _renumbered(body: str, layers: Sequence[int]) -> str:
-    """BertViz counts the layers that it was given; they have numbers of their own in the model."""
-    numbers = json.dumps(list(layers))
-    given = json.dumps(list(range(len(layers))))
-    body = body.replace(f'"include_layers": {given}', f'"include_layers": {numbers}')
-    return re.sub(r'"layer": (\d+)', lambda found: f'"layer": {layers[int(found[1])]}', body)
+def _numbered(body: str, tower: Tower, layer: int | None = None) -> str:
+    """What BertViz wrote, with the model's numbers of the layers, and its data once: it writes them into a comment too.
+
+    The data are written anew so that no token can end the script that they stand in.
+    """
+    mark = "const params = "
+    start = body.index(mark) + len(mark)
+    params, end = json.JSONDecoder().raw_decode(body, start)
+    params["include_layers"] = list(tower.layers)
+    if layer is not None:
+        params["layer"] = layer
+    return body[:start] + _json(params) + ";" + body[body.index("\n", end) :]
+
+
+def _json(value: object) -> str:
+    """JSON that can stand inside a script."""
+    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 
 @cache

@@ -1,0 +1,244 @@
+"""The handlers of the Attention tab on tiny models: what they draw, and what they refuse."""
+
+import re
+import threading
+from types import SimpleNamespace
+
+import gradio as gr
+import numpy as np
+import pytest
+
+from playground.errors import PlaygroundError
+from playground.models.cache import ModelCache
+from playground.settings import Settings
+from playground.tabs import attention, attention_bertviz, attention_map, attention_mosaic, attention_panes
+from playground.tabs.attention_source import Kept
+from playground.tabs.kit import Parcel
+from playground.tabs.layout import lay_out
+from tests import tiny
+from tests.tabs.conftest import visitor
+
+TEXT = "The cat sat on the mat because it was comfortable"
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    return {name: str(tiny.save(tmp_path_factory.mktemp(name), name)) for name in ("llama", "bert", "t5", "mamba")}
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    """The tab, laid out, and its panes by title."""
+    benches = []
+    original = attention_panes.Bench
+
+    def remember(*arguments):
+        benches.append(original(*arguments))
+        return benches[-1]
+
+    settings = Settings(cache_dir=tmp_path_factory.mktemp("cache"), dtype="float32", threads=1, memory_budget="200MB")
+    with pytest.MonkeyPatch.context() as patch, gr.Blocks() as blocks:
+        patch.setattr(attention, "Bench", remember)
+        lay_out(blocks, ModelCache(settings), settings, [attention])
+    return benches[0]
+
+
+def component(pane, label):
+    return next(c for c in pane.inputs if getattr(c, "label", None) == label)
+
+
+def values(desk, model, text=TEXT, pair="", place=None, complete=False, **chosen):
+    """What Gradio hands to a handler of the tab. `chosen`: by label."""
+    source = desk.source
+    given = {source.page.reference: model, source.text: text, source.pair: pair}
+    given |= {source.complete: complete, source.place: place, desk.showing: attention_map.TITLE}
+    for pane in desk.panes.values():
+        given |= {c: chosen.get(getattr(c, "label", None) or "", c.value) for c in pane.inputs}
+    return given
+
+
+def draw(desk, title, given):
+    drawn = desk.panes[title].draw(given, threading.Event())
+    return drawn if isinstance(drawn, dict) else list(drawn)[-1]
+
+
+def by_id(drawn, name):
+    value = next(value for c, value in drawn.items() if c.elem_id == name)
+    return value["value"] if isinstance(value, dict) else value
+
+
+def figure(drawn, name):
+    return by_id(drawn, name)
+
+
+def shown(drawn):
+    return next(value for value in drawn.values() if isinstance(value, attention_map.Shown))
+
+
+def maps_of(folder, text=TEXT, **more):
+    from playground.labs.attention import attention as lab
+
+    return lab(tiny.loaded(folder), text, **more)
+
+
+def test_one_head_is_the_models_own(desk, folders):
+    drawn = draw(desk, "Map", values(desk, folders["llama"], Layer=2, Head=1))
+    expected = maps_of(folders["llama"]).weights[2, 1]
+    np.testing.assert_allclose(figure(drawn, "map-chart").data[0].z, expected, atol=1e-6)
+    caption = by_id(drawn, "map-caption")
+    assert "layer 2, head 1" in caption
+    assert "fp32 on cpu" in caption
+    assert re.search(r"From <b>·?mat</b>", by_id(drawn, "map-token"))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "sentence"),
+    [
+        ({"Show": attention_map.HEADS}, "mean over its 4 heads"),
+        ({"Show": attention_map.LAYERS}, "mean over 3 layers and 4 heads"),
+        ({"Show": attention_map.ROLLOUT}, "Abnar"),
+        ({"By": attention_map.WORDS}, "summed over the tokens looked at"),
+        ({"Attention": "Without the first token (the sink)"}, "the rest was scaled up"),
+    ],
+)
+def test_every_way_to_look_says_what_it_did_and_keeps_rows_whole(desk, folders, chosen, sentence):
+    drawn = draw(desk, "Map", values(desk, folders["llama"], **chosen))
+    assert sentence in by_id(drawn, "map-caption")
+    np.testing.assert_allclose(np.asarray(figure(drawn, "map-chart").data[0].z).sum(-1), 1, atol=1e-5)
+
+
+def test_a_layer_that_this_model_lacks_becomes_the_nearest(desk, folders):
+    drawn = draw(desk, "Map", values(desk, folders["llama"], Layer=29, Head=11))
+    assert "layer 2, head 3" in by_id(drawn, "map-caption")
+
+
+def test_picking_a_token_draws_its_row_without_a_model(desk, folders):
+    seen = shown(draw(desk, "Map", values(desk, folders["llama"], Layer=1, Head=0)))
+    at = 4
+    assert seen.text(at).count('aria-pressed="true"') == 1
+    best = seen.queries[int(np.argmax(seen.values[at]))]
+    first = re.search(r"<code>(.*?)</code>", seen.row(at))[1]
+    assert first == best
+
+
+def test_cross_attention_of_an_encoder_decoder(desk, folders):
+    given = values(desk, folders["t5"], pair="The doctor asked", place="Cross: decoder to encoder", Layer=1)
+    drawn = draw(desk, "Map", given)
+    expected = maps_of(folders["t5"], text_pair="The doctor asked", kind="cross").weights[1, 3]
+    np.testing.assert_allclose(figure(drawn, "map-chart").data[0].z, expected, atol=1e-6)
+    assert "cross-attention" in by_id(drawn, "map-caption")
+    assert "looked-at" in by_id(drawn, "map-text")
+
+
+def test_a_sentence_pair_is_read_together(desk, folders):
+    given = values(desk, folders["bert"], text="The cat sat.", pair="The doctor asked.")
+    labels = shown(draw(desk, "Map", given)).queries
+    assert labels.count("[SEP]") == 2
+    frame = by_id(draw(desk, "BertViz", given), "bertviz")
+    assert "Sentence A -> Sentence B" in frame.replace("&gt;", ">")
+
+
+def test_a_relic_of_another_model_does_no_harm(desk, folders):
+    drawn = draw(desk, "Map", values(desk, folders["llama"], place="Encoder"))
+    assert "decoder self-attention" in by_id(drawn, "map-caption")
+
+
+def test_a_text_from_another_tab_gets_no_more_special_tokens(desk, folders):
+    whole = shown(draw(desk, "Map", values(desk, folders["bert"], text="[CLS] the cat [SEP]", complete=True)))
+    assert whole.queries.count("[CLS]") == 1
+    assert whole.queries.count("[SEP]") == 1
+
+
+def test_all_heads_stand_in_one_trace_and_a_click_names_one(desk, folders):
+    drawn = draw(desk, attention_mosaic.TITLE, values(desk, folders["llama"]))
+    [trace] = figure(drawn, "mosaic-chart").data
+    n = len(maps_of(folders["llama"]).queries)
+    assert np.asarray(trace.z).shape == (4 * (n + 1) - 1, 3 * (n + 1) - 1)
+    assert "12 heads" in by_id(drawn, "mosaic-caption")
+    assert attention_mosaic.head_at(SimpleNamespace(index=[2.8, 1.1])) == (1, 3)
+
+
+@pytest.mark.parametrize("view", list(attention_bertviz.ABOUT))
+@pytest.mark.parametrize("model", ["llama", "bert"])
+def test_every_bertviz_view_draws_every_model(desk, folders, model, view):
+    drawn = draw(desk, "BertViz", values(desk, folders[model], View=view))
+    assert "<iframe" in by_id(drawn, "bertviz")
+    assert "fp32 on cpu" in by_id(drawn, "bertviz-caption")
+
+
+@pytest.mark.parametrize("title", ["Map", attention_mosaic.TITLE, "BertViz"])
+def test_what_cannot_be_looked_at_is_said(desk, folders, title):
+    with pytest.raises(PlaygroundError, match="no text to look at"):
+        draw(desk, title, values(desk, folders["llama"], text="  "))
+    with pytest.raises(PlaygroundError, match="shows no attention"):
+        draw(desk, title, values(desk, folders["mamba"]))
+    with pytest.raises(PlaygroundError, match="tokens long"):
+        draw(desk, title, values(desk, folders["llama"], text="cat " * 300))
+
+
+def test_a_stopped_request_draws_nothing(desk, folders):
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(PlaygroundError, match="Stopped"):
+        desk.panes["Map"].draw(values(desk, folders["llama"], text="A text that nobody looked at"), stop)
+
+
+def test_a_new_request_ends_the_one_before_and_nobody_elses(desk):
+    one, other = visitor("one"), visitor("other")
+    first, theirs = desk.stops.begin(one), desk.stops.begin(other)
+    second = desk.stops.begin(one)
+    assert first.is_set()
+    assert not second.is_set()
+    desk.stops.halt(one)
+    assert second.is_set()
+    assert not theirs.is_set()
+
+
+def test_the_worker_waits_says_so_and_shows_an_error_in_a_sentence(desk, folders):
+    work = desk._worker(lambda given: desk.panes["Map"])
+    steps = list(work(values(desk, folders["llama"]), visitor("one")))
+    assert "Reading" in steps[-2][desk.source.status]
+    assert steps[-1][desk.source.status] == ""
+    with pytest.raises(gr.Error, match="shows no attention"):
+        list(work(values(desk, folders["mamba"]), visitor("one")))
+    idle = desk._worker(lambda given: desk.panes["Map"], load=False)
+    [only] = idle(values(desk, folders["t5"] + "/nowhere"), visitor("one"))
+    assert "Press Look" in only[desk.source.status]
+
+
+def test_kept_maps_stay_within_their_limit():
+    kept, made = Kept(budget=10), []
+
+    def make(name, size):
+        return kept.get(name, lambda: made.append(name) or size, lambda held: held)
+
+    assert make("a", 4) == make("a", 4) == 4
+    make("b", 4)
+    make("a", 4)
+    make("c", 4)  # b is the oldest
+    make("a", 4)
+    make("b", 4)
+    make("huge", 11)
+    assert made == ["a", "b", "c", "b", "huge"]
+
+
+def test_the_tab_adapts_to_a_model(desk, folders):
+    pane = SimpleNamespace()
+    for name, label, places in (("bert", "Second sentence", 1), ("t5", "Text that the decoder writes", 3)):
+        with desk.page.models.lease(folders[name]):
+            second, where, layers, heads = attention.adapted(desk.page, folders[name], None, pane)
+        assert second["visible"]
+        assert second["label"] == label
+        assert len(where["choices"]) == places
+        assert where["visible"] == (places > 1)
+        assert (layers["maximum"], heads["maximum"]) == (2, 3)
+    with desk.page.models.lease(folders["llama"]):
+        second, *_ = attention.adapted(desk.page, folders["llama"], None, pane)
+    assert not second["visible"]
+    assert second["value"] == ""
+    second, *_ = attention.adapted(desk.page, "starter:all-minilm-l6-v2", None, pane)
+    assert second["visible"], "the catalog knows before it is loaded"
+
+
+def test_a_parcel_is_one_with_its_marks():
+    assert Parcel("a", "b") != Parcel("a", "b")
