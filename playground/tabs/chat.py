@@ -59,7 +59,7 @@ def build(page: Page) -> None:
             system = gr.Textbox(
                 label="System prompt", info="How the model should behave. Empty: its own.", lines=2, max_lines=8
             )
-            controls = sampling.build()
+            controls = sampling.build(page)
     with completion_place:
         text = completion.build(page, controls)
 

@@ -50,5 +50,6 @@ def build(page: Page, controls: Controls, sources: set[gr.components.Component],
     opened.then(look, **arguments, **page.queued)
     accordion.collapse(lambda: False, None, is_open, **AT_ONCE)
     moved = [component.change for component in controls.all if isinstance(component, gr.Slider)]
-    changed = [again.click, page.reference.change, controls.greedy.change, *moved]
+    typed = [controls.word_bias.blur, controls.word_bias.submit]  # not while a line is half written
+    changed = [again.click, page.reference.change, controls.greedy.change, *typed, *moved]
     gr.on(changed, look, **arguments, trigger_mode="always_last", **page.queued)

@@ -1,12 +1,15 @@
 """The controls of sampling, for every tab that generates. It does not know what is generated."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
 from playground.errors import PlaygroundError
-from playground.tabs.kit import AT_ONCE
+from playground.tabs.kit import AT_ONCE, Page
+from playground.views import words as words_view
+from playground.views.continuations import note
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,11 @@ class Controls:
     typical_p: gr.Slider
     max_new_tokens: gr.Slider
     seed: gr.Textbox  # not a gr.Number: that one turns empty into 0
+    stop: gr.Textbox
+    word_bias: gr.Textbox
+    beams: gr.Slider
+    length_penalty: gr.Slider
+    early_stopping: gr.Checkbox
     greedy: gr.Checkbox
 
     @property
@@ -39,7 +47,8 @@ class Controls:
         chosen = {name: values[component] for name, component in vars(self).items() if name != "greedy"}
         if values[self.greedy]:
             chosen["temperature"] = 0.0
-        return Sampling(**chosen | {"seed": whole_number(chosen["seed"])})
+        typed = {"seed": whole_number, "stop": stop_strings, "word_bias": word_biases}
+        return Sampling(**chosen | {name: read(chosen[name]) for name, read in typed.items()})
 
 
 def whole_number(text: str | None) -> int | None:
@@ -54,8 +63,47 @@ def whole_number(text: str | None) -> int | None:
         ) from None
 
 
-def build() -> Controls:
-    """Lays out the controls. Temperature and top-p begin low: small models lose the thread at more."""
+def stop_strings(text: str | None) -> tuple[str, ...]:
+    """The stop strings in a box, one a line: \\n is a line break, \\t a tab, \\\\ a backslash."""
+    lines = [line for line in (text or "").split("\n") if line]
+    return tuple(re.sub(r"\\([nt\\])", lambda match: _ESCAPES[match[1]], line) for line in lines)
+
+
+_ESCAPES = {"n": "\n", "t": "\t", "\\": "\\"}
+
+
+def word_biases(text: str | None) -> tuple[tuple[str, float], ...]:
+    """The words and numbers in a box, one of each a line.
+
+    Raises:
+        PlaygroundError: names the line that cannot be read.
+    """
+    found: dict[str, float] = {}
+    for number, line in enumerate((text or "").split("\n"), start=1):
+        if not line.strip():
+            continue
+        word, _, value = (part.strip() for part in line.rpartition(":"))
+        try:
+            bias = float(value.replace("\N{MINUS SIGN}", "-"))
+        except ValueError:
+            bias = None
+        if not word or bias is None or not -100 <= bias <= 100:
+            raise PlaygroundError(
+                f"Line {number} of the logit bias is {line.strip()!r}. "
+                "Write a word, a colon and a number from -100 to 100, like Paris: -5"
+            )
+        if word in found:
+            raise PlaygroundError(f"Line {number} of the logit bias names {word!r} a second time. Keep one of them.")
+        found[word] = bias
+    return tuple(found.items())
+
+
+def build(page: Page | None = None) -> Controls:
+    """Lays out the controls. Temperature and top-p begin low: small models lose the thread at more.
+
+    Args:
+        page: the page whose picked model says which tokens a word stands for; without it that is not shown.
+    """
     greedy = gr.Checkbox(False, label="Greedy", info="Always the likeliest token: the same text every time.")
     temperature = gr.Slider(
         0, 2, 0.2, step=0.05, label="Temperature", info="Low: likely words. High: surprising ones. 0 is greedy."
@@ -66,8 +114,12 @@ def build() -> Controls:
     top_k = gr.Slider(0, 200, 50, step=1, label="Top-k", info="Draw from this many likeliest tokens. 0: from all.")
     max_new_tokens = gr.Slider(1, 2048, 256, step=1, label="Max new tokens", info="The reply is cut after so many.")
     seed = gr.Textbox(label="Seed", placeholder="random", info="The same seed and settings give the same text.")
-    with gr.Accordion("More ways to choose", open=False, elem_id="more-sampling"):
-        rest = _rarer()
+    with gr.Accordion("More ways to choose", open=False):
+        rarer = _rarer()
+    with gr.Accordion("Stop strings and logit bias", open=False):
+        worded = _worded(page)
+    with gr.Accordion("Beam search", open=False):
+        beams = _beams()
     controls = Controls(
         temperature=temperature,
         top_p=top_p,
@@ -75,11 +127,103 @@ def build() -> Controls:
         max_new_tokens=max_new_tokens,
         seed=seed,
         greedy=greedy,
-        **rest,
+        **rarer,
+        **worded,
+        **beams,
     )
-    drawing = [temperature, top_p, top_k, seed, controls.min_p, controls.typical_p]  # of no use to greedy decoding
-    greedy.change(lambda on: [gr.update(interactive=not on)] * len(drawing), greedy, drawing, **AT_ONCE)
+    _grey_what_has_no_effect(controls)
     return controls
+
+
+def _grey_what_has_no_effect(controls: Controls) -> None:
+    """Greedy decoding draws nothing, and neither do beams; what is for beams alone is of no use to one text."""
+    drawing = [controls.temperature, controls.top_p, controls.top_k, controls.seed, controls.min_p, controls.typical_p]
+    of_beams = [controls.length_penalty, controls.early_stopping]
+
+    def grey(greedy: bool, n_beams: int) -> list[dict]:
+        several = n_beams > 1
+        return [
+            *[gr.update(interactive=not greedy and not several)] * len(drawing),
+            gr.update(interactive=not several),
+            *[gr.update(interactive=several)] * len(of_beams),
+        ]
+
+    turned = [controls.greedy.change, controls.beams.change]
+    gr.on(turned, grey, [controls.greedy, controls.beams], [*drawing, controls.greedy, *of_beams], **AT_ONCE)
+
+
+def _worded(page: Page | None) -> dict[str, gr.Textbox]:
+    """The controls that are typed."""
+    stop = gr.Textbox(
+        label="Stop strings",
+        info=r"One a line. The text ends where one of them would begin. \n is a line break.",
+        placeholder=r"\n\n",
+        lines=2,
+        max_lines=6,
+    )
+    word_bias = gr.Textbox(
+        label="Logit bias",
+        info="One word, a colon and a number a line. -100: the word never begins. 100: nothing else comes.",
+        placeholder="Paris: -5",
+        lines=2,
+        max_lines=8,
+    )
+    meant = gr.HTML(visible=False, padding=False, elem_classes="meant")
+    if page is not None:
+
+        def explain(text: str, reference: str) -> dict:
+            said = meaning(page, text, reference)
+            return gr.update(value=said, visible=bool(said))
+
+        wiring = {"fn": explain, "inputs": [word_bias, page.reference], "outputs": meant} | AT_ONCE
+        gr.on([word_bias.change, page.reference.change], trigger_mode="always_last", **wiring)
+        page.made_ready.success(**wiring)
+    return {"stop": stop, "word_bias": word_bias}
+
+
+def meaning(page: Page, text: str, reference: str) -> str:
+    """Which tokens the words in the box stand for in the picked model, or what is wrong with them, as safe HTML."""
+    try:
+        biases = word_biases(text)
+        if not biases:
+            return ""
+        if page.models.status(reference or "").state != "ready":
+            return note("Which tokens these words begin with is shown when the model is loaded.")
+        with page.models.lease(reference) as engine:
+            from playground.engine.words import first_tokens  # imports torch, as the loaded model has already done
+
+            return words_view.meant([(word, bias, first_tokens(engine.tokenizer, word)) for word, bias in biases])
+    except PlaygroundError as error:
+        return note(str(error))
+
+
+def _beams() -> dict[str, gr.components.Component]:
+    """The controls of beam search."""
+    beams = gr.Slider(
+        1,
+        8,
+        1,
+        step=1,
+        label="Beams",
+        info="Above 1: so many texts grow at once, and the most probable whole one is given; nothing is drawn. "
+        "What streams is the best so far and may change until the end.",
+    )
+    length_penalty = gr.Slider(
+        -2,
+        3,
+        1,
+        step=0.1,
+        label="Length penalty",
+        info="A text's log-probability is divided by its length to this power. More: longer texts win.",
+        interactive=False,
+    )
+    early_stopping = gr.Checkbox(
+        False,
+        label="Early stopping",
+        info="End when as many texts have ended as there are beams.",
+        interactive=False,
+    )
+    return {"beams": beams, "length_penalty": length_penalty, "early_stopping": early_stopping}
 
 
 def _rarer() -> dict[str, gr.Slider]:

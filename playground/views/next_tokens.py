@@ -63,8 +63,10 @@ def _plain(text: str) -> str:
 def sentence(seen: NextTokens, title: str) -> str:
     """What to look for, in the distribution of the model that people know as `title`."""
     first, last = seen.kept[0], seen.kept[-1]
+    n_beams = seen.provenance.settings.get("beams", 1)
+    beams = f" {n_beams} beams add up log-probabilities of the last column and draw nothing." if n_beams > 1 else ""
     return (
         f"{title}, after {seen.prompt_tokens:,} tokens. Each column is what one setting makes of the column to its "
         f"left; an empty cell cannot be drawn any more. Of {first:,} tokens {last:,} {'is' if last == 1 else 'are'} "
-        "left. Move a slider and see its column change."
+        f"left. Move a slider and see its column change.{beams}"
     )

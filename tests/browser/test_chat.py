@@ -179,6 +179,59 @@ def test_the_chart_of_next_tokens_follows_the_settings(visit, shot, accessible):
     expect(words).to_contain_text("after 31 tokens")
 
 
+def test_words_are_pushed_a_stop_string_ends_and_beams_grey_what_they_do_not_use(visit, shot, accessible):
+    page = visit(height=1500)
+    settings = page.locator("#settings")
+    page.get_by_role("button", name="What could come next").click()
+    chart = page.locator("#next-tokens-chart")
+    expect(chart.locator(".xtick text").last).to_contain_text("top-p")
+    page.get_by_role("button", name="Stop strings and logit bias").click()
+    bias = page.get_by_label("Logit bias")
+    bias.fill("sky 4")
+    expect(settings).to_contain_text("Line 1 of the logit bias is 'sky 4'")
+    bias.fill("sky: 4\nRayleigh: -100")
+    expect(settings.locator(".meant li").first).to_contain_text("+4: ·sky")
+    expect(settings).to_contain_text("can only be pushed at its first")
+    bias.blur()
+    expect(chart.locator(".xtick text").nth(1)).to_contain_text("logit bias")
+    page.get_by_label("Stop strings").fill(r"Paris\n" + "\nParis")
+    bias.fill("")
+    set_up(page, max_new_tokens=24)
+    send(page, "What is the capital of France?")
+    expect(page.locator("#conversation")).to_contain_text("ended at the stop string 'Paris'")
+    assert "Paris" not in reply(page)
+    page.get_by_label("Stop strings").fill("")
+
+    page.get_by_role("button", name="Beam search").click()
+    expect(page.get_by_label("number input for Length penalty")).to_be_disabled()
+    page.get_by_label("number input for Beams").fill("3")
+    page.get_by_label("number input for Beams").press("Enter")
+    expect(page.get_by_label("number input for Temperature")).to_be_disabled()
+    expect(page.get_by_label("Greedy")).to_be_disabled()
+    expect(page.get_by_label("number input for Length penalty")).to_be_enabled()
+    expect(page.get_by_label("number input for Repetition penalty")).to_be_hidden()
+    send(page, "What is the capital of France?")
+    expect(page.locator("#conversation")).to_contain_text("best of 3 beams ·")
+    expect(page.locator("#conversation .bot").last).to_contain_text("Paris")
+    shot(page, "12-beams")
+    accessible(page)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "dark"), [(1280, 1500, False), (1280, 1500, True), (390, 844, False), (390, 844, True)]
+)
+def test_all_settings_can_be_read(visit, shot, accessible, width, height, dark):
+    page = visit(width, height, dark)
+    for name in ("More ways to choose", "Stop strings and logit bias", "Beam search"):
+        page.get_by_role("button", name=name).click()
+    page.get_by_label("Stop strings").fill(r"\n\n")
+    page.get_by_label("Logit bias").fill("Paris: -5\nphotosynthesis: 100\nno: -100")
+    expect(page.locator(".meant li")).to_have_count(3)
+    accessible(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, "the page is wider than the window"
+    shot(page, f"13-settings-{'phone' if width < 600 else 'wide'}-{'dark' if dark else 'light'}", full_page=True)
+
+
 def test_int8_is_chosen_in_the_bar_and_said_under_the_reply(visit, shot):
     page = visit()
     page.get_by_label("Precision").click()
