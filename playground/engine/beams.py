@@ -9,6 +9,7 @@ import copy
 import inspect
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import psutil
@@ -289,7 +290,8 @@ class _Reader:
             positions = torch.arange(self._n_read, self._n_read + ids.shape[1], device=ids.device)
             inputs["position_ids"] = positions.expand(ids.shape[0], -1)
         self._n_read += ids.shape[1]
-        return self._engine.model(**inputs).logits[:, -1]
+        with self._engine.turns.take() if self._engine.turns else nullcontext():
+            return self._engine.model(**inputs).logits[:, -1]
 
 
 def _check_room(
