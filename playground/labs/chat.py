@@ -19,6 +19,7 @@ from playground.engine.engine import Engine
 from playground.engine.provenance import Provenance
 from playground.engine.sampling import Sampling
 from playground.engine.steps import StopReason, Token
+from playground.engine.tap import Tap
 from playground.errors import PlaygroundError
 
 Message = Mapping[str, str]  # {"role": "user" or "assistant" or "system", "content": text}
@@ -166,13 +167,19 @@ def resume(
     written: Sequence[int],
     sampling: Sampling,
     stop: threading.Event | None = None,
+    tap: Tap | None = None,
 ) -> Iterator[Reply]:
-    """Writes on after the ids `written` that follow `prompt`, (1, position). Otherwise as `reply`."""
-    yield from _follow(engine, prompt, sampling, stop, written)
+    """Writes on after the ids `written` that follow `prompt`, (1, position), through `tap`. Otherwise as `reply`."""
+    yield from _follow(engine, prompt, sampling, stop, written, tap)
 
 
 def _follow(
-    engine: Engine, ids: Tensor, sampling: Sampling, stop: threading.Event | None, written: Sequence[int] = ()
+    engine: Engine,
+    ids: Tensor,
+    sampling: Sampling,
+    stop: threading.Event | None,
+    written: Sequence[int] = (),
+    tap: Tap | None = None,
 ) -> Iterator[Reply]:
     if sampling.seed is None:  # drawn here, so that the reply can say which it was
         sampling = dataclasses.replace(sampling, seed=secrets.randbelow(2**31))
@@ -181,7 +188,7 @@ def _follow(
     before = "".join(kept.add(token) for token in written)
     text = ""
     first = latest = 0.0
-    steps = generate.stream(engine, ids, sampling, stop, written=written)
+    steps = generate.stream(engine, ids, sampling, stop, tap, written)
     try:
         for step in steps:
             if step.instead is not None:
