@@ -144,7 +144,7 @@ def _one_token(engine: Engine, text: str) -> int:
 def _residuals(
     engine: Engine, inputs: dict[str, Tensor], chosen: range, stop: threading.Event | None
 ) -> tuple[dict[str, Tensor], Tensor]:
-    """Residuals at the chosen positions by row name, (column, hidden), on the model's device; its logits, (vocabulary,).
+    """Residuals at the chosen positions by row, (column, hidden), on its device, and the model's logits, (vocabulary,).
 
     "last position" is one more row: the last block at the text's end, (1, hidden).
     """
