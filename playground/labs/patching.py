@@ -8,7 +8,7 @@ advice the measure follows: a difference of logits, and a swapped word rather th
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -84,6 +84,7 @@ def patch(
     direction: Direction = "denoising",
     control: bool = True,
     seed: int = 0,
+    layers: Sequence[int] | None = None,
     rows_at_once: int | None = None,
     skip: bool = True,
     report: Report = quiet,
@@ -96,16 +97,20 @@ def patch(
     Args:
         control: also take, for each patch, the source's activation at another position: drawn for each position from
             all others but the first (which models use as a resting place, unlike any other), with `seed`.
+        layers: which to patch; all that have the site without.
         rows_at_once: rows of a batch; 1 with `skip=False` is the plain way, for comparison.
 
     Raises:
-        PlaygroundError: the model lacks the site, or gives both texts the same difference.
+        PlaygroundError: the model lacks the site or a layer, or gives both texts the same difference.
     """
     started = time.perf_counter()
     if site not in get_args(SiteName) or direction not in get_args(Direction):
         names = ", ".join((*get_args(SiteName), *get_args(Direction)))
         raise PlaygroundError(f"“{site}”, “{direction}”: the sites and directions are {names}. Pick from these.")
-    layers = layers_with(engine, site)
+    able = layers_with(engine, site)
+    layers = able if layers is None else list(dict.fromkeys(layers))
+    if not layers or set(layers) - set(able):
+        raise PlaygroundError(f"Layers to patch in {engine.reference} are {able[0]} to {able[-1]}. Pick from these.")
     n_positions = contrast.clean_ids.shape[1]
     n_columns = engine.anatomy.n_heads if site == "head" else n_positions
     rows = _rows(n_positions, engine.anatomy.n_heads if site == "head" else None, control, seed, engine.device)

@@ -18,6 +18,8 @@ from playground.labs import before_after, contrasts, reading
 from playground.labs.before_after import Change
 from playground.labs.neurons import Unit, site_of
 
+EXAMPLE = {"text": "The cat is happy because it", "word": "happy", "layer": 6}
+
 
 @dataclass(frozen=True, eq=False)
 class Replacement:

@@ -24,6 +24,23 @@ from playground.models.progress import Report, quiet
 
 Pooling = Literal["last", "mean"]
 STRONGEST = 1000.0
+# Tried on the starter, greedily: at strength -2 the food, "amazing" without, becomes "terrible".
+EXAMPLE = {
+    "positive": (
+        "I love this! It is wonderful and makes me so happy.",
+        "Amazing! What a beautiful, joyful day.",
+        "This is great work, I am delighted with it.",
+    ),
+    "negative": (
+        "I hate this! It is awful and makes me so angry.",
+        "Terrible! What an ugly, miserable day.",
+        "This is the worst work, I am disgusted with it.",
+    ),
+    "layer": 10,
+    "pooling": "mean",
+    "strength": -2.0,
+    "text": "I went to the new restaurant and the food was",
+}
 
 
 @dataclass(frozen=True, eq=False)

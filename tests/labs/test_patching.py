@@ -178,6 +178,11 @@ def test_what_cannot_be_patched_is_said():
     engine, two = pair("llama")
     with pytest.raises(PlaygroundError, match="sites and directions are residual"):
         patching.patch(engine, two, "nonsense")
+    with pytest.raises(PlaygroundError, match="are 0 to 2"):
+        patching.patch(engine, two, layers=[1, 3])
+    np.testing.assert_array_equal(
+        patching.patch(engine, two, layers=[1]).effects[0], patching.patch(engine, two).effects[1]
+    )
 
 
 def test_proposals_are_aligned_and_told_apart_by_the_model():
@@ -208,8 +213,8 @@ def test_the_starter_knows_where_paris_is(starter_cache):
     with models.lease("starter:smollm2-135m-instruct") as engine:
         two = contrasts.contrast(engine, *patching.EXAMPLE)
         assert two.differing == (3,)
-        found = patching.patch(engine, two, control=False)
+        found = patching.patch(engine, two, control=False, layers=(0, 10, 20, 27))
     assert found.clean_difference > 5 and found.corrupted_difference < -5
-    assert (found.effects[:20, 3] > 0.9).all() and (np.abs(found.effects[:20, 4:]) < 0.1).all()
-    assert (found.effects[27:, 3] < 0.1).all() and (found.effects[27:, -1] > 0.5).all()
+    assert (found.effects[:3, 3] > 0.9).all() and (np.abs(found.effects[:3, 4:]) < 0.1).all()
+    assert found.effects[3, 3] < 0.1 and found.effects[3, -1] > 0.5
     np.testing.assert_allclose(found.whole, 1, atol=1e-3)
