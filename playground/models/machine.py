@@ -4,6 +4,7 @@ Decoding reads every weight once a token, so it is timed on matrix-vector produc
 second thread can cost more than it brings, and CPUs without bfloat16 instructions are slower in it: both show here.
 """
 
+import functools
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,7 @@ def measure(settings: Settings) -> Machine:
         threads = threads or torch.get_num_threads()
         rows_alone = False
     else:
-        seconds = _decoding_seconds([dtype] if dtype else [torch.float32, torch.bfloat16], threads)
+        seconds = _decoding_seconds((dtype,) if dtype else (torch.float32, torch.bfloat16), threads)
         best = {d: min(s for (of, *_), s in seconds.items() if of == d) for d, *_ in seconds}
         if dtype is None:
             cheap_enough = best[torch.bfloat16] <= _BFLOAT16_MAY_COST * best[torch.float32]
@@ -80,8 +81,9 @@ def _accelerator_dtype(device: torch.device) -> torch.dtype:
     return torch.float16
 
 
-def _decoding_seconds(dtypes: list[torch.dtype], threads: int) -> dict[tuple[torch.dtype, int, str], float]:
-    """Seconds of a pass over 64 million weights, by precision, threads and product. Takes a second or two.
+@functools.cache
+def _decoding_seconds(dtypes: tuple[torch.dtype, ...], threads: int) -> dict[tuple[torch.dtype, int, str], float]:
+    """Seconds of a pass over 64 million weights, by precision, threads and product; measured once a process.
 
     So many that they do not stay in a cache: neither do a model's. The quickest pass counts: a neighbour's work slows
     all candidates now and then, and threads that wait do so asleep (OMP_WAIT_POLICY), so two cost little even then.

@@ -48,7 +48,7 @@ def test_the_operators_word_wins():
 
 
 def test_measuring_for_real_takes_moments_and_gives_positive_times():
-    seconds = machine._decoding_seconds([F32, BF16], 1)
+    seconds = machine._decoding_seconds((F32, BF16), 1)
     assert set(seconds) == {(d, 1, p) for d in (F32, BF16) for p in ("linear", "mv")} and all(
         0 < s < 5 for s in seconds.values()
     )
