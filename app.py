@@ -80,7 +80,7 @@ def get_ready(models, settings: Settings) -> None:
 
     for reference in settings.default_models:
         try:
-            with models.lease(reference, report=terminal()):
+            with models.writer(reference, report=terminal()):
                 print(f"{reference} is ready", file=sys.stderr)
         except PlaygroundError as error:
             print(error, file=sys.stderr)

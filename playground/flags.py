@@ -1,6 +1,6 @@
 """Settings as flags, as variables and in words: the parser, the table, and what is wrong with a value.
 
-It knows no setting by name, except that a log-in is not to be repeated.
+It knows no setting by name. What a setting's `repr` leaves out is a secret: it is not repeated.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings
 from playground.errors import PlaygroundError
 
 PREFIX = "PLAYGROUND_"
+VARIABLE_ONLY = {"variable_only": True}  # `json_schema_extra` of a secret: every user of the machine can read flags
 OF_TESTS = "PLAYGROUND_TEST_"  # what tests are told by; no settings
 
 
@@ -37,6 +38,8 @@ def parser(settings: type[BaseSettings]) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     for name, field in settings.model_fields.items():
+        if not _has_flag(field):
+            continue
         how = {"action": argparse.BooleanOptionalAction} if _is_switch(field) else {"metavar": field.title}
         words = f"{field.description} [{_default(settings, name)}]"
         made.add_argument(flag(name), help=words.replace("%", "%%"), **how)
@@ -47,7 +50,8 @@ def table(settings: type[BaseSettings]) -> str:
     """The settings as a Markdown table, the same on every machine."""
     rows = ["| Variable | Flag | Default | What it does |", "|---|---|---|---|"]
     for name, field in settings.model_fields.items():
-        rows.append(f"| `{variable(name)}` | `{flag(name)}` | {_default(settings, name)} | {field.description} |")
+        named = f"`{flag(name)}`" if _has_flag(field) else "none: a secret"
+        rows.append(f"| `{variable(name)}` | {named} | {_default(settings, name)} | {field.description} |")
     return "\n".join(rows) + "\n"
 
 
@@ -65,7 +69,7 @@ def refuse_unknown_variables(settings: type[BaseSettings], names: Iterable[str])
             raise PlaygroundError(f"There is no setting {name}. {hint}")
 
 
-def sentence(details: Mapping[str, Any]) -> str:
+def sentence(settings: type[BaseSettings], details: Mapping[str, Any]) -> str:
     """What is wrong with one setting and what would be right, from one of pydantic's error details."""
     name, limits = str(details["loc"][0]), details.get("ctx", {})
     reason = {
@@ -80,12 +84,18 @@ def sentence(details: Mapping[str, Any]) -> str:
         "too_short": "name at least one",
         "value_error": str(limits.get("error")),
     }.get(details["type"], details["msg"])
-    given = "the value given" if name == "auth" else repr(details["input"])  # a password is not repeated
-    return f"{flag(name)} (or {variable(name)}) cannot be {given}: {reason}."
+    field = settings.model_fields[name]
+    given = repr(details["input"]) if field.repr else "the value given"
+    called = f"{flag(name)} (or {variable(name)})" if _has_flag(field) else variable(name)
+    return f"{called} cannot be {given}: {reason}."
 
 
 def _is_switch(field: FieldInfo) -> bool:
     return field.annotation in (bool, bool | None)
+
+
+def _has_flag(field: FieldInfo) -> bool:
+    return field.json_schema_extra is not VARIABLE_ONLY
 
 
 def _default(settings: type[BaseSettings], name: str) -> str:

@@ -4,12 +4,14 @@ Knows nothing about torch or Gradio, so that `--help` answers at once.
 """
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
+from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import ByteSize, Field, ValidationError, field_validator
+from pydantic import ByteSize, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from playground import flags
@@ -19,6 +21,9 @@ SMOLLM2 = "starter:smollm2-135m-instruct"
 MINILM = "starter:all-minilm-l6-v2"
 
 Names = Annotated[tuple[str, ...], NoDecode]  # written as "a,b"
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")  # of an endpoint
 
 
 def _on_a_space() -> bool:
@@ -127,6 +132,20 @@ class Settings(BaseSettings):
         description="Log-ins, separated by commas. Better as a variable: other users of the machine can read flags. "
         "Empty: no log-in.",
     )
+    endpoints: Names = Field(
+        (),
+        repr=False,
+        title="NAME=URL",
+        description="Servers of models that speak OpenAI's protocol, separated by commas: "
+        "local=http://127.0.0.1:8080/v1. Their models are in the picker.",
+    )
+    endpoint_keys: Names = Field(
+        (),
+        repr=False,
+        json_schema_extra=flags.VARIABLE_ONLY,
+        title="NAME=KEY",
+        description="Keys that endpoints ask for, separated by commas: local=secret.",
+    )
     concurrency: int = Field(
         4, ge=1, le=256, title="N", description="Requests that run models at the same time; others wait."
     )
@@ -135,7 +154,7 @@ class Settings(BaseSettings):
         ByteSize(50_000_000), gt=0, title="SIZE", description="Largest file that may be uploaded."
     )
 
-    @field_validator("default_models", "organisations", "auth", mode="before")
+    @field_validator("default_models", "organisations", "auth", "endpoints", "endpoint_keys", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):
@@ -159,6 +178,42 @@ class Settings(BaseSettings):
             raise ValueError("write each log-in as user:password")
         return value
 
+    @field_validator("endpoints")
+    @classmethod
+    def _names_and_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for pair in value:
+            name, _, url = pair.partition("=")
+            if not _NAME.fullmatch(name) or not url:
+                raise ValueError("write each endpoint as name=http://host:port/v1, the name of letters and digits")
+            _check_address(url)
+        if len({pair.partition("=")[0] for pair in value}) < len(value):
+            raise ValueError("give each endpoint a name of its own")
+        return value
+
+    @field_validator("endpoint_keys")
+    @classmethod
+    def _names_and_keys(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        known = [pair.partition("=")[0] for pair in info.data.get("endpoints", ())]
+        for pair in value:
+            name, _, key = pair.partition("=")
+            if not name or not key:
+                raise ValueError("write each key as name=key")
+            if not key.isascii() or not key.isprintable():
+                raise ValueError("a key has only letters, digits and signs of ASCII")
+            if "endpoints" in info.data and name not in known:  # a key without its sign of equality may be the "name"
+                raise ValueError("each key belongs to an endpoint that is set: name=key")
+        return value
+
+    @model_validator(mode="after")
+    def _offline_stays_here(self) -> "Settings":
+        away = [name for name, url in self.urls_of_endpoints.items() if not on_this_machine(url)]
+        if self.offline and away:
+            raise PlaygroundError(
+                f"Endpoint {away[0]} is not on this machine, and --offline (or PLAYGROUND_OFFLINE) forbids the "
+                "network. Leave one of them out."
+            )
+        return self
+
     @field_validator("cache_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
@@ -169,8 +224,35 @@ class Settings(BaseSettings):
         return not self.public if self.local_paths is None else self.local_paths
 
     @property
+    def urls_of_endpoints(self) -> dict[str, str]:
+        """By name, without a slash at the end."""
+        return {name: url.rstrip("/") for name, _, url in (pair.partition("=") for pair in self.endpoints)}
+
+    @property
+    def keys_of_endpoints(self) -> dict[str, str]:
+        return {name: key for name, _, key in (pair.partition("=") for pair in self.endpoint_keys)}
+
+    @property
     def logins(self) -> list[tuple[str, str]]:
         return [tuple(pair.split(":", 1)) for pair in self.auth]
+
+
+def on_this_machine(url: str) -> bool:
+    """Whether an address is one of this machine's own: nothing that is sent there leaves it."""
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "::1") or bool(re.fullmatch(r"127(\.\d{1,3}){3}", host))
+
+
+def _check_address(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        good = False
+    if not good or not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError("an endpoint's address is http://host:port/v1 or https://host/v1")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("an address has no user, ? or # in it; a key belongs in PLAYGROUND_ENDPOINT_KEYS")
 
 
 def read(arguments: Sequence[str] = ()) -> Settings:
@@ -185,4 +267,4 @@ def read(arguments: Sequence[str] = ()) -> Settings:
     try:
         return Settings(**given)
     except ValidationError as error:
-        raise PlaygroundError(" ".join(flags.sentence(details) for details in error.errors())) from None
+        raise PlaygroundError(" ".join(flags.sentence(Settings, details) for details in error.errors())) from None

@@ -30,6 +30,8 @@ WRITTEN = {
     "host": ("0.0.0.0", "0.0.0.0"),
     "port": ("0", 0),
     "auth": ("ann:a:b,bob:c", ("ann:a:b", "bob:c")),
+    "endpoints": ("a=http://127.0.0.1:8080/v1, b=https://x/v1/", ("a=http://127.0.0.1:8080/v1", "b=https://x/v1/")),
+    "endpoint_keys": ("a=k=1,b=l", ("a=k=1", "b=l")),
     "concurrency": ("7", 7),
     "queue_size": ("5", 5),
     "conversation_memory": ("1GB", 10**9),
@@ -54,7 +56,23 @@ WRONG = [
     ("default_models", ",", "name at least one"),
     ("auth", "bob", "write each log-in as user:password"),
     ("auth", "ann:secret,:nobody", "write each log-in as user:password"),
+    ("endpoints", "http://x/v1", "write each endpoint as name=http://host:port/v1, the name of letters and digits"),
+    ("endpoints", "a b=http://x/v1", "write each endpoint as name=http://host:port/v1, the name of letters and digits"),
+    ("endpoints", "a=http://x/v1,a=http://y/v1", "give each endpoint a name of its own"),
+    ("endpoints", "a=x:8080/v1", "an endpoint's address is http://host:port/v1 or https://host/v1"),
+    ("endpoints", "a=file:///etc/passwd", "an endpoint's address is http://host:port/v1 or https://host/v1"),
+    ("endpoints", "a=http://x:99999/v1", "an endpoint's address is http://host:port/v1 or https://host/v1"),
+    ("endpoints", "a=http://[::1/v1", "an endpoint's address is http://host:port/v1 or https://host/v1"),
+    (
+        "endpoints",
+        "a=http://u:p@x/v1",
+        "an address has no user, ? or # in it; a key belongs in PLAYGROUND_ENDPOINT_KEYS",
+    ),
+    ("endpoint_keys", "sesame", "write each key as name=key"),
+    ("endpoint_keys", "a=ses ame\x07", "a key has only letters, digits and signs of ASCII"),
+    ("endpoint_keys", "c=sesame", "each key belongs to an endpoint that is set: name=key"),
 ]
+SECRET = {"endpoint_keys"}  # no flags: every user of the machine can read them
 
 
 @pytest.fixture(autouse=True)
@@ -78,18 +96,22 @@ def test_every_setting_is_tried_here():
 @pytest.mark.parametrize("name", WRITTEN)
 def test_by_variable_and_by_flag(name, monkeypatch):
     text, value = WRITTEN[name]
+    if name == "endpoint_keys":
+        monkeypatch.setenv("PLAYGROUND_ENDPOINTS", WRITTEN["endpoints"][0])
     assert getattr(read(), name) != value
-    assert getattr(read(arguments(name, text)), name) == value
+    if name not in SECRET:
+        assert getattr(read(arguments(name, text)), name) == value
     monkeypatch.setenv(variable(name), text)
     assert getattr(read(), name) == value
     assert getattr(Settings(), name) == value
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", [name for name in WRITTEN if name not in SECRET])
 def test_a_flag_wins_over_a_variable(name, monkeypatch):
     text, value = WRITTEN[name]
     opposite = {"true": "false", "1": "0", "yes": "no", "false": "true"}
     other = {"device": "cpu", "dtype": "float32", "auth": "x:y", "memory_budget": "1GB", "upload_limit": "1GB"}
+    other["endpoints"] = "c=http://z"
     monkeypatch.setenv(variable(name), other.get(name, opposite.get(text, "9")))
     assert getattr(read(), name) != value
     assert getattr(read(arguments(name, text)), name) == value
@@ -97,14 +119,18 @@ def test_a_flag_wins_over_a_variable(name, monkeypatch):
 
 @pytest.mark.parametrize(("name", "text", "reason"), WRONG)
 def test_a_wrong_value_gets_one_sentence(name, text, reason, monkeypatch):
-    with pytest.raises(PlaygroundError) as by_flag:
-        read([f"{flag(name)}={text}"])
     monkeypatch.setenv(variable(name), text)
     with pytest.raises(PlaygroundError) as by_variable:
         read()
-    assert str(by_flag.value) == str(by_variable.value)
-    sentence = str(by_flag.value)
-    assert sentence.startswith(f"{flag(name)} (or {variable(name)}) cannot be ")
+    sentence = str(by_variable.value)
+    if name in SECRET:
+        assert sentence.startswith(f"{variable(name)} cannot be the value given")
+    else:
+        monkeypatch.delenv(variable(name))
+        with pytest.raises(PlaygroundError) as by_flag:
+            read([f"{flag(name)}={text}"])
+        assert str(by_flag.value) == sentence
+        assert sentence.startswith(f"{flag(name)} (or {variable(name)}) cannot be ")
     assert sentence.endswith(f"{reason}.")
     assert "\n" not in sentence
 
@@ -129,6 +155,30 @@ def test_a_password_is_shown_nowhere():
     assert good.logins == [("ann", "sesame")]
     assert "sesame" not in repr(good)
     assert "sesame" not in str(good)
+
+
+def test_a_key_is_shown_nowhere_and_is_no_flag(monkeypatch, capsys):
+    monkeypatch.setenv("PLAYGROUND_ENDPOINTS", "a=http://127.0.0.1/v1/")
+    monkeypatch.setenv("PLAYGROUND_ENDPOINT_KEYS", "a=sesame")
+    good = read()
+    assert good.keys_of_endpoints == {"a": "sesame"}
+    assert good.urls_of_endpoints == {"a": "http://127.0.0.1/v1"}
+    assert "sesame" not in repr(good)
+    monkeypatch.setenv("PLAYGROUND_ENDPOINT_KEYS", "a:sesame")
+    with pytest.raises(PlaygroundError) as error:
+        read()
+    assert "sesame" not in str(error.value)
+    with pytest.raises(SystemExit):
+        read(["--endpoint-keys", "a=sesame"])
+    assert "none: a secret" in flags.table(Settings)
+
+
+def test_offline_endpoints_are_those_of_this_machine():
+    for url in ("http://127.0.0.1:1/v1", "http://localhost/v1", "http://[::1]:1/v1"):
+        assert read(["--offline", f"--endpoints=a={url}"]).offline
+    for url in ("http://10.0.0.1:1/v1", "https://127.0.0.1.example.org/v1", "http://127.example.org"):
+        with pytest.raises(PlaygroundError, match=r"Endpoint a is not on this machine.*--offline"):
+            read(["--offline", f"--endpoints=a={url}"])
 
 
 def test_a_mistyped_variable_is_refused(monkeypatch):
@@ -192,6 +242,8 @@ def test_help_explains_all(capsys, monkeypatch):
     assert stop.value.code == 0
     shown = re.sub(r"\s+", " ", capsys.readouterr().out)
     for name, field in Settings.model_fields.items():
+        if name in SECRET:
+            continue
         assert flag(name) in shown
         assert field.description in shown
     assert "--cache-dir is PLAYGROUND_CACHE_DIR" in shown

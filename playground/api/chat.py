@@ -60,12 +60,14 @@ def add(models: ModelCache, settings: Settings) -> None:
             early_stopping: of beams; end as soon as so many texts have ended, without looking for better ones.
 
         Returns:
-            text so far, prompt_tokens, new_tokens, stop_reason (null until the last; then "eos", "length", "stopped" or
-            "stop string"), stop_string (the one that ended it, or null), seconds_to_first_token, tokens_per_second,
-            model, revision, dtype, device, seed.
+            text so far, prompt_tokens, new_tokens, stop_reason (null until the last; then "eos", "length", "stopped",
+            "stop string", or "cut" when a server elsewhere failed), stop_string (the one that ended it, or null),
+            seconds_to_first_token, tokens_per_second, model, revision, dtype, device, seed, and notes (sentences: which
+            settings were not used, and what went wrong).
         """
         with user_errors():
             from playground.labs import chat as lab
+            from playground.labs import writing
 
             sampling = lab.Sampling(
                 *(max_new_tokens, temperature, top_p, top_k, repetition_penalty, seed, no_repeat_ngram, min_p),
@@ -77,8 +79,8 @@ def add(models: ModelCache, settings: Settings) -> None:
                 early_stopping=early_stopping,
             )
             conversation = lab.as_messages(messages)
-            with models.lease(model) as engine:
-                yield from _plain(lab.reply(engine, conversation, sampling, system))
+            with models.writer(model) as writer:
+                yield from _plain(writing.reply(writer, conversation, sampling, system))
 
     def complete(
         text: str,
@@ -126,9 +128,9 @@ def add(models: ModelCache, settings: Settings) -> None:
             As /chat; text is the continuation alone.
         """
         with user_errors():
-            from playground.labs import chat as lab
+            from playground.labs import writing
 
-            sampling = lab.Sampling(
+            sampling = writing.Sampling(
                 *(max_new_tokens, temperature, top_p, top_k, repetition_penalty, seed, no_repeat_ngram, min_p),
                 typical_p=typical_p,
                 stop=stop or (),
@@ -137,8 +139,8 @@ def add(models: ModelCache, settings: Settings) -> None:
                 length_penalty=length_penalty,
                 early_stopping=early_stopping,
             )
-            with models.lease(model) as engine:
-                yield from _plain(lab.complete(engine, text, sampling))
+            with models.writer(model) as writer:
+                yield from _plain(writing.complete(writer, text, sampling))
 
     def next_tokens(
         text: str,
@@ -225,6 +227,7 @@ def _plain(replies: Iterator) -> Iterator[dict]:
                 "dtype": reply.provenance.dtype,
                 "device": reply.provenance.device,
                 "seed": reply.provenance.settings["seed"],
+                "notes": list(reply.notes),
             }
     finally:
         replies.close()

@@ -7,7 +7,9 @@ import gradio as gr
 from playground.models.cache import ModelCache
 from playground.models.catalog import catalog
 from playground.settings import Settings
-from playground.tabs.kit import user_errors
+from playground.tabs.kit import title_of, user_errors
+
+WAIT = 5.0  # seconds, at most, until endpoints have said for the first time what they serve
 
 
 def add(models: ModelCache, settings: Settings) -> None:
@@ -18,19 +20,20 @@ def add(models: ModelCache, settings: Settings) -> None:
 
         Returns:
             One object a model: reference, title, kind, parameters, licence, state ("absent", "on disk", "fetching",
-            "loading", "ready" or "failed"), bytes (in memory; estimated unless ready), device, dtype, and checks
-            (name, passed, detail) for loaded ones.
+            "loading", "ready", "failed", or "remote": it runs elsewhere), bytes (in memory; estimated unless ready),
+            device, dtype, and checks (name, passed, detail) for loaded ones.
         """
         with user_errors():
             offered = {entry.reference: entry for entry in catalog()}
             held = [holding.reference for holding in models.ledger().holdings]
             rows = []
-            for reference in [*offered, *(r for r in held if r not in offered)]:
+            served = models.endpoints.offered(wait=WAIT)
+            for reference in [*offered, *(r for r in held if r not in offered), *served]:
                 entry, status = offered.get(reference), models.status(reference)
                 rows.append(
                     {
                         "reference": reference,
-                        "title": entry.title if entry else reference,
+                        "title": entry.title if entry else title_of(reference),
                         "kind": entry.kind if entry else None,
                         "parameters": entry.parameters if entry else None,
                         "licence": entry.licence if entry else None,

@@ -8,6 +8,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 import jinja2
 import torch
@@ -21,6 +22,7 @@ from playground.engine.sampling import Sampling
 from playground.engine.steps import StopReason, Token
 from playground.engine.tap import Tap
 from playground.errors import PlaygroundError
+from playground.models.remote import RemoteToken
 
 Message = Mapping[str, str]  # {"role": "user" or "assistant" or "system", "content": text}
 ROLES = ("system", "user", "assistant")
@@ -28,18 +30,23 @@ ROLES = ("system", "user", "assistant")
 
 @dataclass(frozen=True)
 class Reply:
-    """A reply so far; `stop_reason` is set on the last one. With beams, the best so far: it may change until then."""
+    """A reply so far; `stop_reason` is set on the last one. With beams, the best so far: it may change until then.
+
+    Of a model that runs elsewhere, `ids` and `tokens` stay empty: `labs/remote_chat.py` says what there is instead.
+    """
 
     text: str  # without the stop string that ended it, and what follows that
     prompt_tokens: int
     new_tokens: int
-    stop_reason: StopReason | None
+    stop_reason: StopReason | Literal["cut"] | None  # "cut": the server that wrote it failed; a note says how
     seconds_to_first_token: float | None
     tokens_per_second: float | None  # of the tokens after the first
     ids: tuple[int, ...]  # all that is written, (n,): kept tokens, an end token and those of a stop string included
     tokens: tuple[Token, ...]  # the new ones
     provenance: Provenance
     stop_string: str | None = None  # which one ended it
+    notes: tuple[str, ...] = ()  # what a person must know beside: settings that were not used, and why it broke off
+    remote_tokens: tuple[RemoteToken, ...] = ()  # the new ones, where a server gives their probabilities
 
 
 def has_chat_template(engine: Engine) -> bool:
@@ -119,23 +126,14 @@ def read_ahead(engine: Engine, messages: Sequence[Message], system: str, stopped
 
 def render(engine: Engine, messages: Sequence[Message], system: str = "") -> str:
     """The conversation as the model's chat template writes it, ending where the reply begins."""
-    if not (asked := _spoken(messages)) or asked[-1]["role"] != "user":
-        raise PlaygroundError("There is no message to answer. Type one first.")
+    asked(messages)
     return _applied(engine, messages, system, begin_reply=True)
 
 
-def _spoken(messages: Sequence[Message]) -> list[dict]:
-    """What was said: a reply may be empty, and roles must go on alternating; an empty question asks nothing."""
-    spoken = [m for m in messages if m["content"].strip() or m["role"] == "assistant"]
-    return [{"role": m["role"], "content": m["content"]} for m in spoken]
-
-
 def _applied(engine: Engine, messages: Sequence[Message], system: str, begin_reply: bool) -> str:
-    messages = _spoken(messages)
+    messages = spoken(messages, system)
     if not has_chat_template(engine):
         raise PlaygroundError(f"{engine.reference} has no chat template: it continues text. Use plain completion.")
-    if system.strip():
-        messages.insert(0, {"role": "system", "content": system})
 
     def apply(conversation: list[dict]) -> str:
         return engine.tokenizer.apply_chat_template(conversation, tokenize=False, add_generation_prompt=begin_reply)
@@ -153,6 +151,24 @@ def _applied(engine: Engine, messages: Sequence[Message], system: str, begin_rep
             f"The chat template of {engine.reference} refuses this conversation: {error}. "
             "Roles must alternate between user and assistant."
         ) from error
+
+
+def spoken(messages: Sequence[Message], system: str = "") -> list[dict[str, str]]:
+    """What was said, the system's message first.
+
+    A reply may be empty, and roles must go on alternating; an empty question asks nothing.
+    """
+    kept = [m for m in messages if m["content"].strip() or m["role"] == "assistant"]
+    first = [{"role": "system", "content": system}] if system.strip() else []
+    return first + [{"role": m["role"], "content": m["content"]} for m in kept]
+
+
+def asked(messages: Sequence[Message], system: str = "") -> list[dict[str, str]]:
+    """As `spoken`, for a model that is to answer. Raises PlaygroundError: there is nothing to answer."""
+    read = spoken(messages, system)
+    if not read or read[-1]["role"] != "user":
+        raise PlaygroundError("There is no message to answer. Type one first.")
+    return read
 
 
 def _tokenize(engine: Engine, text: str, add_special_tokens: bool) -> Tensor:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 from playground.errors import PlaygroundError
 from playground.models import sources
 from playground.models.catalog import catalog
+from playground.models.endpoints import Endpoints
+from playground.models.remote import RemoteModel, needs_weights
 from playground.models.slots import Slot, Slots, release_memory
 from playground.models.sources import Report
 from playground.models.status import Ledger, Status
@@ -41,6 +43,7 @@ class ModelCache:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.endpoints = Endpoints(settings)
         self._changed = threading.Condition()
         self._slots = Slots()
         self._failures: dict[str, str] = {}
@@ -55,7 +58,10 @@ class ModelCache:
         Raises:
             PlaygroundError: it cannot be had; or the device ran out of memory while it was in use.
         """
-        key = str(sources.parse(reference))
+        parsed = sources.parse(reference)
+        if parsed.kind == "endpoint":
+            raise needs_weights(str(parsed))
+        key = str(parsed)
         slot = self._borrow(key, report)
         try:
             yield slot.engine
@@ -80,6 +86,20 @@ class ModelCache:
                 slot.last_used = time.monotonic()
                 self._changed.notify_all()
 
+    @contextmanager
+    def writer(self, reference: str, report: Report = _quiet) -> Iterator[Engine | RemoteModel]:
+        """What writes text for a reference: its Engine, lent out as by `lease`, or the model at its endpoint.
+
+        Raises:
+            PlaygroundError: as `lease`; or there is no such endpoint.
+        """
+        parsed = sources.parse(reference)
+        if parsed.kind == "endpoint":
+            yield self.endpoints.model(parsed)
+            return
+        with self.lease(reference, report) as engine:
+            yield engine
+
     def arriving(self, reference: str) -> Iterator[Status]:
         """Sees to it that a model gets loaded, and yields how far that is, several times a second, until it is ready.
 
@@ -88,7 +108,12 @@ class ModelCache:
         Raises:
             PlaygroundError: it cannot be had.
         """
-        key = str(sources.parse(reference))
+        parsed = sources.parse(reference)
+        if parsed.kind == "endpoint":  # it is there or not; whoever asks it is told
+            self.endpoints.ask_anew(parsed)
+            yield self.status(reference)
+            return
+        key = str(parsed)
         failure: list[BaseException] = []
 
         def work() -> None:
@@ -139,9 +164,12 @@ class ModelCache:
     def status(self, reference: str) -> Status:
         """How a model stands. Quick: never loads, fetches or imports anything heavy."""
         try:
-            key = str(sources.parse(reference))
+            parsed = sources.parse(reference)
         except PlaygroundError as error:
             return Status(reference, "failed", str(error))
+        if parsed.kind == "endpoint":
+            return self.endpoints.status(parsed)
+        key = str(parsed)
         with self._changed:
             slot, failure = self._slots.get(key), self._failures.get(key)
             if slot is not None and slot.engine is not None:

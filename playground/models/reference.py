@@ -21,19 +21,20 @@ _PAGE_REVISION = re.compile(r"/(?:tree|blob|resolve)/([^/?#]+)(/[^?#]*\.gguf)?.*
 _PRECISION = re.compile(r"(.+)#(int8|bfloat16|float16|float32)")
 
 _WAYS = "Write a hub id (org/name or org/name@revision), a folder (/path/to/model), a .gguf file or starter:name."
+_ENDPOINT = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)/(?P<id>.+)")
 
 
 @dataclass(frozen=True)
 class Reference:
     """One model, wherever it comes from. `str()` gives the text that `parse` reads back as the same reference."""
 
-    kind: Literal["hub", "folder", "gguf", "starter"]
-    name: str  # org/name or org/name/file.gguf; an absolute path; a starter's name
+    kind: Literal["hub", "folder", "gguf", "starter", "endpoint"]
+    name: str  # org/name or org/name/file.gguf; an absolute path; a starter's name; an endpoint's name/its model's id
     revision: str | None = None  # hub only: branch, tag or commit
     precision: str | None = None  # of the weights in memory; None: what suits the machine
 
     def __str__(self) -> str:
-        text = f"starter:{self.name}" if self.kind == "starter" else self.name
+        text = f"{self.kind}:{self.name}" if self.kind in ("starter", "endpoint") else self.name
         text += f"@{self.revision}" if self.revision else ""
         return f"{text}#{self.precision}" if self.precision else text
 
@@ -41,6 +42,16 @@ class Reference:
     def repo(self) -> str:
         """org/name of a hub model."""
         return "/".join(self.name.split("/")[:2])
+
+    @property
+    def endpoint(self) -> str:
+        """The name of the endpoint where the model runs; "" when it runs here."""
+        return self.name.partition("/")[0] if self.kind == "endpoint" else ""
+
+    @property
+    def served_id(self) -> str:
+        """What its endpoint calls the model, be that a path with slashes."""
+        return self.name.partition("/")[2] if self.kind == "endpoint" else ""
 
     @property
     def file(self) -> str | None:
@@ -62,6 +73,8 @@ def parse(text: str) -> Reference:
         raise PlaygroundError(f"No model was named. {_WAYS}")
     if len(text) > 1000 or any(ord(sign) < 32 for sign in text):
         raise PlaygroundError(f"That is too long, or has line breaks, for the name of a model. {_WAYS}")
+    if text.startswith("endpoint:"):
+        return _at_endpoint(text.removeprefix("endpoint:"))
     if precise := _PRECISION.fullmatch(text):
         return dataclasses.replace(parse(precise[1]), precision=precise[2])
     if text.startswith("starter:"):
@@ -80,6 +93,18 @@ def parse(text: str) -> Reference:
     if text.lower().endswith(".gguf"):
         return _path(text)
     raise PlaygroundError(f"“{text}” does not name a model. {_WAYS}{_suggestion(text)}")
+
+
+def _at_endpoint(text: str) -> Reference:
+    if not _ENDPOINT.fullmatch(text):
+        raise PlaygroundError(
+            f"“endpoint:{text}” does not name a model that runs elsewhere. Write endpoint:name/model, as in the list."
+        )
+    if _PRECISION.fullmatch(text):
+        raise PlaygroundError(
+            "The precision of a model that runs elsewhere is chosen where it runs. Leave it out of the name."
+        )
+    return Reference("endpoint", text)
 
 
 def _path(text: str) -> Reference:

@@ -12,6 +12,7 @@ from playground.models import catalog as offers
 from playground.models import folder as folders
 from playground.models.progress import Report
 from playground.models.reference import Reference, parse
+from playground.models.remote import needs_weights
 from playground.settings import Settings
 
 __all__ = ["Files", "Reference", "Report", "fetch", "locate", "parse"]
@@ -67,6 +68,8 @@ def check_allowed(reference: Reference, settings: Settings) -> None:
 
     Starters, and what the operator named as default models, are always allowed.
     """
+    if reference.kind == "endpoint":
+        raise needs_weights(str(reference))
     if reference.kind == "starter":
         starters.find(reference.name)
         return

@@ -14,7 +14,7 @@ class Status:
     """What the page says about a model. `n_bytes` is measured when it is ready and estimated before."""
 
     reference: str
-    state: Literal["absent", "on disk", "fetching", "loading", "ready", "failed"]
+    state: Literal["absent", "on disk", "fetching", "loading", "ready", "failed", "remote"]
     detail: str
     fraction: float | None = None  # of the present piece of work, 0 to 1; None: unknown
     n_bytes: int | None = None

@@ -72,16 +72,16 @@ class Completion:
             run.end()
 
     def _write(self, run: Run, values: dict) -> Iterator[dict]:
-        from playground.labs import chat  # imports torch
+        from playground.labs import writing  # imports torch
 
         title = title_of(values[self.page.reference])
         settings = self.controls.read(values)
-        done: list[chat.Reply] = []
+        done: list[writing.Reply] = []
         n_samples = int(values[self.samples])
-        with self.page.models.lease(values[self.page.reference]) as engine:
+        with self.page.models.writer(values[self.page.reference]) as writer:
             for n in range(n_samples):
                 seed = None if settings.seed is None else settings.seed + n
-                replies = chat.complete(engine, run.asked, replace(settings, seed=seed), run.stop)
+                replies = writing.complete(writer, run.asked, replace(settings, seed=seed), run.stop)
                 with closing(replies):
                     for reply in paced(replies):
                         if n_samples > 1:

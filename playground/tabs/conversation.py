@@ -121,19 +121,20 @@ class Conversation:
             run.end()
 
     def _write(self, run: Run, reference: str, values: dict) -> Iterator[dict]:
-        from playground.labs import chat, tokens  # imports torch
+        from playground.labs import chat, tokens, writing  # imports torch
 
         title = title_of(reference)
         settings = self.controls.read(values)
         branch: Branch | None = run.branch
         system = branch.written.system if branch else values[self.system]
-        with self.page.models.lease(reference) as engine:
+        lend = self.page.models.lease if branch else self.page.models.writer  # a branch needs the weights
+        with lend(reference) as writer:
             if branch:
-                prompt = chat.prompt_ids(engine, branch.written.messages, system)
+                prompt = chat.prompt_ids(writer, branch.written.messages, system)
                 ids = branch.written.ids
-                replies = tokens.branch(engine, prompt, ids, branch.at, branch.instead, settings, run.stop)
+                replies = tokens.branch(writer, prompt, ids, branch.at, branch.instead, settings, run.stop)
             else:
-                replies = chat.reply(engine, plain(run.asked), settings, system, run.stop)
+                replies = writing.reply(writer, plain(run.asked), settings, system, run.stop)
             with closing(replies):
                 for reply in paced(replies):
                     messages = [*run.asked, said("assistant", reply.text, statistics.line(reply, title))]
@@ -142,7 +143,8 @@ class Conversation:
         if reply.text or reply.stop_reason != "stopped":
             run.fruitful = True
             asked = tuple((message["role"], message["content"]) for message in plain(run.asked))
-            yield self.show(messages) | {self.written: Written(reference, system, asked, reply.ids)}
+            latest = Written(reference, system, asked, reply.ids, reply.remote_tokens)
+            yield self.show(messages) | {self.written: latest}
 
     def halt(self, typed: str, request: gr.Request) -> dict:
         return self._put_back(self.runs.stop(request), typed)

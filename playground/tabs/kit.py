@@ -93,6 +93,9 @@ def _shown(sentence: str) -> gr.Error:
 
 def title_of(reference: str) -> str:
     """The name that a person knows a model by: the catalog's, or of a folder the last part, or the reference."""
+    if reference.startswith("endpoint:"):
+        endpoint, _, model = reference.removeprefix("endpoint:").partition("/")
+        return f"{model.rsplit('/', 1)[-1]} at {endpoint}"
     plain, _, precision = reference.partition("#")
     title = next((entry.title for entry in catalog() if entry.reference == plain), plain)
     title = Path(title).name if title.startswith("/") else title
@@ -108,7 +111,7 @@ def arriving(models: ModelCache, reference: str, stop: threading.Event) -> Itera
         PlaygroundError: it cannot be had.
     """
     for status in models.arriving(reference):
-        if stop.is_set() or status.state == "ready":
+        if stop.is_set() or status.state in ("ready", "remote"):
             return
         yield status_view.sentence(status)
 

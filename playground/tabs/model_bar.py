@@ -4,6 +4,7 @@ It does not know what the tabs do with the model. How a model stands is the same
 picked is each visitor's own.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import gradio as gr
@@ -42,6 +43,7 @@ class View:
     ledger: str
     can_load: bool
     can_unload: bool
+    served: tuple[str, ...]  # references of models that run elsewhere, for the picker
 
 
 def build(blocks: gr.Blocks, models: ModelCache, settings: Settings) -> ModelBar:
@@ -77,13 +79,16 @@ def build(blocks: gr.Blocks, models: ModelCache, settings: Settings) -> ModelBar
     def refresh(picked: str | None, last: View | None) -> list:
         view = look(models, picked or "")
         if view == last:
-            return [gr.skip()] * 5
+            return [gr.skip()] * 6
+        known = last.served if last else ()
+        offer = gr.skip() if view.served == known else gr.update(choices=choices(settings, picked or "", view.served))
         return [
             view.status,
             view.ledger,
             gr.update(interactive=view.can_load),
             gr.update(interactive=view.can_unload),
             view,
+            offer,
         ]
 
     def get_ready(picked: str | None):
@@ -99,16 +104,17 @@ def build(blocks: gr.Blocks, models: ModelCache, settings: Settings) -> ModelBar
         """The picked model in the chosen precision, offered by name in the list."""
         plain = (picked or "").partition("#")[0]
         wanted = plain if chosen == AUTOMATIC or not plain else f"{plain}#{chosen}"
-        return gr.update(choices=choices(settings, also=wanted), value=wanted)
+        return gr.update(choices=choices(settings, wanted, models.endpoints.offered()), value=wanted)
 
-    def precision_of(picked: str | None) -> str:
+    def precision_of(picked: str | None) -> dict:
         suffix = (picked or "").partition("#")[2]
-        return suffix if suffix in PRECISIONS else AUTOMATIC
+        elsewhere = (picked or "").startswith("endpoint:")  # there it is its server's
+        return gr.update(value=suffix if suffix in PRECISIONS else AUTOMATIC, interactive=not elsewhere)
 
     precision.input(in_precision, [reference, precision], reference, **AT_ONCE)
     reference.change(precision_of, reference, precision, **AT_ONCE)
 
-    showing = {"inputs": [reference, shown], "outputs": [status, ledger, load, unload, shown], **AT_ONCE}
+    showing = {"inputs": [reference, shown], "outputs": [status, ledger, load, unload, shown, reference], **AT_ONCE}
     made_ready = load.click(get_ready, reference, None, **MAY_REFUSE)
     unload.click(give_back, reference, None, **MAY_REFUSE).then(refresh, **showing)
     gr.on([blocks.load, reference.change, gr.Timer(REFRESH_SECONDS).tick], refresh, **showing)
@@ -117,12 +123,13 @@ def build(blocks: gr.Blocks, models: ModelCache, settings: Settings) -> ModelBar
 
 def look(models: ModelCache, picked: str) -> View:
     """How the picked model stands now."""
-    status = models.status(picked)
+    served, status = models.endpoints.offered(), models.status(picked)
     return View(
-        status_view.html(status, about(picked)),
+        status_view.html(status, about(picked), models.endpoints.troubles()),
         ledger_view.html(models.ledger(), title_of),
         can_load=status.state in ("absent", "on disk", "failed"),
         can_unload=status.state == "ready",
+        served=served,
     )
 
 
@@ -132,12 +139,13 @@ def about(picked: str) -> str:
     return f"{entry.note} Licence: {entry.licence}.".strip() if entry else ""
 
 
-def choices(settings: Settings, also: str = "") -> list[tuple[str, str]]:
-    """The catalog as (label, reference), kind by kind and small before large; then defaults not in it, and `also`."""
+def choices(settings: Settings, also: str = "", served: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """The catalog as (label, reference), kind by kind and small before large; then what is `served` elsewhere,
+    defaults that are not among them, and `also`."""
     order = list(KINDS)
     entries = sorted(catalog(), key=lambda entry: (order.index(entry.kind), entry.parameters))
     known = {entry.reference for entry in entries}
-    others = dict.fromkeys(r for r in (*settings.default_models, also) if r and r not in known)
+    others = dict.fromkeys(r for r in (*served, *settings.default_models, also) if r and r not in known)
     return [(label(entry), entry.reference) for entry in entries] + [(title_of(r), r) for r in others]
 
 

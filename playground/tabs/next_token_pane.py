@@ -13,6 +13,7 @@ from playground.views import continuations as notes
 
 N_TOKENS = 15
 NOT_LOADED = "This model is not in memory. Press Load, then Look again."
+ELSEWHERE = "This model runs elsewhere; this needs the weights. Pick a model of this machine."
 INTRODUCTION = "Open this with a text or a message in the box: it shows what the model would say next, and why."
 
 
@@ -32,8 +33,9 @@ def build(page: Page, controls: Controls, sources: set[gr.components.Component],
     def look(values: dict) -> dict:
         if not values[is_open]:
             return {words: gr.skip(), chart: gr.skip()}
-        if page.models.status(values[page.reference] or "").state != "ready":
-            return {words: notes.note(NOT_LOADED), chart: gr.update(visible=False)}
+        state = page.models.status(values[page.reference] or "").state
+        if state != "ready":
+            return {words: notes.note(ELSEWHERE if state == "remote" else NOT_LOADED), chart: gr.update(visible=False)}
         with user_errors(), page.models.lease(values[page.reference]) as engine:
             from playground.labs import next_tokens  # imports torch
             from playground.views import next_tokens as view  # imports Plotly

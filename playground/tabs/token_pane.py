@@ -7,12 +7,19 @@ from dataclasses import dataclass
 
 import gradio as gr
 
+from playground.models.remote import RemoteToken
 from playground.tabs.kit import AT_ONCE, Page, user_errors
 from playground.views import continuations as notes
+from playground.views import remote_tokens as remote_view
 from playground.views import tokens as token_view
 
 COLOURS = {"Probability": "probability", "Entropy": "entropy"}
 GIVEN = "What the model was given"
+GIVEN_ELSEWHERE = "This model runs elsewhere: its server alone knows which tokens it was given."
+NO_ENTROPY = (
+    "This model runs elsewhere: its server tells of a few tokens only, and entropy needs all. Pick Probability."
+)
+NO_TOKENS = "This model runs elsewhere, and its server gives no probabilities of tokens: there is nothing to show here."
 EMPTY = "Send a message first; then the reply stands here, token by token."
 # One listener on the place itself: what is inside is replaced again and again.
 CLICKS = """
@@ -32,7 +39,8 @@ class Written:
     reference: str
     system: str
     asked: tuple[tuple[str, str], ...]  # role and content of each message, the last one being the user's
-    ids: tuple[int, ...]  # the reply's tokens
+    ids: tuple[int, ...]  # the reply's tokens; none of a model that runs elsewhere
+    remote: tuple[RemoteToken, ...] = ()  # of such a model, where its server gives their probabilities
 
     @property
     def messages(self) -> list[dict[str, str]]:
@@ -54,7 +62,7 @@ class Look:
     """The reply as it was last inspected, and the prompt as tokens."""
 
     written: Written
-    inspection: object  # labs.tokens.Inspection
+    inspection: object  # labs.tokens.Inspection; None of a model that runs elsewhere
     given: str  # HTML
 
 
@@ -80,6 +88,9 @@ def build(page: Page, written: gr.State) -> TokenPane:
     def inspect(latest: Written | None, opened: bool, last: Look | None, chosen: str) -> list:
         if not opened:
             return [gr.skip()] * 3
+        if latest is not None and latest.reference.startswith("endpoint:"):
+            last = Look(latest, None, notes.note(GIVEN_ELSEWHERE))
+            return [last, draw(last, chosen), ""]
         if latest is None or not latest.ids:
             return [None, notes.note(EMPTY), ""]
         if last is not None and last.written == latest:
@@ -96,7 +107,14 @@ def build(page: Page, written: gr.State) -> TokenPane:
     def draw(last: Look, chosen: str, at: int | None = None) -> str:
         if chosen == GIVEN:
             return last.given
+        if last.inspection is None:
+            return elsewhere(last.written, chosen, at)
         return token_view.written(last.inspection, COLOURS[chosen], at)
+
+    def elsewhere(written: Written, chosen: str, at: int | None) -> str:
+        if not written.remote:
+            return notes.note(NO_TOKENS)
+        return notes.note(NO_ENTROPY) if chosen == "Entropy" else remote_view.written(written.remote, at)
 
     def redraw(last: Look | None, chosen: str):
         return gr.skip() if last is None else draw(last, chosen)
@@ -104,7 +122,10 @@ def build(page: Page, written: gr.State) -> TokenPane:
     def pick(last: Look | None, chosen: str, event: gr.SelectData) -> list:
         if last is None:
             return [gr.skip(), gr.skip()]
-        return [draw(last, chosen, event.index), token_view.alternatives(last.inspection, event.index)]
+        drawn = draw(last, chosen, event.index)
+        if last.inspection is None:
+            return [drawn, remote_view.alternatives(last.written.remote, event.index)]
+        return [drawn, token_view.alternatives(last.inspection, event.index)]
 
     arguments = [[written, is_open, look, show], [look, place, detail]]
     written.change(inspect, *arguments, **page.queued)

@@ -14,13 +14,14 @@ REASONS = {
     "eos": "ended by itself",
     "length": "cut at the token limit",
     "stopped": "stopped by you",
+    "cut": "cut off by a failure",
 }
 
 
 def line(reply: Reply, title: str) -> str:
     """Statistics of a reply, running or ended, by the model that people know as `title`."""
     if reply.new_tokens == 0 and reply.stop_reason is None:
-        return f"Reading {reply.prompt_tokens} tokens …"
+        return f"Reading {reply.prompt_tokens} tokens …" if reply.prompt_tokens else f"Waiting for {title} …"
     facts = [f"{reply.new_tokens} token{'' if reply.new_tokens == 1 else 's'}"]
     if reply.seconds_to_first_token is not None:
         facts.append(f"first after {reply.seconds_to_first_token:.2f} s")
@@ -34,7 +35,7 @@ def line(reply: Reply, title: str) -> str:
         facts.append(f"best of {n_beams} beams" if n_beams > 1 else chosen)
     elif n_beams > 1:
         facts.append(f"best of {n_beams} beams so far: it may still change")
-    return " · ".join([*facts, title])
+    return " · ".join([*facts, title, *reply.notes])
 
 
 def _reason(reply: Reply) -> str:

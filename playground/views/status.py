@@ -5,6 +5,7 @@ Every text from outside is escaped here, because `gr.HTML` escapes nothing. It d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -21,16 +22,18 @@ WORDS = {
     "loading": "loading",
     "ready": "ready",
     "failed": "failed",
+    "remote": "runs elsewhere",
 }
 DTYPES = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
 
 
-def html(status: Status, about: str = "") -> str:
-    """What stands beside the model picker; `about` is a sentence on the model itself."""
+def html(status: Status, about: str = "", troubles: Sequence[str] = ()) -> str:
+    """What stands beside the model picker; `about` is a sentence on the model itself, `troubles` are of others."""
+    others = "".join(f'<p class="detail">{escape(trouble)}</p>' for trouble in troubles if trouble != status.detail)
     return (
         f'<div class="status" data-state="{escape(status.state)}">'
         f'<p class="facts">{_chip(status)}{"".join(f"<span>{escape(fact)}</span>" for fact in _facts(status))}</p>'
-        f"{_bar(status)}{_detail(status)}{_checks(status.checks)}{_about(about)}</div>"
+        f"{_bar(status)}{_detail(status)}{_checks(status.checks)}{_about(about)}{others}</div>"
     )
 
 
