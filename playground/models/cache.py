@@ -109,9 +109,11 @@ class ModelCache:
             PlaygroundError: it cannot be had.
         """
         parsed = sources.parse(reference)
-        if parsed.kind == "endpoint":  # it is there or not; whoever asks it is told
-            self.endpoints.ask_anew(parsed)
-            yield self.status(reference)
+        if parsed.kind == "endpoint":  # whoever asks it for something is told whether it is there
+            status = self.endpoints.status(parsed)
+            if status.state == "failed":
+                self.endpoints.ask_anew(parsed)
+            yield status
             return
         key = str(parsed)
         failure: list[BaseException] = []
