@@ -187,7 +187,7 @@ def meaning(page: Page, text: str, reference: str) -> str:
         biases = word_biases(text)
         if not biases:
             return ""
-        if page.models.status(reference or "").state != "ready":
+        if page.models.status(reference or "").state not in ("ready", "remote"):
             return note("Which tokens these words begin with is shown when the model is loaded.")
         with page.models.lease(reference) as engine:
             from playground.engine.words import first_tokens  # imports torch, as the loaded model has already done

@@ -7,7 +7,7 @@ import pytest
 
 from playground.models.cache import ModelCache
 from playground.settings import Settings
-from playground.tabs import chat, model_bar, token_pane
+from playground.tabs import chat, model_bar, sampling, token_pane
 from playground.tabs.conversation import said
 from tests import endpoint_server, llama_server
 from tests.tabs.conftest import visitor
@@ -126,6 +126,7 @@ def test_what_needs_the_weights_says_so(elsewhere):
     values = {component: getattr(component, "value", None) for component in pane.inputs}
     values = {c: True if isinstance(c, gr.State) else v for c, v in values.items()} | {elsewhere.page.reference: PICKED}
     assert "this needs the weights" in next(iter(pane.fn(values).values()))
+    assert "this needs the weights" in sampling.meaning(elsewhere.page, "Paris: -5", PICKED)
     assert chat.what_it_can(elsewhere.page, PICKED) is None, "nobody says whether it converses: both ways are offered"
 
 
