@@ -10,11 +10,11 @@ import gradio as gr
 
 from playground.errors import PlaygroundError
 from playground.models.catalog import catalog
-from playground.tabs import completion, conversation, next_token_pane, sampling
+from playground.tabs import arena, completion, conversation, next_token_pane, sampling
 from playground.tabs.kit import AT_ONCE, MAY_REFUSE, Page, user_errors
 
 TITLE = "Chat"
-CONVERSATION, COMPLETION = "Conversation", "Plain completion"
+CONVERSATION, COMPLETION, DUEL = "Conversation", "Plain completion", "Two models"
 BASE = "This is a base model: it has no chat template, so it continues a text instead of answering."
 SEQ2SEQ = "This model turns one text into another, with no roles: what it writes is put after yours."
 MUTE = "This model reads text but writes none. Pick one for chat, or one that continues text."
@@ -47,15 +47,17 @@ def build(page: Page) -> None:
         with gr.Column(scale=5, min_width=320, elem_classes="stays") as stays:
             with gr.Row(elem_classes="choices"):
                 mode = gr.Radio(
-                    [CONVERSATION, COMPLETION], value=CONVERSATION, label="How to use the model", container=False
+                    [CONVERSATION, COMPLETION, DUEL], value=CONVERSATION, label="How to use the model", container=False
                 )
                 with gr.Row(elem_classes="examples"):
                     gr.HTML("Examples:")
                     buttons = [gr.Button(example.caption, size="sm", min_width=0) for example in EXAMPLES]
+                    duel = gr.Button("Sky: cool and hot", size="sm", min_width=0)
             why = gr.HTML(visible=False, elem_id="why")
             conversation_place = gr.Column(min_width=0)
             completion_place = gr.Column(min_width=0, visible=False)
-        with gr.Column(scale=2, min_width=300), gr.Accordion("Settings", elem_id="settings"):
+            duel_place = gr.Column(min_width=0, visible=False)
+        with gr.Column(scale=2, min_width=300) as beside, gr.Accordion("Settings", elem_id="settings"):
             system = gr.Textbox(
                 label="System prompt", info="How the model should behave. Empty: its own.", lines=2, max_lines=8
             )
@@ -96,14 +98,21 @@ def build(page: Page) -> None:
             messages.pop()  # nothing new is typed: what was answered last
         return chat.prompt_ids(engine, messages, values[system])
 
-    with stays:
+    with duel_place:
+        two = arena.build(page)
+        two.start_with(duel, arena.EXAMPLES[0], also={mode: DUEL})
+
+    with stays, gr.Column(min_width=0) as below:
         sources = {mode, text.text, talk.chatbot, talk.message, system}
         next_token_pane.build(page, controls, sources, prompt)
 
     mode.change(
-        lambda chosen: [gr.update(visible=chosen == CONVERSATION), gr.update(visible=chosen == COMPLETION)],
+        lambda chosen: [
+            *(gr.update(visible=chosen == way) for way in (CONVERSATION, COMPLETION, DUEL)),
+            *[gr.update(visible=chosen != DUEL)] * 2,  # both sides have settings of their own
+        ],
         mode,
-        [conversation_place, completion_place],
+        [conversation_place, completion_place, duel_place, beside, below],
         **AT_ONCE,
     )
     gr.on([page.blocks.load, page.reference.change], adapt, page.reference, [mode, why], **AT_ONCE)

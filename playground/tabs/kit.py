@@ -58,6 +58,9 @@ class Page:
     reference: gr.Dropdown  # the model that this visitor has picked
     made_ready: gr.events.Dependency  # the Load button has done its work
     tabs: gr.Tabs  # each tab's id is its title
+    votes: (
+        gr.BrowserState
+    )  # this visitor's votes in the arena; here, because a tab that was not opened yet has no place
     post: dict[str, gr.State]  # by title: the `Parcel` that was last sent to a tab; its `change` tells that one came
 
     def send(self, title: str, parcel: Parcel) -> dict:
@@ -77,14 +80,17 @@ def user_errors() -> Iterator[None]:
         yield
     except gr.Error:
         raise
-    except PlaygroundError as error:
-        raise _shown(str(error)) from None
-    except Exception:
-        number = secrets.token_hex(3)
-        log.exception("Unexpected error, reference number %s", number)
-        raise _shown(
-            f"Something went wrong that should not have. Try again; if it stays, look for {number} in the log."
-        ) from None
+    except Exception as error:
+        raise _shown(in_words(error)) from None
+
+
+def in_words(error: Exception) -> str:
+    """What a person is told of an error. Of a surprise that is a number, under which the log tells the rest."""
+    if isinstance(error, PlaygroundError):
+        return str(error)
+    number = secrets.token_hex(3)
+    log.error("Unexpected error, reference number %s", number, exc_info=error)
+    return f"Something went wrong that should not have. Try again; if it stays, look for {number} in the log."
 
 
 def _shown(sentence: str) -> gr.Error:

@@ -18,8 +18,9 @@ def lay_out(blocks: gr.Blocks, models: ModelCache, settings: Settings, tabs: Seq
     """Builds the bar and the tabs; call it inside `gr.Blocks`."""
     bar = model_bar.build(blocks, models, settings)
     post = {tab.TITLE: gr.State() for tab in tabs}
+    votes = gr.BrowserState([], storage_key="playground-votes", secret="playground")  # fixed: it outlives a restart
     with gr.Tabs() as strip:
-        page = Page(blocks, models, settings, bar.reference, bar.made_ready, strip, post)
+        page = Page(blocks, models, settings, bar.reference, bar.made_ready, strip, votes, post)
         for tab in tabs:
             with gr.Tab(tab.TITLE, id=tab.TITLE):
                 tab.build(page)

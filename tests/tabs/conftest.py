@@ -10,7 +10,7 @@ import pytest
 
 from playground.models.cache import ModelCache
 from playground.settings import Settings
-from playground.tabs import chat, completion, conversation, sampling
+from playground.tabs import arena, chat, completion, conversation, sampling
 from playground.tabs.kit import Page
 from playground.tabs.layout import lay_out
 from tests import tiny
@@ -24,6 +24,7 @@ class Laid:
     talk: conversation.Conversation
     text: completion.Completion
     controls: sampling.Controls
+    two: arena.Arena
 
     def values(self, model: Path, system: str = "", samples: int = 1, **settings: Any) -> dict:
         """What Gradio hands to a handler that has all controls among its inputs."""
@@ -57,16 +58,17 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def laid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Laid:
     built = {}
-    for module in (conversation, completion, sampling):
+    for module in (conversation, completion, sampling, arena):
         original = module.build
 
         def build(*arguments, original=original, module=module):
-            built[module] = original(*arguments)
-            return built[module]
+            laid_out = original(*arguments)
+            built.setdefault(module, laid_out)  # of the sampling controls the tab's own, which are the first
+            return laid_out
 
         monkeypatch.setattr(module, "build", build)
     settings = Settings(cache_dir=tmp_path, dtype="float32", threads=1, memory_budget="100MB")
     models = ModelCache(settings)
     with gr.Blocks() as blocks:
         page = lay_out(blocks, models, settings, [chat])
-    return Laid(page, built[conversation], built[completion], built[sampling])
+    return Laid(page, built[conversation], built[completion], built[sampling], built[arena])

@@ -1,0 +1,524 @@
+"""The arena of the Chat tab: one message, two models, both replies side by side, and blind votes on them.
+
+It does not know how replies are written or what votes tell: `labs/chat.py` and `labs/votes.py` do.
+"""
+
+import secrets
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from playground.errors import PlaygroundError
+from playground.labs import votes as ballots
+from playground.labs.votes import Choice, Contestant, Vote
+from playground.tabs import model_bar, sampling
+from playground.tabs.conversation import said, waiting
+from playground.tabs.kit import AT_ONCE, MAY_REFUSE, WAITING, Page, arriving, in_words, title_of, user_errors
+from playground.tabs.runs import Run, Runs
+from playground.tabs.sampling import Controls, whole_number
+from playground.tabs.together import together
+from playground.views import duel, statistics
+from playground.views import votes as votes_view
+from playground.views.continuations import note
+
+if TYPE_CHECKING:  # the page must not wait for torch
+    from playground.engine.sampling import Sampling
+    from playground.labs.chat import Reply
+
+SIDES = ("A", "B")
+SECRET = "Writing …"  # all that is said of a reply in blind mode while it comes
+HIDDEN = "Which of the two is A comes to light when you vote: reply 1 and reply 2 change places by chance."
+TO_VOTE = "Which reply is better? Names, settings and statistics are shown when you have voted."
+BALLOT = (("Reply 1 is better", 0), ("Reply 2 is better", 1), ("Tie", "tie"), ("Both bad", "both bad"))
+TO_THE_MESSAGE = "() => document.querySelector('#arena-message textarea')?.focus()"
+
+
+@dataclass(frozen=True)
+class Example:
+    caption: str
+    text: str
+    look: str  # what to look at
+    a: dict = field(default_factory=dict)  # settings that differ from the defaults; "system" and "precision" too
+    b: dict = field(default_factory=dict)
+
+
+SHORT = {"max_new_tokens": 60}
+HOT = {"temperature": 1.2, "top_p": 1, "top_k": 0}  # every token may be drawn, as the model gives them
+EXAMPLES = (
+    Example(
+        "Cool and hot",
+        "Explain in two sentences why the sky is blue.",
+        "Look where B loses the thread: at temperature 1.2, with every token allowed, it soon draws one that A never "
+        "would, and has to go on from there.",
+        SHORT | {"temperature": 0.2},
+        SHORT | HOT,
+    ),
+    Example(
+        "Full and int8",
+        "Write a short poem about rain.",
+        "Both always take the likeliest token, so only rounding to 8 bits sets them apart. Look at the first word that "
+        "differs, and at the speed.",
+        SHORT | {"greedy": True},
+        SHORT | {"greedy": True, "precision": "int8"},
+    ),
+    Example(
+        "Pirate and professor",
+        "Who are you?",
+        "The same model at the same settings: the system prompt alone makes who answers.",
+        SHORT | {"system": "You are a pirate. Answer as a pirate would, with 'Arr!'."},
+        SHORT | {"system": "You are a professor. Answer formally."},
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a side has no reply."""
+
+    sentence: str
+
+
+Spoken = "Reply | Failure | str"  # a reply, running or ended; why there is none; or what is awaited
+
+
+@dataclass(frozen=True, eq=False)
+class Turn:
+    """One message and what both made of it. Kept on the server: what a voter must not know is only here."""
+
+    text: str
+    blind: bool
+    places: tuple[int, int]  # the side, 0 for A, that stands in the first place, and the other
+    contestants: tuple[Contestant, ...] = ()
+    spoken: tuple[Any, Any] = (WAITING, WAITING)  # by side
+    ended: bool = False
+    choice: Choice | None = None
+    ballot: threading.Lock = field(default_factory=threading.Lock)  # taken once, by the vote
+
+    @property
+    def whole(self) -> bool:
+        """Whether both replies came to an end of their own, so that they can be compared."""
+        return self.ended and all(getattr(one, "stop_reason", None) in ("eos", "length") for one in self.spoken)
+
+    @property
+    def votable(self) -> bool:
+        return self.blind and self.whole and self.choice is None
+
+    @property
+    def secret(self) -> bool:
+        """Whether it must still not be told which reply is whose. Where no vote can come, nothing need be hidden."""
+        failed = any(isinstance(one, Failure) for one in self.spoken)
+        return self.blind and self.choice is None and not failed and (self.whole or not self.ended)
+
+    def messages(self, side: int) -> list[dict[str, str]]:
+        """What was said on one side, for a lab. A reply that failed is empty, so that roles go on alternating."""
+        return [{"role": "user", "content": self.text}, {"role": "assistant", "content": _text(self.spoken[side])}]
+
+    def shown(self, side: int) -> list[dict]:
+        """What was said on one side, for the page."""
+        return [said("user", self.text), self._disguised(side) if self.secret else self._reply(side)]
+
+    def _reply(self, side: int) -> dict:
+        spoken = self.spoken[side]
+        if isinstance(spoken, Failure):
+            return waiting(spoken.sentence)
+        if isinstance(spoken, str):
+            return waiting(spoken)
+        return said("assistant", spoken.text, statistics.line(spoken, title_of(self.contestants[side].reference)))
+
+    def _disguised(self, side: int) -> dict:
+        """As many tokens as the slower one has, so that speed does not tell who it is either."""
+        if self.whole:
+            return said("assistant", self.spoken[side].text)
+        counts = [0 if isinstance(one, str) else len(one.tokens) for one in self.spoken if not _over(one)]
+        spoken = self.spoken[side]
+        if isinstance(spoken, str):
+            return waiting(SECRET)
+        return said("assistant", "".join(token.text for token in spoken.tokens[: min(counts, default=None)]), SECRET)
+
+
+def _over(spoken: Any) -> bool:
+    return isinstance(spoken, Failure) or getattr(spoken, "stop_reason", None) is not None
+
+
+def _text(spoken: Any) -> str:
+    return getattr(spoken, "text", "")
+
+
+Turns = tuple[Turn, ...]
+
+
+@dataclass(frozen=True)
+class Side:
+    """Where one side is chosen."""
+
+    model: gr.Dropdown
+    system: gr.Textbox
+    controls: Controls
+    defaults: dict[str, Any]  # of the controls, by name
+
+    @property
+    def all(self) -> set[gr.components.Component]:
+        return {self.model, self.system} | self.controls.all
+
+    def read(self, values: dict, seed: int | None) -> tuple[Contestant, "Sampling"]:
+        chosen = replace(self.controls.read(values | {self.controls.seed: ""}), seed=seed)
+        settings = ballots.settings(asdict(chosen))
+        return Contestant(values[self.model] or "", values[self.system], settings), chosen
+
+    def set(self, reference: str, settings: dict[str, Any]) -> dict:
+        """Updates that make this side what an example asks for, of the model `reference`."""
+        settings = dict(settings)
+        system, precision = settings.pop("system", ""), settings.pop("precision", "")
+        model = f"{reference.partition('#')[0]}#{precision}" if precision else reference
+        controls = {control: settings.get(name, self.defaults[name]) for name, control in vars(self.controls).items()}
+        return controls | {self.model: model, self.system: system}
+
+
+@dataclass(frozen=True)
+class Arena:
+    """The pane and what happens in it. Its methods are the handlers: components in, updates out."""
+
+    page: Page
+    runs: Runs
+    sides: tuple[Side, Side]
+    blind: gr.Checkbox
+    look: gr.HTML  # what to look at, or what is hidden
+    places: tuple[gr.Chatbot, gr.Chatbot]
+    verdict: gr.HTML  # how the two compare
+    ballot: gr.Row
+    message: gr.Textbox
+    seed: gr.Textbox  # one for both
+    send: gr.Button
+    stop: gr.Button
+    clear: gr.Button
+    turns: gr.State  # Turns
+    kept: gr.BrowserState  # the visitor's votes, as `labs.votes.plain`
+    score: gr.HTML
+
+    def show(self, turns: Turns, running: bool = False) -> dict:
+        """The whole pane for a conversation. Of a turn that is secret, only what both have in common."""
+        updates = {place: gr.update(value=[], label=f"Reply of {SIDES[n]}") for n, place in enumerate(self.places)}
+        if turns:
+            updates |= {place: self._place(turns, n) for n, place in enumerate(self.places)}
+        return updates | {
+            self.verdict: note(_verdict(turns[-1])) if turns else "",
+            self.ballot: gr.update(visible=bool(turns) and turns[-1].votable),
+            self.send: gr.update(interactive=not running),
+            self.stop: gr.update(interactive=running),
+            self.clear: gr.update(interactive=bool(turns) and not running),
+        }
+
+    def stream(self, turns: Turns) -> dict:
+        """What changes while replies come."""
+        return {place: self._messages(turns, n) for n, place in enumerate(self.places)}
+
+    def _messages(self, turns: Turns, place: int) -> list[dict]:
+        last = turns[-1]
+        side = last.places[place]
+        seen = turns[-1:] if last.secret else turns  # what was said before would tell whose the reply is
+        return [message for turn in seen for message in turn.shown(side)]
+
+    def _place(self, turns: Turns, place: int) -> dict:
+        last = turns[-1]
+        if last.secret:
+            label = f"Reply {place + 1}"
+        else:
+            side = last.places[place]
+            name = duel.names(*last.contestants, title_of)[side] if last.contestants else ""
+            was = f"Reply {place + 1} was {SIDES[side]}" if last.blind else SIDES[side]
+            label = f"{was}: {name}" if name else was
+        return gr.update(value=self._messages(turns, place), label=label)
+
+    def begin(self, text: str, blind: bool, turns: Turns, request: gr.Request) -> dict:
+        with user_errors():
+            if not text.strip():
+                raise PlaygroundError("The message is empty. Type one, then send it.")
+            places = secrets.choice(((0, 1), (1, 0))) if blind else (0, 1)
+            turn = Turn(text, blind, places)
+            self.runs.begin(request, turn, turns, text)
+            return self.show((*turns, turn), running=True) | {self.message: ""}
+
+    def answer(self, values: dict, request: gr.Request) -> Iterator[dict]:
+        run = self.runs.take_up(request)
+        if run is None:
+            return
+        try:
+            with user_errors():
+                seed = whole_number(values[self.seed])
+                read = [side.read(values, seed) for side in self.sides]
+                run.asked = replace(run.asked, contestants=tuple(contestant for contestant, _ in read))
+                yield from self._both(run, [settings for _, settings in read])
+        finally:
+            run.end()
+
+    def _both(self, run: Run, settings: Sequence["Sampling"]) -> Iterator[dict]:
+        before: Turns = run.before
+        turn: Turn = run.asked
+        models = {side: arriving(self.page.models, turn.contestants[side].reference, run.stop) for side in (0, 1)}
+        with closing(together({side: _or_failure(news) for side, news in models.items()})) as arrivals:
+            for latest in arrivals:
+                turn = _with(turn, latest)
+                yield self.stream((*before, turn))
+        if not run.start():
+            return
+        here = [side for side in (0, 1) if not isinstance(turn.spoken[side], Failure)]
+        replies = {side: _or_failure(self._write(run, turn, side, settings[side])) for side in here}
+        with closing(together(replies)) as written:
+            for latest in written:
+                turn = _with(turn, latest)
+                yield self.stream((*before, turn))
+        if all(isinstance(one, Failure) for one in turn.spoken):
+            raise PlaygroundError(" ".join(dict.fromkeys(one.sentence for one in turn.spoken)))
+        run.fruitful = any(_text(one) or getattr(one, "stop_reason", "stopped") != "stopped" for one in turn.spoken)
+        if run.fruitful:
+            turns = (*before, replace(turn, spoken=tuple(map(_lighter, turn.spoken)), ended=True))
+            yield self.show(turns) | {self.turns: turns}
+
+    def _write(self, run: Run, turn: Turn, side: int, settings: "Sampling") -> Iterator["Reply"]:
+        from playground.labs import chat  # imports torch
+
+        who = turn.contestants[side]
+        messages = [message for earlier in run.before for message in earlier.messages(side)]
+        asked = [*messages, {"role": "user", "content": turn.text}]
+        with self.page.models.lease(who.reference) as engine:
+            yield from chat.reply(engine, asked, settings, who.system, run.stop)
+
+    def halt(self, typed: str, request: gr.Request) -> dict:
+        return self._put_back(self.runs.stop(request), typed)
+
+    def settle(self, typed: str, request: gr.Request) -> dict:
+        return self._put_back(self.runs.fruitless(request), typed)
+
+    def settle_failure(self, typed: str, request: gr.Request) -> dict:
+        return self._put_back(self.runs.fruitless(request, failed=True), typed)
+
+    def _put_back(self, run: Run | None, typed: str) -> dict:
+        """The page as it was before `run`; what the visitor has typed since then is kept too."""
+        if run is None:
+            return gr.skip()
+        return self.show(run.before) | {self.message: "\n".join(text for text in (run.text, typed) if text)}
+
+    def vote(self, place: int | Choice, turns: Turns, kept: list, request: gr.Request) -> dict:
+        """Counts a vote for the reply in a place, or for neither, once; and tells whose replies they were."""
+        with user_errors():
+            self.runs.expect_idle(request)
+            if not turns or not turns[-1].votable or not turns[-1].ballot.acquire(blocking=False):
+                raise PlaygroundError("There is no pair of replies to vote on. Send a message in blind mode first.")
+            last = turns[-1]
+            choice = ballots.CHOICES[last.places[place]] if isinstance(place, int) else place
+            a, b = last.contestants
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            first = ballots.CHOICES[last.places[0]]
+            cast = Vote(a, b, choice, first, last.text, len(turns), tuple(map(_seed, last.spoken)), now)
+            turns = (*turns[:-1], replace(last, choice=choice))
+            kept = [*map(ballots.plain, ballots.read(kept)), ballots.plain(cast)]
+            return self.show(turns) | {self.turns: turns, self.kept: kept} | self.draw(kept)
+
+    def draw(self, kept: object) -> dict:
+        """The score of the votes that a browser has kept."""
+        return {self.score: votes_view.html(ballots.read(kept), title_of)}
+
+    def explain(self, blind: bool) -> str:
+        return note(HIDDEN) if blind else ""
+
+    def fill(self, example: Example, picked: str | None, request: gr.Request) -> dict:
+        """Makes the pane what an example asks for, in a new conversation."""
+        with user_errors():
+            self.runs.expect_idle(request)
+            a, b = self.sides
+            settings = a.set(picked or "", example.a) | b.set(picked or "", example.b)
+            shown = self.show(()) | {self.turns: (), self.message: example.text, self.seed: "", self.blind: False}
+            return settings | shown | {self.look: note(example.look)}
+
+    @property
+    def screen(self) -> list[gr.components.Component]:
+        parts = [*self.places, self.verdict, self.ballot, self.message, self.send, self.stop, self.clear, self.turns]
+        return [*parts, self.kept, self.score]
+
+    @property
+    def filled(self) -> list[gr.components.Component]:
+        """What `fill` changes."""
+        return [*self.screen, *self.sides[0].all, *self.sides[1].all, self.seed, self.blind, self.look]
+
+    def send_after(self, event: gr.events.Dependency) -> None:
+        """Sends what is in the box once `event` has succeeded."""
+        inputs = [self.message, self.blind, self.turns]
+        self._answer_after(event.success(self.begin, inputs, self.screen, **MAY_REFUSE))
+
+    def _answer_after(self, begun: gr.events.Dependency) -> None:
+        inputs = {self.seed} | self.sides[0].all | self.sides[1].all
+        # "multiple": one that was stopped while it waited must not block the next
+        answered = begun.success(self.answer, inputs, self.screen, trigger_mode="multiple", **self.page.queued)
+        answered.success(self.settle, self.message, self.screen, **AT_ONCE)
+        answered.failure(self.settle_failure, self.message, self.screen, **AT_ONCE)
+
+    def start_with(self, button: gr.Button, example: Example, also: dict | None = None) -> None:
+        """Makes a button fill in an example, with updates of other components, and send it."""
+        also = also or {}
+
+        def fill(picked: str | None, request: gr.Request) -> dict:
+            return self.fill(example, picked, request) | also
+
+        self.send_after(button.click(fill, self.page.reference, [*self.filled, *also], **MAY_REFUSE))
+
+
+def _or_failure(stream: Iterator[Any]) -> Iterator[Any]:
+    """The stream; what goes wrong in it becomes its last item, so that the other side's goes on."""
+    with closing(stream):
+        try:
+            yield from stream
+        except Exception as error:
+            yield Failure(in_words(error))
+
+
+def _with(turn: Turn, latest: dict[int, Any]) -> Turn:
+    return replace(turn, spoken=tuple(latest.get(side, turn.spoken[side]) for side in (0, 1)))
+
+
+def _lighter(spoken: Any) -> Any:
+    """A reply without its tokens, each of which has ten rivals: a visitor's conversation is kept for long."""
+    return spoken if isinstance(spoken, (str, Failure)) else replace(spoken, tokens=(), ids=())
+
+
+def _seed(reply: "Reply") -> int | None:
+    used = reply.provenance.settings
+    return None if used["temperature"] == 0 else used["seed"]
+
+
+def _verdict(turn: Turn) -> str:
+    """What stands under an ended pair."""
+    if turn.votable:
+        return TO_VOTE
+    if not turn.ended:
+        return ""
+    told = duel.comparison(*turn.spoken) if turn.whole else ""
+    if turn.choice is not None:
+        liked = {"a": "You preferred A.", "b": "You preferred B.", "tie": "You called it a tie."}
+        return f"{liked.get(turn.choice, 'You found both bad.')} {told}"
+    if turn.blind:
+        return "This pair cannot be voted on, because it did not come to its end; so names are shown."
+    return told
+
+
+def build(page: Page) -> Arena:
+    """Lays out the pane and connects it."""
+    first = EXAMPLES[0]
+    with gr.Row(elem_classes="examples", elem_id="arena-examples"):
+        gr.HTML("Examples:")
+        buttons = [gr.Button(example.caption, size="sm", min_width=0) for example in EXAMPLES]
+    with gr.Row():
+        sides = tuple(_side(page, name, settings) for name, settings in zip(SIDES, (first.a, first.b), strict=True))
+    with gr.Row(elem_id="arena-how"):
+        blind = gr.Checkbox(
+            False, label="Blind", info="Vote before you are told which reply is whose.", min_width=200, scale=1
+        )
+        look = gr.HTML(note(first.look), elem_id="arena-look", scale=4, min_width=280)
+    with gr.Row():
+        places = tuple(
+            gr.Chatbot(
+                label=f"Reply of {name}",
+                height=300,  # assets/style.css fits it to the window
+                buttons=["copy"],
+                feedback_options=None,
+                allow_tags=False,
+                min_width=300,
+                elem_id=f"arena-{n}",
+                elem_classes="arena-place",
+            )
+            for n, name in enumerate(SIDES, start=1)
+        )
+    verdict = gr.HTML(elem_id="arena-verdict")
+    with gr.Row(visible=False, elem_id="arena-ballot", elem_classes="buttons") as ballot:
+        cards = [gr.Button(caption, min_width=120) for caption, _ in BALLOT]
+    with gr.Row():
+        message = gr.Textbox(
+            first.text,
+            label="One message to both",
+            placeholder="Enter sends it, Shift+Enter starts a new line.",
+            max_lines=8,
+            scale=5,
+            min_width=260,
+            elem_id="arena-message",
+        )
+        seed = gr.Textbox(label="Seed of both", placeholder="random", scale=1, min_width=110, elem_id="arena-seed")
+    with gr.Row(elem_classes="buttons"):
+        send = gr.Button("Send to both", variant="primary", elem_id="arena-send")
+        stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="arena-stop")
+        clear = gr.Button("Clear", interactive=False, elem_id="arena-clear")
+    with gr.Accordion("Score of your votes", open=False, elem_id="arena-score") as accordion:
+        score = gr.HTML(votes_view.html([], title_of), elem_classes="ledger")
+        forget = gr.Button("Forget all votes", size="sm", elem_id="arena-forget")
+
+    runs, turns = Runs(page.blocks), gr.State(())
+    pane = Arena(
+        page,
+        runs,
+        sides,
+        blind,
+        look,
+        places,
+        verdict,
+        ballot,
+        message,
+        seed,
+        send,
+        stop,
+        clear,
+        turns,
+        page.votes,
+        score,
+    )
+    inputs = [message, blind, turns]
+    pane._answer_after(gr.on([send.click, message.submit], pane.begin, inputs, pane.screen, **MAY_REFUSE))
+    stop.click(pane.halt, message, pane.screen, **AT_ONCE)
+    clear.click(lambda: pane.show(()) | {turns: ()}, None, pane.screen, **AT_ONCE)
+    blind.input(pane.explain, blind, look, **AT_ONCE)
+    for card, (_, place) in zip(cards, BALLOT, strict=True):
+
+        def vote(shown: Turns, kept: list, request: gr.Request, place: int | Choice = place) -> dict:
+            return pane.vote(place, shown, kept, request)
+
+        voted = card.click(vote, [turns, page.votes], pane.screen, **MAY_REFUSE)
+        voted.success(lambda: gr.update(open=True), None, accordion, **AT_ONCE).then(js=TO_THE_MESSAGE, fn=None)
+    forget.click(lambda: pane.draw([]) | {pane.kept: []}, None, pane.screen, **AT_ONCE)
+    page.blocks.load(pane.draw, page.votes, [score], **AT_ONCE)
+    for button, example in zip(buttons, EXAMPLES, strict=True):
+        pane.start_with(button, example)
+    _follow_the_bar(page, sides)
+    return pane
+
+
+def _side(page: Page, name: str, settings: dict[str, Any]) -> Side:
+    """Lays out where one side is chosen; it begins as `settings` ask."""
+    with gr.Column(min_width=300):
+        model = gr.Dropdown(
+            model_bar.choices(page.settings),
+            value=page.settings.default_models[0],
+            label=f"Model {name}",
+            allow_custom_value=True,
+            elem_id=f"model-{name.lower()}",
+        )
+        with gr.Accordion(f"Settings of {name}", open=False, elem_id=f"settings-{name.lower()}"):
+            system = gr.Textbox(label="System prompt", info="Empty: the model's own.", lines=1, max_lines=6)
+            controls = sampling.build()
+    defaults = {setting: control.value for setting, control in vars(controls).items()}
+    for setting, value in settings.items():
+        getattr(controls, setting).value = value
+    controls.seed.visible = False  # one seed serves both
+    return Side(model, system, controls, defaults)
+
+
+def _follow_the_bar(page: Page, sides: Sequence[Side]) -> None:
+    """A side that is the picked model, in whatever precision, goes on being it when another is picked."""
+    before = gr.State(page.settings.default_models[0])
+
+    def follow(picked: str | None, last: str, a: str | None, b: str | None) -> list:
+        return [*(picked if model == last else gr.skip() for model in (a, b)), picked]
+
+    models = [side.model for side in sides]
+    page.reference.change(follow, [page.reference, before, *models], [*models, before], **AT_ONCE)
