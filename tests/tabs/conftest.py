@@ -56,19 +56,25 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def laid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Laid:
+def laid(tmp_path: Path) -> Laid:
+    return lay(tmp_path)
+
+
+def lay(cache: Path) -> Laid:
+    """A page of its own, with no model loaded yet."""
     built = {}
-    for module in (conversation, completion, sampling, arena):
-        original = module.build
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (conversation, completion, sampling, arena):
+            original = module.build
 
-        def build(*arguments, original=original, module=module):
-            laid_out = original(*arguments)
-            built.setdefault(module, laid_out)  # of the sampling controls the tab's own, which are the first
-            return laid_out
+            def build(*arguments, original=original, module=module):
+                laid_out = original(*arguments)
+                built.setdefault(module, laid_out)  # of the sampling controls the tab's own, which are the first
+                return laid_out
 
-        monkeypatch.setattr(module, "build", build)
-    settings = Settings(cache_dir=tmp_path, dtype="float32", threads=1, memory_budget="100MB")
-    models = ModelCache(settings)
-    with gr.Blocks() as blocks:
-        page = lay_out(blocks, models, settings, [chat])
+            patch.setattr(module, "build", build)
+        settings = Settings(cache_dir=cache, dtype="float32", threads=1, memory_budget="100MB")
+        models = ModelCache(settings)
+        with gr.Blocks() as blocks:
+            page = lay_out(blocks, models, settings, [chat])
     return Laid(page, built[conversation], built[completion], built[sampling], built[arena])

@@ -12,12 +12,25 @@ from playground.labs import chat, votes
 from playground.tabs import arena
 from playground.tabs.arena import EXAMPLES
 from tests import tiny
-from tests.tabs.conftest import visitor
+from tests.tabs.conftest import lay, visitor
 from tests.tabs.test_conversation import expect_quiet, writers
 
 ONE, OTHER = visitor("one"), visitor("other")
 NONSENSE = {"temperature": 1.0, "top_p": 1, "top_k": 0}
 LONG = NONSENSE | {"max_new_tokens": 3000}
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory):
+    return lay(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def laid(once):
+    """One page for all these tests, so that each model is loaded once."""
+    yield once
+    for request in (ONE, OTHER):
+        once.two.runs.leave(request)
 
 
 @pytest.fixture(scope="session")
@@ -144,6 +157,8 @@ def test_closing_the_stream_or_the_page_ends_both(laid, chatty, rival):
 
 def test_stop_before_the_models_are_there_puts_the_text_back(laid, chatty, rival):
     _, before = run(laid, "First", values(laid, chatty, chatty, max_new_tokens=3))
+    if laid.page.models.status(str(rival)).state == "ready":
+        laid.page.models.unload(str(rival))
     send(laid, "Hello", before)
     steps = laid.two.answer(values(laid, chatty, rival, **LONG), ONE)
     next(steps)
