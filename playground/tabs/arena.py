@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -188,6 +189,7 @@ class Arena:
     sides: tuple[Side, Side]
     blind: gr.Checkbox
     look: gr.HTML  # what to look at, or what is hidden
+    names: tuple[gr.HTML, gr.HTML]  # over each place: whose reply it is, as far as that may be told
     places: tuple[gr.Chatbot, gr.Chatbot]
     verdict: gr.HTML  # how the two compare
     ballot: gr.Row
@@ -202,37 +204,30 @@ class Arena:
 
     def show(self, turns: Turns, running: bool = False) -> dict:
         """The whole pane for a conversation. Of a turn that is secret, only what both have in common."""
-        updates = {place: gr.update(value=[], label=f"Reply of {SIDES[n]}") for n, place in enumerate(self.places)}
-        if turns:
-            updates |= {place: self._place(turns, n) for n, place in enumerate(self.places)}
-        return updates | {
-            self.verdict: note(_verdict(turns[-1])) if turns else "",
-            self.ballot: gr.update(visible=bool(turns) and turns[-1].votable),
-            self.send: gr.update(interactive=not running),
-            self.stop: gr.update(interactive=running),
-            self.clear: gr.update(interactive=bool(turns) and not running),
-        }
+        names = {name: _name(turns, n) for n, name in enumerate(self.names)}
+        return (
+            names
+            | self.stream(turns)
+            | {
+                self.verdict: note(_verdict(turns[-1])) if turns else "",
+                self.ballot: gr.update(visible=bool(turns) and turns[-1].votable),
+                self.send: gr.update(interactive=not running),
+                self.stop: gr.update(interactive=running),
+                self.clear: gr.update(interactive=bool(turns) and not running),
+            }
+        )
 
     def stream(self, turns: Turns) -> dict:
         """What changes while replies come."""
         return {place: self._messages(turns, n) for n, place in enumerate(self.places)}
 
     def _messages(self, turns: Turns, place: int) -> list[dict]:
+        if not turns:
+            return []
         last = turns[-1]
         side = last.places[place]
         seen = turns[-1:] if last.secret else turns  # what was said before would tell whose the reply is
         return [message for turn in seen for message in turn.shown(side)]
-
-    def _place(self, turns: Turns, place: int) -> dict:
-        last = turns[-1]
-        if last.secret:
-            label = f"Reply {place + 1}"
-        else:
-            side = last.places[place]
-            name = duel.names(*last.contestants, title_of)[side] if last.contestants else ""
-            was = f"Reply {place + 1} was {SIDES[side]}" if last.blind else SIDES[side]
-            label = f"{was}: {name}" if name else was
-        return gr.update(value=self._messages(turns, place), label=label)
 
     def begin(self, text: str, blind: bool, turns: Turns, request: gr.Request) -> dict:
         with user_errors():
@@ -337,7 +332,17 @@ class Arena:
 
     @property
     def screen(self) -> list[gr.components.Component]:
-        parts = [*self.places, self.verdict, self.ballot, self.message, self.send, self.stop, self.clear, self.turns]
+        parts = [
+            *self.names,
+            *self.places,
+            self.verdict,
+            self.ballot,
+            self.message,
+            self.send,
+            self.stop,
+            self.clear,
+            self.turns,
+        ]
         return [*parts, self.kept, self.score]
 
     @property
@@ -390,6 +395,17 @@ def _seed(reply: "Reply") -> int | None:
     return None if used["temperature"] == 0 else used["seed"]
 
 
+def _name(turns: Turns, place: int) -> str:
+    """What stands over a place, as HTML: whose reply it is, or which of the two in blind mode."""
+    last = turns[-1] if turns else Turn("", False, (0, 1))
+    side = last.places[place]
+    if last.secret:
+        return f"<b>Reply {place + 1}</b>"
+    who = f"Reply {place + 1} was {SIDES[side]}" if last.blind else SIDES[side]
+    name = f" · {duel.names(*last.contestants, title_of)[side]}" if last.contestants else ""
+    return f"<b>{who}</b>{escape(name)}"
+
+
 def _verdict(turn: Turn) -> str:
     """What stands under an ended pair."""
     if turn.votable:
@@ -408,30 +424,16 @@ def _verdict(turn: Turn) -> str:
 def build(page: Page) -> Arena:
     """Lays out the pane and connects it."""
     first = EXAMPLES[0]
-    with gr.Row(elem_classes="examples", elem_id="arena-examples"):
-        gr.HTML("Examples:")
-        buttons = [gr.Button(example.caption, size="sm", min_width=0) for example in EXAMPLES]
     with gr.Row():
         sides = tuple(_side(page, name, settings) for name, settings in zip(SIDES, (first.a, first.b), strict=True))
-    with gr.Row(elem_id="arena-how"):
-        blind = gr.Checkbox(
-            False, label="Blind", info="Vote before you are told which reply is whose.", min_width=200, scale=1
-        )
-        look = gr.HTML(note(first.look), elem_id="arena-look", scale=4, min_width=280)
+    with gr.Row(elem_classes="choices"):
+        blind = gr.Checkbox(False, label="Blind: vote before you are told whose reply is whose", container=False)
+        with gr.Row(elem_classes="examples"):
+            gr.HTML("Examples:")
+            buttons = [gr.Button(example.caption, size="sm", min_width=0) for example in EXAMPLES]
+    look = gr.HTML(note(first.look), elem_id="arena-look")
     with gr.Row():
-        places = tuple(
-            gr.Chatbot(
-                label=f"Reply of {name}",
-                height=300,  # assets/style.css fits it to the window
-                buttons=["copy"],
-                feedback_options=None,
-                allow_tags=False,
-                min_width=300,
-                elem_id=f"arena-{n}",
-                elem_classes="arena-place",
-            )
-            for n, name in enumerate(SIDES, start=1)
-        )
+        names, places = zip(*(_place(n) for n in (1, 2)), strict=True)
     verdict = gr.HTML(elem_id="arena-verdict")
     with gr.Row(visible=False, elem_id="arena-ballot", elem_classes="buttons") as ballot:
         cards = [gr.Button(caption, min_width=120) for caption, _ in BALLOT]
@@ -461,6 +463,7 @@ def build(page: Page) -> Arena:
         sides,
         blind,
         look,
+        names,
         places,
         verdict,
         ballot,
@@ -493,9 +496,26 @@ def build(page: Page) -> Arena:
     return pane
 
 
+def _place(n: int) -> tuple[gr.HTML, gr.Chatbot]:
+    """Lays out where one of the replies stands, the first or the second."""
+    with gr.Column(min_width=300, elem_classes="arena-column"):
+        name = gr.HTML(f"<b>{SIDES[n - 1]}</b>", elem_classes="arena-name")
+        place = gr.Chatbot(
+            label=f"Reply {n}",
+            show_label=False,
+            height=300,  # assets/style.css fits it to the window
+            buttons=["copy"],
+            feedback_options=None,
+            allow_tags=False,
+            elem_id=f"arena-{n}",
+            elem_classes="arena-place",
+        )
+    return name, place
+
+
 def _side(page: Page, name: str, settings: dict[str, Any]) -> Side:
     """Lays out where one side is chosen; it begins as `settings` ask."""
-    with gr.Column(min_width=300):
+    with gr.Column(min_width=300, elem_classes="arena-column"):
         model = gr.Dropdown(
             model_bar.choices(page.settings),
             value=page.settings.default_models[0],

@@ -49,10 +49,10 @@ def build(page: Page) -> None:
                 mode = gr.Radio(
                     [CONVERSATION, COMPLETION, DUEL], value=CONVERSATION, label="How to use the model", container=False
                 )
-                with gr.Row(elem_classes="examples"):
+                with gr.Row(elem_classes="examples") as strip:
                     gr.HTML("Examples:")
                     buttons = [gr.Button(example.caption, size="sm", min_width=0) for example in EXAMPLES]
-                    duel = gr.Button("Sky: cool and hot", size="sm", min_width=0)
+                    duel = gr.Button("Two models: cool and hot", size="sm", min_width=0)
             why = gr.HTML(visible=False, elem_id="why")
             conversation_place = gr.Column(min_width=0)
             completion_place = gr.Column(min_width=0, visible=False)
@@ -109,10 +109,10 @@ def build(page: Page) -> None:
     mode.change(
         lambda chosen: [
             *(gr.update(visible=chosen == way) for way in (CONVERSATION, COMPLETION, DUEL)),
-            *[gr.update(visible=chosen != DUEL)] * 2,  # both sides have settings of their own
+            *[gr.update(visible=chosen != DUEL)] * 3,  # both sides have settings of their own, and other examples
         ],
         mode,
-        [conversation_place, completion_place, duel_place, beside, below],
+        [conversation_place, completion_place, duel_place, beside, below, strip],
         **AT_ONCE,
     )
     gr.on([page.blocks.load, page.reference.change], adapt, page.reference, [mode, why], **AT_ONCE)

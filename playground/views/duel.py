@@ -67,7 +67,7 @@ def _speeds(a: Reply, b: Reply) -> str:
     quicker = "A" if a.tokens_per_second >= b.tokens_per_second else "B"
     times = max(a.tokens_per_second, b.tokens_per_second) / min(a.tokens_per_second, b.tokens_per_second)
     both = f"{a.tokens_per_second:.1f} and {b.tokens_per_second:.1f} tokens/s while both shared this machine"
-    return f"Equally quick ({both})." if times < 1.05 else f"{quicker} was {times:.1f} times as quick ({both})."
+    return f"Equally quick ({both})." if times < 1.1 else f"{quicker} was {times:.1f} times as quick ({both})."
 
 
 def first_difference(a: str, b: str) -> str:

@@ -32,7 +32,6 @@ HEADS = (
     "Preference rate",
     "95 % interval",
     "p",
-    "What it tells",
 )
 
 
@@ -41,8 +40,11 @@ def html(votes: Sequence[Vote], title: Callable[[str], str]) -> str:
     if not votes:
         return f'<p class="note">{NONE_YET}</p>'
     heads = "".join(f"<th scope='col'>{head}</th>" for head in HEADS)
-    rows = "".join(_row(score, title) for score in lab.tally(votes))
+    scores = lab.tally(votes)
+    told = "".join(f"<li>{escape(_verdict(score, *duel.names(score.a, score.b, title)))}</li>" for score in scores)
+    rows = "".join(_row(score, title) for score in scores)
     return (
+        f"<ul>{told}</ul>"
         f"<div class='wide' tabindex='0' role='region' aria-label='Score'><table><thead><tr>{heads}</tr></thead>"
         f"<tbody>{rows}</tbody></table></div><p class='note'>{RULE} {_places(votes)}</p>"
         f"<p class='downloads'>{_link('votes.csv', 'text/csv', as_csv(votes))}"
@@ -56,12 +58,11 @@ def _row(score: Score, title: Callable[[str], str]) -> str:
     rate = "–" if score.rate is None else percent(score.rate)
     interval = f"{100 * low:.0f} to {100 * high:.0f} %" if score.decided else "–"
     p = f"{score.p_value:.2g}" if score.decided else "–"
-    verdict = escape(_verdict(score, a, b))
     counts = (score.wins, score.losses, score.ties, score.both_bad)
     return (
         f"<tr><th scope='row'>{escape(a)}</th><th scope='row'>{escape(b)}</th>"
         + "".join(f"<td>{count}</td>" for count in counts)
-        + f"<td>{_bar(score, low, high)}{rate}</td><td>{interval}</td><td>{p}</td><td>{verdict}</td></tr>"
+        + f"<td>{_bar(score, low, high)}{rate}</td><td>{interval}</td><td>{p}</td></tr>"
     )
 
 
@@ -79,11 +80,12 @@ def _bar(score: Score, low: float, high: float) -> str:
 
 
 def _verdict(score: Score, a: str, b: str) -> str:
+    both = f"whether {a} or {b} is better" if score.a != score.b else f"{a} from itself, as it should be"
     return {
-        "a": f"{a} is preferred.",
-        "b": f"{b} is preferred.",
-        "nearly": "Leans to one side, but the exact test does not settle it: a few more votes.",
-        "open": "Not enough votes to tell: the interval holds 50 %.",
+        "a": f"{a} is preferred to {b}.",
+        "b": f"{b} is preferred to {a}.",
+        "nearly": f"Not enough votes to tell {both}: the interval is on one side of 50 %, but p is not below 0.05.",
+        "open": f"Not enough votes to tell {both}: the interval holds 50 %.",
     }[score.verdict]
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import threading
 
 import gradio as gr
@@ -74,8 +75,7 @@ def alone(laid, model, messages, system="", **sampling):
 def pane(laid, updates, place):
     """What stands in a place: a list of (role, text, note ...)."""
     last = [update[laid.two.places[place]] for update in updates if laid.two.places[place] in update][-1]
-    messages = last if isinstance(last, list) else last["value"]
-    return [(message["role"], *(block["text"] for block in message["content"])) for message in messages]
+    return [(message["role"], *(block["text"] for block in message["content"])) for message in last]
 
 
 def user(text):
@@ -164,7 +164,7 @@ def test_stop_before_the_models_are_there_puts_the_text_back(laid, chatty, rival
     next(steps)
     updates = laid.two.halt("typed since", ONE)
     assert updates[laid.two.message] == "Hello\ntyped since"
-    assert len(updates[laid.two.places[0]]["value"]) == 2
+    assert len(updates[laid.two.places[0]]) == 2
     list(steps)
     expect_quiet(laid, within=20)
 
@@ -203,7 +203,7 @@ def test_when_both_fail_nothing_is_lost(laid, base, chatty):
             list(laid.two.answer(held, ONE))
         updates = laid.two.settle_failure("", ONE)
         assert updates[laid.two.message] == "Hello"
-        assert updates[laid.two.places[0]]["value"] == []
+        assert updates[laid.two.places[0]] == []
         assert updates[laid.two.send]["interactive"]
     with pytest.raises(gr.Error, match="empty"):
         send(laid, " \n")
@@ -228,14 +228,15 @@ def test_blind_tells_nothing_before_the_vote(laid, chatty, rival, monkeypatch, p
     sent = reaches_the_browser(laid, updates)
     for telling in (chatty.name, rival.name, "Sing", "seed", "tokens/s", "first after", "0.8", "1.3", "Open first"):
         assert telling not in sent, telling
-    assert not any(f"{name}:" in sent or f"was {name}" in sent for name in "AB")
+    assert not re.search(r"<b>[AB]|was [AB]", sent)
     assert [pane(laid, updates, place)[-1][1] for place in (0, 1)] == [turns[-1].spoken[side].text for side in places]
     assert updates[-1][laid.two.ballot]["visible"]
 
     revealed = laid.two.vote(0, turns, [], ONE)
-    labels = [revealed[place]["label"] for place in laid.two.places]
+    names = [revealed[name] for name in laid.two.names]
     for place, side in enumerate(places):
-        assert labels[place].startswith(f"Reply {place + 1} was {'AB'[side]}: ")
+        assert names[place].startswith(f"<b>Reply {place + 1} was {'AB'[side]}</b> · ")
+        assert ("told “Sing.”" in names[place]) == (side == 0)
         assert "tokens/s" in pane(laid, [revealed], place)[-1][-1]
         assert len(pane(laid, [revealed], place)) == 4, "what was said before is back"
     assert f"You preferred {'AB'[places[0]]}." in revealed[laid.two.verdict]
@@ -323,7 +324,7 @@ def test_what_did_not_end_by_itself_cannot_be_voted_on_and_is_told(laid, chatty,
     for updates in (last, failed[-1]):
         assert not updates[laid.two.ballot]["visible"]
         assert "cannot be voted on" in updates[laid.two.verdict]
-        assert "was" in updates[laid.two.places[0]]["label"]
+        assert "was" in updates[laid.two.names[0]]
         with pytest.raises(gr.Error, match="no pair"):
             laid.two.vote(0, updates[laid.two.turns], [], ONE)
     _, openly = run(laid, "Hello", values(laid, chatty, chatty, max_new_tokens=3))

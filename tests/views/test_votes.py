@@ -22,7 +22,7 @@ def test_the_score_says_what_the_lab_counts():
     assert "89 %" in shown
     assert "57 to 98 %" in shown  # Wilson for 8 of 9: 0.565 to 0.980
     assert "<td>0.039</td>" in shown
-    assert "M · temperature 0.2 · no system prompt is preferred." in shown
+    assert "M · temperature 0.2 · no system prompt is preferred to M · temperature 1.2" in shown
     assert "reply 1 was preferred in 1 of 9" in shown
     assert "Not enough votes" in view.html([VOTE], str.upper)
     assert "No votes yet" in view.html([], str.upper)
