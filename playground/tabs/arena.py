@@ -103,7 +103,9 @@ class Turn:
     @property
     def whole(self) -> bool:
         """Whether both replies came to an end of their own, so that they can be compared."""
-        return self.ended and all(getattr(one, "stop_reason", None) in ("eos", "length") for one in self.spoken)
+        return self.ended and all(
+            _over(one) and getattr(one, "stop_reason", "stopped") != "stopped" for one in self.spoken
+        )
 
     @property
     def votable(self) -> bool:
@@ -132,14 +134,13 @@ class Turn:
         return said("assistant", spoken.text, statistics.line(spoken, title_of(self.contestants[side].reference)))
 
     def _disguised(self, side: int) -> dict:
-        """As many tokens as the slower one has, so that speed does not tell who it is either."""
+        """No further than the slower one has come, so that speed does not tell who it is either."""
         if self.whole:
-            return said("assistant", self.spoken[side].text)
-        counts = [0 if isinstance(one, str) else len(one.tokens) for one in self.spoken if not _over(one)]
-        spoken = self.spoken[side]
-        if isinstance(spoken, str):
-            return waiting(SECRET)
-        return said("assistant", "".join(token.text for token in spoken.tokens[: min(counts, default=None)]), SECRET)
+            return said("assistant", _text(self.spoken[side]))
+        lengths = [len(_text(one)) for one in self.spoken if not _over(one)]
+        if any(dict(contestant.settings).get("beams", 1) > 1 for contestant in self.contestants):
+            lengths.append(0)  # beams take back what they have shown, which would tell
+        return said("assistant", _text(self.spoken[side])[: min(lengths, default=None)], SECRET)
 
 
 def _over(spoken: Any) -> bool:

@@ -48,8 +48,8 @@ def replies(page: Page) -> list[str]:
 
 def expect_both_to_write(page: Page) -> None:
     page.wait_for_function(
-        """places => places.every(place =>
-            document.querySelector(`${place} .bot .message`)?.innerText.trim().split(/\\s+/).length > 2)""",
+        """places => places.every(place => [...document.querySelectorAll(`${place} .bot .message:not(.thought)`)]
+            .at(-1)?.innerText.trim().split(/\\s+/).length > 2)""",
         arg=list(PLACES),
         timeout=120_000,
     )
@@ -78,12 +78,17 @@ def test_the_example_streams_both_and_compares_them(visit, shot, accessible):
     keep_for_readme(page, "arena")
     accessible(page)
 
+    before = replies(page)
     send(page, "Tell me a very long story about a fox.")
-    page.wait_for_function("() => document.querySelectorAll('#arena-2 .bot').length == 2", timeout=60_000)
-    page.wait_for_timeout(1500)
+    for place in PLACES:
+        expect(page.locator(f"{place} .user")).to_have_count(2)
+    expect_both_to_write(page)
     page.locator("#arena-stop").click()
     expect_end(page)
+    for place in PLACES:
+        expect(page.locator(place)).to_contain_text("stopped by you")
     stopped = replies(page)
+    assert before != stopped
     page.wait_for_timeout(1000)
     assert replies(page) == stopped
     shot(page, "arena-3-stopped")
