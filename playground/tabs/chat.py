@@ -56,7 +56,7 @@ def build(page: Page) -> None:
             why = gr.HTML(visible=False, elem_id="why")
             conversation_place = gr.Column(min_width=0)
             completion_place = gr.Column(min_width=0, visible=False)
-            duel_place = gr.Column(min_width=0, visible=False)
+            duel_place = gr.Column(min_width=0, visible=False, elem_id="arena")
         with gr.Column(scale=2, min_width=300) as beside, gr.Accordion("Settings", elem_id="settings"):
             system = gr.Textbox(
                 label="System prompt", info="How the model should behave. Empty: its own.", lines=2, max_lines=8

@@ -75,7 +75,7 @@ def test_the_example_streams_both_and_compares_them(visit, shot, accessible):
     expect(page.locator("#arena-verdict")).to_contain_text("both shared this machine")
     assert len(set(replies(page))) == 2
     shot(page, "arena-2-ended", full_page=True)
-    keep_for_readme(page, "arena")
+    keep_for_readme(page.locator("#arena"), "arena")
     accessible(page)
 
     before = replies(page)
