@@ -4,26 +4,24 @@ It does not know how replies are written or what votes tell: `labs/chat.py` and 
 """
 
 import secrets
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from playground.errors import PlaygroundError
 from playground.labs import votes as ballots
-from playground.labs.votes import Choice, Contestant, Vote
-from playground.tabs import model_bar, sampling
-from playground.tabs.conversation import said, waiting
-from playground.tabs.kit import AT_ONCE, MAY_REFUSE, WAITING, Page, arriving, in_words, title_of, user_errors
+from playground.labs.votes import Choice, Vote
+from playground.tabs import arena_sides, arena_turn
+from playground.tabs.arena_sides import EXAMPLES, Example, Side
+from playground.tabs.arena_turn import SIDES, Failure, Turn, Turns
+from playground.tabs.kit import AT_ONCE, MAY_REFUSE, Page, arriving, in_words, title_of, user_errors
 from playground.tabs.runs import Run, Runs
-from playground.tabs.sampling import Controls, whole_number
+from playground.tabs.sampling import whole_number
 from playground.tabs.together import together
-from playground.views import duel, statistics
 from playground.views import votes as votes_view
 from playground.views.continuations import note
 
@@ -31,154 +29,9 @@ if TYPE_CHECKING:  # the page must not wait for torch
     from playground.engine.sampling import Sampling
     from playground.labs.chat import Reply
 
-SIDES = ("A", "B")
-SECRET = "Writing …"  # all that is said of a reply in blind mode while it comes
 HIDDEN = "Which of the two is A comes to light when you vote: reply 1 and reply 2 change places by chance."
-TO_VOTE = "Which reply is better? Names, settings and statistics are shown when you have voted."
 BALLOT = (("Reply 1 is better", 0), ("Reply 2 is better", 1), ("Tie", "tie"), ("Both bad", "both bad"))
 TO_THE_MESSAGE = "() => document.querySelector('#arena-message textarea')?.focus()"
-
-
-@dataclass(frozen=True)
-class Example:
-    caption: str
-    text: str
-    look: str  # what to look at
-    a: dict = field(default_factory=dict)  # settings that differ from the defaults; "system" and "precision" too
-    b: dict = field(default_factory=dict)
-
-
-SHORT = {"max_new_tokens": 60}
-HOT = {"temperature": 1.2, "top_p": 1, "top_k": 0}  # every token may be drawn, as the model gives them
-EXAMPLES = (
-    Example(
-        "Cool and hot",
-        "Explain in two sentences why the sky is blue.",
-        "Look where B loses the thread: at temperature 1.2, with every token allowed, it soon draws one that A never "
-        "would, and has to go on from there.",
-        SHORT | {"temperature": 0.2},
-        SHORT | HOT,
-    ),
-    Example(
-        "Full and int8",
-        "Write a short poem about rain.",
-        "Both always take the likeliest token, so only rounding to 8 bits sets them apart. Look at the first word that "
-        "differs, and at the speed.",
-        SHORT | {"greedy": True},
-        SHORT | {"greedy": True, "precision": "int8"},
-    ),
-    Example(
-        "Pirate and professor",
-        "Who are you?",
-        "The same model at the same settings: the system prompt alone makes who answers.",
-        SHORT | {"system": "You are a pirate. Answer as a pirate would, with 'Arr!'."},
-        SHORT | {"system": "You are a professor. Answer formally."},
-    ),
-)
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a side has no reply."""
-
-    sentence: str
-
-
-Spoken = "Reply | Failure | str"  # a reply, running or ended; why there is none; or what is awaited
-
-
-@dataclass(frozen=True, eq=False)
-class Turn:
-    """One message and what both made of it. Kept on the server: what a voter must not know is only here."""
-
-    text: str
-    blind: bool
-    places: tuple[int, int]  # the side, 0 for A, that stands in the first place, and the other
-    contestants: tuple[Contestant, ...] = ()
-    spoken: tuple[Any, Any] = (WAITING, WAITING)  # by side
-    ended: bool = False
-    choice: Choice | None = None
-    ballot: threading.Lock = field(default_factory=threading.Lock)  # taken once, by the vote
-
-    @property
-    def whole(self) -> bool:
-        """Whether both replies came to an end of their own, so that they can be compared."""
-        return self.ended and all(
-            _over(one) and getattr(one, "stop_reason", "stopped") != "stopped" for one in self.spoken
-        )
-
-    @property
-    def votable(self) -> bool:
-        return self.blind and self.whole and self.choice is None
-
-    @property
-    def secret(self) -> bool:
-        """Whether it must still not be told which reply is whose. Where no vote can come, nothing need be hidden."""
-        failed = any(isinstance(one, Failure) for one in self.spoken)
-        return self.blind and self.choice is None and not failed and (self.whole or not self.ended)
-
-    def messages(self, side: int) -> list[dict[str, str]]:
-        """What was said on one side, for a lab. A reply that failed is empty, so that roles go on alternating."""
-        return [{"role": "user", "content": self.text}, {"role": "assistant", "content": _text(self.spoken[side])}]
-
-    def shown(self, side: int) -> list[dict]:
-        """What was said on one side, for the page."""
-        return [said("user", self.text), self._disguised(side) if self.secret else self._reply(side)]
-
-    def _reply(self, side: int) -> dict:
-        spoken = self.spoken[side]
-        if isinstance(spoken, Failure):
-            return waiting(spoken.sentence)
-        if isinstance(spoken, str):
-            return waiting(spoken)
-        return said("assistant", spoken.text, statistics.line(spoken, title_of(self.contestants[side].reference)))
-
-    def _disguised(self, side: int) -> dict:
-        """No further than the slower one has come, so that speed does not tell who it is either."""
-        if self.whole:
-            return said("assistant", _text(self.spoken[side]))
-        lengths = [len(_text(one)) for one in self.spoken if not _over(one)]
-        if any(dict(contestant.settings).get("beams", 1) > 1 for contestant in self.contestants):
-            lengths.append(0)  # beams take back what they have shown, which would tell
-        return said("assistant", _text(self.spoken[side])[: min(lengths, default=None)], SECRET)
-
-
-def _over(spoken: Any) -> bool:
-    return isinstance(spoken, Failure) or getattr(spoken, "stop_reason", None) is not None
-
-
-def _text(spoken: Any) -> str:
-    return getattr(spoken, "text", "")
-
-
-Turns = tuple[Turn, ...]
-
-
-@dataclass(frozen=True)
-class Side:
-    """Where one side is chosen."""
-
-    model: gr.Dropdown
-    system: gr.Textbox
-    controls: Controls
-    defaults: dict[str, Any]  # of the controls, by name
-
-    @property
-    def all(self) -> set[gr.components.Component]:
-        return {self.model, self.system} | self.controls.all
-
-    def read(self, values: dict, seed: int | None) -> tuple[Contestant, "Sampling"]:
-        chosen = replace(self.controls.read(values | {self.controls.seed: ""}), seed=seed)
-        settings = ballots.settings(asdict(chosen))
-        return Contestant(values[self.model] or "", values[self.system], settings), chosen
-
-    def set(self, reference: str, settings: dict[str, Any]) -> dict:
-        """Updates that make this side what an example asks for, of the model `reference`."""
-        settings = dict(settings)
-        system, precision = settings.pop("system", ""), settings.pop("precision", "")
-        model = f"{reference.partition('#')[0]}#{precision}" if precision else reference
-        controls = {control: settings.get(name, self.defaults[name]) for name, control in vars(self.controls).items()}
-        return controls | {self.model: model, self.system: system}
 
 
 @dataclass(frozen=True)
@@ -205,12 +58,12 @@ class Arena:
 
     def show(self, turns: Turns, running: bool = False) -> dict:
         """The whole pane for a conversation. Of a turn that is secret, only what both have in common."""
-        names = {name: _name(turns, n) for n, name in enumerate(self.names)}
+        names = {name: arena_turn.name(turns, n) for n, name in enumerate(self.names)}
         return (
             names
             | self.stream(turns)
             | {
-                self.verdict: note(_verdict(turns[-1])) if turns else "",
+                self.verdict: note(arena_turn.verdict(turns)),
                 self.ballot: gr.update(visible=bool(turns) and turns[-1].votable),
                 self.send: gr.update(interactive=not running),
                 self.stop: gr.update(interactive=running),
@@ -220,15 +73,7 @@ class Arena:
 
     def stream(self, turns: Turns) -> dict:
         """What changes while replies come."""
-        return {place: self._messages(turns, n) for n, place in enumerate(self.places)}
-
-    def _messages(self, turns: Turns, place: int) -> list[dict]:
-        if not turns:
-            return []
-        last = turns[-1]
-        side = last.places[place]
-        seen = turns[-1:] if last.secret else turns  # what was said before would tell whose the reply is
-        return [message for turn in seen for message in turn.shown(side)]
+        return {place: arena_turn.messages(turns, n) for n, place in enumerate(self.places)}
 
     def begin(self, text: str, blind: bool, turns: Turns, request: gr.Request) -> dict:
         with user_errors():
@@ -258,7 +103,7 @@ class Arena:
         models = {side: arriving(self.page.models, turn.contestants[side].reference, run.stop) for side in (0, 1)}
         with closing(together({side: _or_failure(news) for side, news in models.items()})) as arrivals:
             for latest in arrivals:
-                turn = _with(turn, latest)
+                turn = turn.told(latest)
                 yield self.stream((*before, turn))
         if not run.start():
             return
@@ -266,13 +111,13 @@ class Arena:
         replies = {side: _or_failure(self._write(run, turn, side, settings[side])) for side in here}
         with closing(together(replies)) as written:
             for latest in written:
-                turn = _with(turn, latest)
+                turn = turn.told(latest)
                 yield self.stream((*before, turn))
         if all(isinstance(one, Failure) for one in turn.spoken):
             raise PlaygroundError(" ".join(dict.fromkeys(one.sentence for one in turn.spoken)))
-        run.fruitful = any(_text(one) or getattr(one, "stop_reason", "stopped") != "stopped" for one in turn.spoken)
+        run.fruitful = turn.fruitful
         if run.fruitful:
-            turns = (*before, replace(turn, spoken=tuple(map(_lighter, turn.spoken)), ended=True))
+            turns = (*before, turn.done())
             yield self.show(turns) | {self.turns: turns}
 
     def _write(self, run: Run, turn: Turn, side: int, settings: "Sampling") -> Iterator["Reply"]:
@@ -310,7 +155,7 @@ class Arena:
             a, b = last.contestants
             now = datetime.now(UTC).isoformat(timespec="seconds")
             first = ballots.CHOICES[last.places[0]]
-            cast = Vote(a, b, choice, first, last.text, len(turns), tuple(map(_seed, last.spoken)), now)
+            cast = Vote(a, b, choice, first, last.text, len(turns), (last.seed(0), last.seed(1)), now)
             turns = (*turns[:-1], replace(last, choice=choice))
             kept = [*map(ballots.plain, ballots.read(kept)), ballots.plain(cast)]
             return self.show(turns) | {self.turns: turns, self.kept: kept} | self.draw(kept)
@@ -382,51 +227,13 @@ def _or_failure(stream: Iterator[Any]) -> Iterator[Any]:
             yield Failure(in_words(error))
 
 
-def _with(turn: Turn, latest: dict[int, Any]) -> Turn:
-    return replace(turn, spoken=tuple(latest.get(side, turn.spoken[side]) for side in (0, 1)))
-
-
-def _lighter(spoken: Any) -> Any:
-    """A reply without its tokens, each of which has ten rivals: a visitor's conversation is kept for long."""
-    return spoken if isinstance(spoken, (str, Failure)) else replace(spoken, tokens=(), ids=())
-
-
-def _seed(reply: "Reply") -> int | None:
-    used = reply.provenance.settings
-    return None if used["temperature"] == 0 else used["seed"]
-
-
-def _name(turns: Turns, place: int) -> str:
-    """What stands over a place, as HTML: whose reply it is, or which of the two in blind mode."""
-    last = turns[-1] if turns else Turn("", False, (0, 1))
-    side = last.places[place]
-    if last.secret:
-        return f"<b>Reply {place + 1}</b>"
-    who = f"Reply {place + 1} was {SIDES[side]}" if last.blind else SIDES[side]
-    name = f" · {duel.names(*last.contestants, title_of)[side]}" if last.contestants else ""
-    return f"<b>{who}</b>{escape(name)}"
-
-
-def _verdict(turn: Turn) -> str:
-    """What stands under an ended pair."""
-    if turn.votable:
-        return TO_VOTE
-    if not turn.ended:
-        return ""
-    told = duel.comparison(*turn.spoken) if turn.whole else ""
-    if turn.choice is not None:
-        liked = {"a": "You preferred A.", "b": "You preferred B.", "tie": "You called it a tie."}
-        return f"{liked.get(turn.choice, 'You found both bad.')} {told}"
-    if turn.blind:
-        return "This pair cannot be voted on, because it did not come to its end; so names are shown."
-    return told
-
-
 def build(page: Page) -> Arena:
     """Lays out the pane and connects it."""
     first = EXAMPLES[0]
     with gr.Row():
-        sides = tuple(_side(page, name, settings) for name, settings in zip(SIDES, (first.a, first.b), strict=True))
+        sides = tuple(
+            arena_sides.build(page, name, settings) for name, settings in zip(SIDES, (first.a, first.b), strict=True)
+        )
     with gr.Row(elem_classes="choices"):
         blind = gr.Checkbox(False, label="Blind: vote before you are told whose reply is whose", container=False)
         with gr.Row(elem_classes="examples"):
@@ -493,7 +300,7 @@ def build(page: Page) -> Arena:
     page.blocks.load(pane.draw, page.votes, [score], **AT_ONCE)
     for button, example in zip(buttons, EXAMPLES, strict=True):
         pane.start_with(button, example)
-    _follow_the_bar(page, sides)
+    arena_sides.follow_the_bar(page, sides)
     return pane
 
 
@@ -512,34 +319,3 @@ def _place(n: int) -> tuple[gr.HTML, gr.Chatbot]:
             elem_classes="arena-place",
         )
     return name, place
-
-
-def _side(page: Page, name: str, settings: dict[str, Any]) -> Side:
-    """Lays out where one side is chosen; it begins as `settings` ask."""
-    with gr.Column(min_width=300, elem_classes="arena-column"):
-        model = gr.Dropdown(
-            model_bar.choices(page.settings),
-            value=page.settings.default_models[0],
-            label=f"Model {name}",
-            allow_custom_value=True,
-            elem_id=f"model-{name.lower()}",
-        )
-        with gr.Accordion(f"Settings of {name}", open=False, elem_id=f"settings-{name.lower()}"):
-            system = gr.Textbox(label="System prompt", info="Empty: the model's own.", lines=1, max_lines=6)
-            controls = sampling.build()
-    defaults = {setting: control.value for setting, control in vars(controls).items()}
-    for setting, value in settings.items():
-        getattr(controls, setting).value = value
-    controls.seed.visible = False  # one seed serves both
-    return Side(model, system, controls, defaults)
-
-
-def _follow_the_bar(page: Page, sides: Sequence[Side]) -> None:
-    """A side that is the picked model, in whatever precision, goes on being it when another is picked."""
-    before = gr.State(page.settings.default_models[0])
-
-    def follow(picked: str | None, last: str, a: str | None, b: str | None) -> list:
-        return [*(picked if model == last else gr.skip() for model in (a, b)), picked]
-
-    models = [side.model for side in sides]
-    page.reference.change(follow, [page.reference, before, *models], [*models, before], **AT_ONCE)
