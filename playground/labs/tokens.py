@@ -46,6 +46,7 @@ def inspect(engine: Engine, prompt: Tensor, written: Sequence[int], k: int = 10)
     Raises:
         PlaygroundError: as `engine.score.score`.
     """
+    _check_ids(engine, written)
     started = time.perf_counter()
     scores = score(engine, prompt, torch.tensor([list(written)], dtype=torch.long), k)
     decode = engine.tokenizer.decode
@@ -61,6 +62,19 @@ def seen_by(engine: Engine, ids: Tensor) -> tuple[SeenToken, ...]:
     """What the model is given, (1, position), token by token, with special tokens visible."""
     special = set(engine.tokenizer.all_special_ids) | set(engine.tokenizer.added_tokens_decoder)
     return tuple(SeenToken(i, engine.tokenizer.decode([i]), i in special) for i in ids[0].tolist())
+
+
+def whole_text(engine: Engine, messages: Sequence[chat.Message], system: str, written: Sequence[int]) -> str:
+    """All that the model had read and written at the end of a reply, special tokens included."""
+    _check_ids(engine, written)
+    decode = engine.tokenizer.decode
+    return chat.render(engine, messages, system) + decode(list(written), clean_up_tokenization_spaces=False)
+
+
+def _check_ids(engine: Engine, written: Sequence[int]) -> None:
+    unknown = [token for token in written if not 0 <= token < engine.anatomy.vocabulary_size]
+    if unknown:  # a reply that came with a file need not be this model's
+        raise PlaygroundError(f"{unknown[0]} is no token of {engine.reference}: another model wrote this reply.")
 
 
 def branch(

@@ -3,14 +3,14 @@
 It does not know how a model generates: that is `labs/chat.py`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import gradio as gr
 
 from playground.errors import PlaygroundError
 from playground.models.catalog import catalog
-from playground.tabs import arena, completion, conversation, next_token_pane, sampling
+from playground.tabs import answering, arena, completion, conversation, next_token_pane, sampling, saved
 from playground.tabs.kit import AT_ONCE, MAY_REFUSE, Page, user_errors
 
 TITLE = "Chat"
@@ -57,11 +57,13 @@ def build(page: Page) -> None:
             conversation_place = gr.Column(min_width=0)
             completion_place = gr.Column(min_width=0, visible=False)
             duel_place = gr.Column(min_width=0, visible=False, elem_id="arena")
-        with gr.Column(scale=2, min_width=300) as beside, gr.Accordion("Settings", elem_id="settings"):
-            system = gr.Textbox(
-                label="System prompt", info="How the model should behave. Empty: its own.", lines=2, max_lines=8
-            )
-            controls = sampling.build(page)
+        with gr.Column(scale=2, min_width=300) as beside:
+            drawer = saved.build()
+            with gr.Accordion("Settings", elem_id="settings"):
+                system = gr.Textbox(
+                    label="System prompt", info="How the model should behave. Empty: its own.", lines=2, max_lines=8
+                )
+                controls = sampling.build(page)
     with completion_place:
         text = completion.build(page, controls)
 
@@ -83,7 +85,7 @@ def build(page: Page) -> None:
         event.then(adapt_with_message, [page.reference, message, text.text], [mode, why, message, text.text], **AT_ONCE)
 
     with conversation_place:
-        talk = conversation.build(page, controls, system, after_failure)
+        talk = conversation.build(page, controls, system, drawer, after_failure)
 
     def prompt(engine, values: dict):
         """What the picked way of using the model would have it continue, as ids."""
@@ -91,19 +93,19 @@ def build(page: Page) -> None:
 
         if values[mode] == COMPLETION or not chat.has_chat_template(engine):
             return engine.encode(values[text.text])
-        messages = conversation.plain(values[talk.chatbot] or [])
+        messages, given_system = writing.to_send(replace(values[talk.thread].now, system=values[system]))
         if values[talk.message].strip():
             messages.append({"role": "user", "content": values[talk.message]})
         elif messages and messages[-1]["role"] == "assistant":
             messages.pop()  # nothing new is typed: what was answered last
-        return chat.prompt_ids(engine, messages, values[system])
+        return chat.prompt_ids(engine, messages, given_system)
 
     with duel_place:
         two = arena.build(page)
         two.start_with(duel, arena.EXAMPLES[0], also={mode: DUEL})
 
     with stays, gr.Column(min_width=0) as below:
-        sources = {mode, text.text, talk.chatbot, talk.message, system}
+        sources = {mode, text.text, talk.thread, talk.message, system}
         next_token_pane.build(page, controls, sources, prompt)
 
     mode.change(

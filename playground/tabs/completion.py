@@ -61,6 +61,7 @@ class Completion:
     def answer(self, values: dict, request: gr.Request) -> Iterator[dict]:
         run = self.runs.take_up(request)
         if run is None:
+            yield gr.skip()  # a generator that gives nothing would empty what it could have changed
             return
         try:
             with user_errors():
@@ -68,6 +69,8 @@ class Completion:
                     yield {self.notes: continuations.note(news)}
                 if run.start():
                     yield from self._write(run, values)
+                else:
+                    yield gr.skip()
         finally:
             run.end()
 

@@ -4,147 +4,145 @@ It does not know which model is picked or how sampling is set: both come with th
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import gradio as gr
 
 from playground.errors import PlaygroundError
-from playground.tabs import token_pane
-from playground.tabs.kit import AT_ONCE, MAY_REFUSE, WAITING, Page, arriving, paced, title_of, user_errors
+from playground.labs import conversations
+from playground.labs.conversations import Thread
+from playground.tabs import bubbles, changes, full_context, saved, token_pane, writing
+from playground.tabs.bubbles import plain, said, waiting
+from playground.tabs.kit import AT_ONCE, MAY_REFUSE, Page, arriving, user_errors
 from playground.tabs.runs import Run, Runs
 from playground.tabs.sampling import Controls
-from playground.tabs.token_pane import Branch, Look, Written
-from playground.views import messages as text_view
-from playground.views import statistics
+from playground.tabs.token_pane import Look, Written
 
+__all__ = ["Pane", "build", "plain", "said", "waiting"]
+
+ASSETS = saved.ASSETS
 WORKED_EXAMPLE = "Explain in two sentences why the sky is blue."
 WELCOME = "### Talk to a language model\nPress **Send** and watch the answer to the message below come word by word."
 
-NOTHING_YET = "…"  # an empty bubble would have no text for a screen reader
-
 AfterFailure = Callable[[gr.events.Dependency, gr.Textbox], None]  # connects what else follows when no reply came
-Messages = list[dict]  # {"role", "content": [{"type": "text", "text"}, ...]}: what was said, then a note about it
-
-
-def said(role: str, text: str, *notes: str) -> dict:
-    """A message for the page. Blocks, not a plain string: Gradio would strip the indentation of a string."""
-    parts = [text_view.shown(text) or NOTHING_YET, *map(text_view.literal, notes)]
-    return {"role": role, "content": [{"type": "text", "text": part} for part in parts]}
-
-
-def plain(messages: Messages) -> list[dict[str, str]]:
-    """The messages for a lab: what was said, without the notes."""
-    texts = [text_view.original(m["content"][0]["text"]) for m in messages]
-    return [
-        {"role": m["role"], "content": "" if text == NOTHING_YET else text}
-        for m, text in zip(messages, texts, strict=True)
-    ]
-
-
-def waiting(news: str = WAITING) -> dict:
-    """What stands where the reply will be."""
-    return said("assistant", "", news)
 
 
 @dataclass(frozen=True)
-class Conversation:
+class Pane:
     """The pane and what happens in it. Its methods are the handlers: components in, updates out."""
 
     page: Page
     controls: Controls
     system: gr.Textbox
+    drawer: gr.HTML  # the conversations that this browser keeps
     runs: Runs
     chatbot: gr.Chatbot
+    versions: gr.HTML  # the buttons under the messages
     message: gr.Textbox
     send: gr.Button
     stop: gr.Button
     again: gr.Button
+    undo: gr.Button
+    redo: gr.Button
     clear: gr.Button
+    new: gr.Button
+    meter: gr.HTML  # how full the context is
+    offer: full_context.Offer  # what to do when it is full
+    thread: gr.State  # the conversation: a `Thread`
     written: gr.State  # what made the last reply: a `Written`, or None
     after_failure: AfterFailure
 
-    def show(self, messages: Messages, running: bool = False) -> dict:
-        idle = bool(messages) and not running
+    def show(self, thread: Thread, running: bool = False) -> dict:
+        """The page on which `thread` stands, and the browser told to keep it."""
+        idle, now = not running, thread.now
         return {
-            self.chatbot: messages,
-            self.send: gr.update(interactive=not running),
+            self.thread: thread,
+            self.chatbot: bubbles.messages(now),
+            self.versions: [] if running else bubbles.versions(now),
+            self.drawer: saved.keep(now),
+            self.written: bubbles.written(now),
+            self.send: gr.update(interactive=idle),
             self.stop: gr.update(interactive=running),
-            self.again: gr.update(interactive=idle),
-            self.clear: gr.update(interactive=idle),
-        }
+            self.again: gr.update(interactive=idle and bool(now.path)),
+            self.undo: gr.update(interactive=idle and bool(thread.past)),
+            self.redo: gr.update(interactive=idle and bool(thread.future)),
+            self.clear: gr.update(interactive=idle and bool(now.path)),
+            self.new: gr.update(interactive=idle),
+            self.meter: bubbles.meter(now),
+        } | self.offer.show(None)
 
-    def begin(self, text: str, messages: Messages, request: gr.Request) -> dict:
+    def begin(self, text: str, system: str, thread: Thread, request: gr.Request, how: str = "") -> dict:
         with user_errors():
             if not text.strip():
                 raise PlaygroundError("The message is empty. Type one, then send it.")
-            asked = [*messages, said("user", text)]
-            self.runs.begin(request, asked, messages, text)
-            return self.show([*asked, waiting()], running=True) | {self.message: ""}
+            thread = thread.with_id()
+            now = replace(thread.now, system=system)
+            if now.leaf and now.leaf.role == "user":  # it was never answered: this is another version of it
+                now = now.up_to(now.leaf.parent)
+            asked = thread.changed(now.add("user", text))
+            return self.ask(asked, thread, request, text, how=how) | {self.message: ""}
 
-    def begin_again(self, messages: Messages, request: gr.Request) -> dict:
+    def begin_again(self, system: str, thread: Thread, request: gr.Request) -> dict:
         with user_errors():
-            asked = list(messages)
-            while asked and asked[-1]["role"] != "user":
-                asked.pop()
-            if not asked:
+            now = replace(thread.now, system=system)
+            if now.leaf and now.leaf.role == "assistant":
+                now = now.up_to(now.leaf.parent)
+            if now.leaf is None:
                 raise PlaygroundError("There is no reply to write again. Send a message first.")
-            self.runs.begin(request, asked, messages)
-            return self.show([*asked, waiting()], running=True)
+            return self.ask(thread.changed(now), thread, request)
 
     def begin_branch(
-        self, look: Look | None, latest: Written | None, messages: Messages, event: gr.SelectData, request: gr.Request
+        self, look: Look | None, latest: Written | None, thread: Thread, event: gr.SelectData, request: gr.Request
     ) -> dict:
-        """Cuts the last reply at a token and lets it go on from another one."""
+        """Cuts the last reply at a token and lets it go on from another one: a new version of it."""
         with user_errors():
             branch = token_pane.branch_at(look, event)
-            asked = list(messages)
-            while asked and asked[-1]["role"] != "user":
-                asked.pop()
-            if branch is None or branch.written != latest or plain(asked) != branch.written.messages:
+            if branch is None or branch.written != latest or latest != bubbles.written(thread.now):
                 raise PlaygroundError("That reply is not the last one any more. Look at the tokens of the new one.")
-            self.runs.begin(request, asked, messages, branch=branch)
-            return self.show([*asked, waiting()], running=True)
+            asked = thread.changed(thread.now.up_to(thread.now.leaf.parent))
+            return self.ask(asked, thread, request, branch=branch)
+
+    def begin_left_out(self, text: str, system: str, thread: Thread, refused, request: gr.Request) -> dict:
+        """Tries again what did not fit, without the oldest messages."""
+        return self._begin_shortened(full_context.LEAVE_OUT, text, system, thread, refused, request)
+
+    def begin_summed_up(self, text: str, system: str, thread: Thread, refused, request: gr.Request) -> dict:
+        """Tries again what did not fit, with a summary in place of the oldest messages."""
+        return self._begin_shortened(full_context.SUM_UP, text, system, thread, refused, request)
+
+    def _begin_shortened(self, how: str, text: str, system: str, thread: Thread, refused, request) -> dict:
+        with user_errors():
+            if refused is None:
+                raise PlaygroundError("There is nothing to try again. Send the message once more.")
+            if refused.text:
+                return self.begin(text, system, thread, request, how)
+            return self.ask(refused.asked, thread, request, how=how)
+
+    def ask(
+        self, asked: Thread, before: Thread, request: gr.Request, text: str = "", branch=None, how: str = ""
+    ) -> dict:
+        """Begins a reply to the last message of `asked`; `before` and `text` are put back if none comes."""
+        self.runs.begin(request, asked, before, text, branch, how)
+        shown = self.show(asked, running=True)
+        return shown | {self.chatbot: [*shown[self.chatbot], waiting()]}
 
     def answer(self, values: dict, request: gr.Request) -> Iterator[dict]:
         run = self.runs.take_up(request)
         if run is None:
+            yield gr.skip()  # a generator that gives nothing would empty what it could have changed
             return
         try:
             with user_errors():
+                asked = bubbles.messages(run.asked.now)
                 reference = run.branch.written.reference if run.branch else values[self.page.reference]
                 for news in arriving(self.page.models, reference, run.stop):
-                    yield {self.chatbot: [*run.asked, waiting(news)]}
+                    yield {self.chatbot: [*asked, waiting(news)]}
                 if run.start():
-                    yield from self._write(run, reference, values)
+                    yield from writing.write(self, run, reference, values)
+                else:
+                    yield gr.skip()
         finally:
             run.end()
-
-    def _write(self, run: Run, reference: str, values: dict) -> Iterator[dict]:
-        from playground.labs import chat, tokens, writing  # imports torch
-
-        title = title_of(reference)
-        settings = self.controls.read(values)
-        branch: Branch | None = run.branch
-        system = branch.written.system if branch else values[self.system]
-        lend = self.page.models.lease if branch else self.page.models.writer  # a branch needs the weights
-        with lend(reference) as writer:
-            if branch:
-                prompt = chat.prompt_ids(writer, branch.written.messages, system)
-                ids = branch.written.ids
-                replies = tokens.branch(writer, prompt, ids, branch.at, branch.instead, settings, run.stop)
-            else:
-                replies = writing.reply(writer, plain(run.asked), settings, system, run.stop)
-            with closing(replies):
-                for reply in paced(replies):
-                    messages = [*run.asked, said("assistant", reply.text, statistics.line(reply, title))]
-                    if reply.stop_reason is None:
-                        yield {self.chatbot: messages}
-        if reply.text or reply.stop_reason != "stopped":
-            run.fruitful = True
-            asked = tuple((message["role"], message["content"]) for message in plain(run.asked))
-            latest = Written(reference, system, asked, reply.ids, reply.remote_tokens)
-            yield self.show(messages) | {self.written: latest}
 
     def halt(self, typed: str, request: gr.Request) -> dict:
         return self._put_back(self.runs.stop(request), typed)
@@ -159,18 +157,24 @@ class Conversation:
         """The page as it was before `run`; what the visitor has typed since then is kept too."""
         if run is None:
             return gr.skip()
-        return self.show(run.before) | {self.message: "\n".join(text for text in (run.text, typed) if text)}
+        text = "\n".join(text for text in (run.text, typed) if text)
+        return self.show(run.before) | self.offer.show(run.refused) | {self.message: text}
 
     @property
     def screen(self) -> list[gr.components.Component]:
-        return [self.chatbot, self.message, self.send, self.stop, self.again, self.clear, self.written]
+        """All that an update of the pane may change."""
+        changing = [self.system, self.drawer, self.chatbot, self.versions, self.message, self.thread, self.written]
+        buttons = [self.send, self.stop, self.again, self.undo, self.redo, self.clear, self.new]
+        return [*changing, *buttons, self.meter, *self.offer.screen]
 
     def send_after(self, event: gr.events.Dependency) -> None:
         """Sends what is in the box once `event` has succeeded."""
-        self._answer_after(event.success(self.begin, [self.message, self.chatbot], self.screen, **MAY_REFUSE))
+        inputs = [self.message, self.system, self.thread]
+        self.answer_after(event.success(self.begin, inputs, self.screen, **MAY_REFUSE))
 
-    def _answer_after(self, begun: gr.events.Dependency) -> None:
-        inputs = {self.page.reference, self.system} | self.controls.all
+    def answer_after(self, begun: gr.events.Dependency) -> None:
+        """Lets the model answer once `begun`, which has called `ask`, has succeeded."""
+        inputs = {self.page.reference} | self.controls.all
         # "multiple": one that was stopped while it waited must not block the next
         answered = begun.success(self.answer, inputs, self.screen, trigger_mode="multiple", **self.page.queued)
         answered.success(self.settle, self.message, self.screen, **AT_ONCE)
@@ -178,16 +182,24 @@ class Conversation:
         self.after_failure(failed, self.message)
 
 
-def build(page: Page, controls: Controls, system: gr.Textbox, after_failure: AfterFailure) -> Conversation:
+def build(page: Page, controls: Controls, system: gr.Textbox, drawer: gr.HTML, after_failure: AfterFailure) -> Pane:
     """Lays out the pane and connects it."""
     chatbot = gr.Chatbot(
         label="Conversation",
         height=420,  # assets/style.css fits it to the window
         placeholder=WELCOME,
         buttons=["copy", "copy_all"],
+        editable="all",
         feedback_options=None,
         allow_tags=False,
         elem_id="conversation",
+    )
+    versions = gr.HTML(
+        [],
+        html_template="",
+        js_on_load=(ASSETS / "versions.js").read_text("utf-8"),
+        visible="hidden",
+        elem_id="versions",
     )
     message = gr.Textbox(
         WORKED_EXAMPLE,
@@ -196,21 +208,32 @@ def build(page: Page, controls: Controls, system: gr.Textbox, after_failure: Aft
         max_lines=12,
         elem_id="message",
     )
+    offer = full_context.build()
     with gr.Row(elem_classes="buttons"):
         send = gr.Button("Send", variant="primary", elem_id="send")
         stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="stop")
         again = gr.Button("Regenerate", interactive=False, elem_id="regenerate")
-        clear = gr.Button("Clear", interactive=False, elem_id="clear")
-    runs, written = Runs(page.blocks), gr.State()
-    pane = Conversation(
-        page, controls, system, runs, chatbot, message, send, stop, again, clear, written, after_failure
-    )
+    with gr.Row(elem_classes="lesser"):
+        undo = gr.Button("Undo", size="sm", min_width=0, interactive=False, elem_id="undo")
+        redo = gr.Button("Redo", size="sm", min_width=0, interactive=False, elem_id="redo")
+        clear = gr.Button("Clear", size="sm", min_width=0, interactive=False, elem_id="clear")
+        new = gr.Button("New conversation", size="sm", min_width=0, elem_id="new")
+        meter = gr.HTML(elem_id="context")
+    thread, written = gr.State(conversations.NOT_BEGUN), gr.State()
+    pane = Pane(
+        page=page, controls=controls, system=system, drawer=drawer, runs=Runs(page.blocks), chatbot=chatbot,
+        versions=versions, message=message, send=send, stop=stop, again=again, undo=undo, redo=redo, clear=clear,
+        new=new, meter=meter, offer=offer, thread=thread, written=written, after_failure=after_failure,
+    )  # fmt: skip
     tokens = token_pane.build(page, written)
-    branched = tokens.detail.select(pane.begin_branch, [tokens.look, written, chatbot], pane.screen, **MAY_REFUSE)
-    pane._answer_after(branched)
-    sent = gr.on([send.click, message.submit], pane.begin, [message, chatbot], pane.screen, **MAY_REFUSE)
-    pane._answer_after(sent)
-    pane._answer_after(again.click(pane.begin_again, chatbot, pane.screen, **MAY_REFUSE))
+    branched = tokens.detail.select(pane.begin_branch, [tokens.look, written, thread], pane.screen, **MAY_REFUSE)
+    pane.answer_after(branched)
+    said_it = [message, system, thread]
+    pane.answer_after(gr.on([send.click, message.submit], pane.begin, said_it, pane.screen, **MAY_REFUSE))
+    pane.answer_after(again.click(pane.begin_again, [system, thread], pane.screen, **MAY_REFUSE))
     stop.click(pane.halt, message, pane.screen, **AT_ONCE)
-    clear.click(lambda: pane.show([]) | {written: None}, None, pane.screen, **AT_ONCE)
+    for button, begin in ((offer.leave_out, pane.begin_left_out), (offer.sum_up, pane.begin_summed_up)):
+        pane.answer_after(button.click(begin, [*said_it, offer.refused], pane.screen, **MAY_REFUSE))
+    offer.dismiss.click(lambda: offer.show(None), None, offer.screen, **AT_ONCE)
+    changes.connect(pane)
     return pane

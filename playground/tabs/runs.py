@@ -21,6 +21,8 @@ class Run:
     before: Any  # what the page held, to be put back when nothing comes of it
     text: str  # what was typed, to be put back into its box
     branch: Any = None  # where an earlier result is to be cut and what is put there
+    how: str = ""  # what to do if it does not fit
+    refused: Any = None  # why nothing came of it, when there is a way out
     stop: threading.Event = field(default_factory=threading.Event)  # the computation watches it
     taken_up: bool = False  # out of Gradio's queue
     started: bool = False  # the model is computing
@@ -53,10 +55,10 @@ class Runs:
         self._stale: Counter[str] = Counter()  # events still in the queue whose run was stopped; they come first
         blocks.unload(self.leave)
 
-    def begin(self, request: gr.Request, asked: Any, before: Any, text: str = "", branch: Any = None) -> None:
+    def begin(self, request: gr.Request, asked: Any, before: Any, text: str = "", branch: Any = None, how="") -> None:
         """Raises PlaygroundError while this visitor's last run is going on."""
         self.expect_idle(request)
-        self._runs[request.session_hash] = Run(asked, before, text, branch)
+        self._runs[request.session_hash] = Run(asked, before, text, branch, how)
 
     def expect_idle(self, request: gr.Request) -> None:
         """Raises PlaygroundError while this visitor's last run is going on."""

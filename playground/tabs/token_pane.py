@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import gradio as gr
 
+from playground.errors import PlaygroundError
 from playground.models.remote import RemoteToken
-from playground.tabs.kit import AT_ONCE, Page, user_errors
+from playground.tabs.kit import AT_ONCE, Page, Parcel, user_errors
 from playground.views import continuations as notes
 from playground.views import remote_tokens as remote_view
 from playground.views import tokens as token_view
@@ -20,6 +21,7 @@ NO_ENTROPY = (
     "This model runs elsewhere: its server tells of a few tokens only, and entropy needs all. Pick Probability."
 )
 NO_TOKENS = "This model runs elsewhere, and its server gives no probabilities of tokens: there is nothing to show here."
+LENSES = ("Attention", "Internals")  # tabs that look inside a model
 EMPTY = "Send a message first; then the reply stands here, token by token."
 # One listener on the place itself: what is inside is replaced again and again.
 CLICKS = """
@@ -77,6 +79,29 @@ def branch_at(look: Look | None, event: gr.SelectData) -> Branch | None:
     return None if look is None or event.value is None else Branch(look.written, event.index, int(event.value))
 
 
+def _why(page: Page, written: gr.State) -> None:
+    """Buttons that send the prompt and the reply to the tabs that look inside the model, as far as there are such."""
+    titles = [title for title in LENSES if title in page.post]
+    if not titles:
+        return
+    with gr.Row(elem_classes="lesser"):
+        gr.HTML("Why this? See it in")
+        buttons = [gr.Button(title, size="sm", min_width=0, elem_id=f"why-{title.lower()}") for title in titles]
+    for title, button in zip(titles, buttons, strict=True):
+
+        def send(latest: Written | None, title: str = title) -> dict:
+            with user_errors():
+                if latest is None:
+                    raise PlaygroundError("There is no reply of a model to look into. Send a message first.")
+                with page.models.lease(latest.reference) as engine:
+                    from playground.labs import tokens  # imports torch
+
+                    text = tokens.whole_text(engine, latest.messages, latest.system, latest.ids)
+                return page.send(title, Parcel(text, latest.reference, complete=True))
+
+        button.click(send, written, [page.tabs, page.post[title]], **page.queued)
+
+
 def build(page: Page, written: gr.State) -> TokenPane:
     """Lays out the pane, which follows `written`."""
     look, is_open = gr.State(), gr.State(False)
@@ -84,6 +109,7 @@ def build(page: Page, written: gr.State) -> TokenPane:
         show = gr.Radio([*COLOURS, GIVEN], value="Probability", label="Show", container=False, elem_id="token-show")
         place = gr.HTML(notes.note(EMPTY), elem_id="tokens", js_on_load=CLICKS)
         detail = gr.HTML(elem_id="token-detail", js_on_load=CLICKS)
+        _why(page, written)
 
     def inspect(latest: Written | None, opened: bool, last: Look | None, chosen: str) -> list:
         if not opened:

@@ -15,6 +15,7 @@ REASONS = {
     "length": "cut at the token limit",
     "stopped": "stopped by you",
     "cut": "cut off by a failure",
+    "reloaded": "stopped: the page was reloaded",
 }
 
 
@@ -31,7 +32,7 @@ def line(reply: Reply, title: str) -> str:
     n_beams = used.get("beams", 1)
     if reply.stop_reason is not None:
         facts.append(_reason(reply))
-        chosen = "greedy" if used["temperature"] == 0 else f"seed {used['seed']}"
+        chosen = "greedy" if used.get("temperature") == 0 else f"seed {used.get('seed')}"
         facts.append(f"best of {n_beams} beams" if n_beams > 1 else chosen)
     elif n_beams > 1:
         facts.append(f"best of {n_beams} beams so far: it may still change")

@@ -99,6 +99,9 @@ def test_send_stream_stop_regenerate_reload(visit, shot):
     expect(page.locator("[data-state=ready]")).to_be_visible()
     page.get_by_role("button", name="Memory").click()
     expect(page.locator(".ledger tbody tr").first).to_contain_text("nobody")
+    expect(page.locator("#conversation .user")).to_have_count(2)  # it is still there
+    page.locator("#new").click()
+    expect(page.locator("#conversation .user")).to_have_count(0)
     send(page, "What is the capital of France?")
     expect_end(page)
     expect(page.locator("#conversation .bot")).to_have_count(1)

@@ -98,3 +98,20 @@ def test_putting_an_end_there_ends_the_reply():
     end = engine.tokenizer.eos_token_id
     (last,) = tokens.branch(engine, prompt, reply.ids, 4, end, FREE)
     assert last.ids == (*reply.ids[:4], end) and last.stop_reason == "eos"
+
+
+def test_the_whole_text_is_read_as_what_the_model_had_read_and_written():
+    engine = tiny.engine("llama")
+    words = engine.tokenizer("Paris is the capital", add_special_tokens=False).input_ids
+    ids = [*words, engine.tokenizer.eos_token_id]
+    text = tokens.whole_text(engine, HELLO, "Be kind.", ids)
+    prompt = chat.prompt_ids(engine, HELLO, "Be kind.")
+    assert engine.encode(text, add_special_tokens=False)[0].tolist() == [*prompt[0].tolist(), *ids]
+
+
+def test_ids_of_another_model_are_refused():
+    engine = tiny.engine("llama")
+    prompt, written = said(engine)
+    for use in (lambda ids: tokens.inspect(engine, prompt, ids), lambda ids: tokens.whole_text(engine, HELLO, "", ids)):
+        with pytest.raises(PlaygroundError, match="another model wrote"):
+            use([*written.ids, 10**6])

@@ -21,7 +21,7 @@ class Laid:
     """A laid-out page and what a visitor has set on it."""
 
     page: Page
-    talk: conversation.Conversation
+    talk: conversation.Pane
     text: completion.Completion
     controls: sampling.Controls
     two: arena.Arena

@@ -6,6 +6,8 @@ import time
 import gradio as gr
 import pytest
 
+from playground.labs import conversations
+from playground.labs.conversations import Thread
 from playground.tabs.conversation import plain, said
 from tests.tabs.conftest import visitor
 
@@ -26,8 +28,16 @@ def expect_quiet(laid, within: float = 2.0) -> None:
     assert [held.lent for held in laid.page.models.ledger().holdings if held.lent] == []
 
 
-def send(laid, text, request=ONE, history=()):
-    return laid.talk.begin(text, list(history), request)
+def thread_of(*texts: str) -> Thread:
+    """User and assistant by turns."""
+    now = conversations.start().now
+    for n, text in enumerate(texts):
+        now = now.add("assistant" if n % 2 else "user", text)
+    return Thread(now)
+
+
+def send(laid, text, request=ONE, before=None):
+    return laid.talk.begin(text, "", before or conversations.start(), request)
 
 
 def last(laid, updates):
@@ -96,13 +106,14 @@ def test_closing_the_stream_or_the_page_ends_the_computation(laid, chatty):
 
 
 def test_stop_before_the_model_is_there_puts_the_text_back(laid, chatty):
-    before = [said("user", "a"), said("assistant", "b", "note")]
-    send(laid, "Hello", history=before)
+    before = thread_of("a", "b")
+    send(laid, "Hello", before=before)
     steps = laid.talk.answer(laid.values(chatty, **LONG), ONE)
     next(steps)  # on its way
     updates = laid.talk.halt("typed since", ONE)
     assert updates[laid.talk.message] == "Hello\ntyped since"
-    assert updates[laid.talk.chatbot] == before
+    assert updates[laid.talk.thread] is before
+    assert updates[laid.talk.chatbot] == [said("user", "a"), said("assistant", "b")]
     assert list(steps) == [] or not writers()
     expect_quiet(laid, within=20)
     assert laid.talk.settle("", ONE) == gr.skip()
@@ -118,13 +129,14 @@ def test_stop_before_the_model_is_there_puts_the_text_back(laid, chatty):
     ],
 )
 def test_what_cannot_be_answered_changes_nothing(laid, chatty, text, settings, sentence):
-    before = [said("user", "a"), said("assistant", "b", "note")]
-    send(laid, text, history=before)
+    before = thread_of("a", "b")
+    send(laid, text, before=before)
     with pytest.raises(gr.Error, match=sentence):
         list(laid.talk.answer(laid.values(chatty, **settings), ONE))
     updates = laid.talk.settle_failure("", ONE)
     assert updates[laid.talk.message] == text
-    assert updates[laid.talk.chatbot] == before
+    assert updates[laid.talk.thread] is before
+    assert updates[laid.talk.chatbot] == [said("user", "a"), said("assistant", "b")]
     assert updates[laid.talk.send]["interactive"]
     expect_quiet(laid)
     send(laid, "Hello")
@@ -158,19 +170,23 @@ def test_two_visitors_get_what_they_would_get_alone(laid, chatty):
     assert together == alone
 
 
-def test_regenerate_answers_the_same_question_and_keeps_the_old_reply_if_it_fails(laid, chatty):
-    history = [said("user", "a"), said("assistant", "b", "note")]
-    laid.talk.begin_again(history, ONE)
+def test_regenerate_answers_the_same_question_and_keeps_the_old_reply(laid, chatty):
+    before = thread_of("a", "b")
+    laid.talk.begin_again("", before, ONE)
     steps = list(laid.talk.answer(laid.values(chatty, max_new_tokens=4), ONE))
-    assert plain(steps[-1][laid.talk.chatbot])[0] == {"role": "user", "content": "a"}
-    assert len(steps[-1][laid.talk.chatbot]) == 2
+    now = steps[-1][laid.talk.thread].now
+    assert [node.content for node in now.path[:1]] == ["a"]
+    assert len(now.path) == 2
+    assert now.versions(now.active)[0].content == "b"
+    assert len(now.versions(now.active)) == 2
+    assert steps[-1][laid.talk.thread].undo().now.leaf.content == "b"
 
-    laid.talk.begin_again(history, ONE)
+    laid.talk.begin_again("", before, ONE)
     with pytest.raises(gr.Error):
         list(laid.talk.answer(laid.values(chatty, seed="x"), ONE))
-    assert laid.talk.settle_failure("typed", ONE)[laid.talk.chatbot] == history
+    assert laid.talk.settle_failure("typed", ONE)[laid.talk.thread] is before
     with pytest.raises(gr.Error, match="no reply"):
-        laid.talk.begin_again([], OTHER)
+        laid.talk.begin_again("", conversations.start(), OTHER)
 
 
 def test_what_was_said_reaches_the_lab_as_it_was_said():
