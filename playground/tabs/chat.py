@@ -93,7 +93,7 @@ def build(page: Page) -> None:
 
         if values[mode] == COMPLETION or not chat.has_chat_template(engine):
             return engine.encode(values[text.text])
-        messages, given_system = writing.to_send(replace(values[talk.thread].now, system=values[system]))
+        messages, given_system = answering.to_send(replace(values[talk.thread].now, system=values[system]))
         if values[talk.message].strip():
             messages.append({"role": "user", "content": values[talk.message]})
         elif messages and messages[-1]["role"] == "assistant":

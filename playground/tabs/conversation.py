@@ -11,7 +11,7 @@ import gradio as gr
 from playground.errors import PlaygroundError
 from playground.labs import conversations
 from playground.labs.conversations import Thread
-from playground.tabs import bubbles, changes, full_context, saved, token_pane, writing
+from playground.tabs import answering, bubbles, changes, full_context, saved, token_pane
 from playground.tabs.bubbles import plain, said, waiting
 from playground.tabs.kit import AT_ONCE, MAY_REFUSE, Page, arriving, user_errors
 from playground.tabs.runs import Run, Runs
@@ -138,7 +138,7 @@ class Pane:
                 for news in arriving(self.page.models, reference, run.stop):
                     yield {self.chatbot: [*asked, waiting(news)]}
                 if run.start():
-                    yield from writing.write(self, run, reference, values)
+                    yield from answering.write(self, run, reference, values)
                 else:
                     yield gr.skip()
         finally:
