@@ -11,6 +11,7 @@ from typing import Any, get_args
 from playground.errors import PlaygroundError
 from playground.labs import conversations
 from playground.labs.conversations import Conversation, Made, Node, Role, Shortened, Source
+from playground.models.remote import RemoteToken
 
 FORMAT = 1
 LARGEST = 5_000_000  # characters of a file
@@ -164,7 +165,22 @@ def _made(value: object, where: str) -> Made:
         tokens_per_second=_field(value, "tokens_per_second", number, None, where),
         context_length=_field(value, "context_length", (int, type(None)), None, where),
         stop_string=_field(value, "stop_string", (str, type(None)), None, where),
+        notes=tuple(str(each) for each in _field(value, "notes", Sequence, (), where)),
+        remote_tokens=tuple(_remote(each, where) for each in _field(value, "remote_tokens", Sequence, (), where)),
     )
+
+
+def _remote(value: object, where: str) -> RemoteToken:
+    """A token of a model that runs elsewhere."""
+    rivals = _field(value, "alternatives", Sequence, where=where)
+    texts = [each[0] for each in rivals if isinstance(each, Sequence) and len(each) == 2 and isinstance(each[0], str)]
+    numbers = (
+        [float(each[1]) for each in rivals if isinstance(each[-1], (int, float))] if len(texts) == len(rivals) else []
+    )
+    if len(numbers) != len(rivals):
+        raise _bad(f"{where} has alternatives that are no texts with numbers")
+    text, logprob = _field(value, "text", str, where=where), _field(value, "logprob", (int, float), where=where)
+    return RemoteToken(text, float(logprob), tuple(zip(texts, numbers, strict=True)))
 
 
 _REQUIRED = object()

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from playground.errors import PlaygroundError
+from playground.models.remote import RemoteToken
 
 NAME_LENGTH = 48  # characters of a name that is taken from the first message
 UNDO_STEPS = 100
@@ -44,6 +45,8 @@ class Made:
     tokens_per_second: float | None = None
     context_length: int | None = None  # tokens that the model holds
     stop_string: str | None = None
+    notes: tuple[str, ...] = ()
+    remote_tokens: tuple[RemoteToken, ...] = ()
 
 
 @dataclass(frozen=True)

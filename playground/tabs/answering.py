@@ -27,23 +27,24 @@ DRAFT_SECONDS = 1.0  # how often the browser is given what has come of a reply
 
 def write(pane: "Pane", run: Run, reference: str, values: dict) -> Iterator[dict]:
     """Updates of the pane while a model answers, under a lease. Nothing is added when nothing came."""
-    from playground.labs import chat, tokens  # imports torch
+    from playground.labs import chat, tokens, writing  # imports torch
 
     settings = pane.controls.read(values)
-    with pane.page.models.lease(reference) as engine:
+    lend = pane.page.models.lease if run.branch else pane.page.models.writer  # a branch needs the weights
+    with lend(reference) as writer:
         if run.branch:
             now, of = run.asked.now, run.branch.written
-            system, prompt = of.system, chat.prompt_ids(engine, of.messages, of.system)
-            replies = tokens.branch(engine, prompt, of.ids, run.branch.at, run.branch.instead, settings, run.stop)
+            system, prompt = of.system, chat.prompt_ids(writer, of.messages, of.system)
+            replies = tokens.branch(writer, prompt, of.ids, run.branch.at, run.branch.instead, settings, run.stop)
         else:
-            now = yield from _made_to_fit(pane, run, engine, title_of(reference), settings.max_new_tokens)
+            now = yield from _made_to_fit(pane, run, writer, title_of(reference), settings.max_new_tokens)
             if now is None:
                 return
             if now is not run.asked.now:
                 yield {pane.chatbot: [*bubbles.messages(now), waiting("")], pane.drawer: saved.keep(now)}
             messages, system = to_send(now)
-            replies = chat.reply(engine, messages, settings, system, run.stop)
-        yield from _follow(pane, run, now, replies, system, engine.anatomy.context_length, title_of(reference))
+            replies = writing.reply(writer, messages, settings, system, run.stop)
+        yield from _follow(pane, run, now, replies, system, context_length(writer), title_of(reference))
 
 
 def _made_to_fit(pane: "Pane", run: Run, engine, title: str, wanted: int) -> Generator[dict, None, Conversation | None]:
@@ -51,6 +52,8 @@ def _made_to_fit(pane: "Pane", run: Run, engine, title: str, wanted: int) -> Gen
     from playground.labs import context  # imports torch
 
     now = run.asked.now
+    if context_length(engine) is None:  # nobody knows, or it has no end
+        return now
     messages, system = to_send(now)
     overflow = context.overflow(engine, messages, system, wanted)
     if overflow is None:
@@ -74,13 +77,13 @@ def _made_to_fit(pane: "Pane", run: Run, engine, title: str, wanted: int) -> Gen
 
 
 def _follow(
-    pane: "Pane", run: Run, now: Conversation, replies: Iterator, system: str, context_length: int | None, title: str
+    pane: "Pane", run: Run, now: Conversation, replies: Iterator, system: str, holds: int | None, title: str
 ) -> Iterator[dict]:
     """Shows a reply to `now` as it comes, and lets the browser keep it."""
     asked, due = bubbles.messages(now), time.monotonic() + DRAFT_SECONDS
     with closing(replies):
         for reply in paced(replies):
-            made = made_by(reply, system, context_length)
+            made = made_by(reply, system, holds)
             update = {pane.chatbot: [*asked, said("assistant", reply.text, statistics.line(reply, title))]}
             if reply.text and time.monotonic() >= due:
                 update[pane.drawer] = saved.keep_draft(now, reply.text, made)
@@ -100,7 +103,13 @@ def to_send(conversation: Conversation) -> tuple[list[dict[str, str]], str]:
     )
 
 
-def made_by(reply, system: str, context_length: int | None) -> Made:
+def context_length(writer) -> int | None:
+    """Tokens that an Engine holds; None: as many as there are, or it runs elsewhere and nobody has said."""
+    anatomy = getattr(writer, "anatomy", None)
+    return anatomy and anatomy.context_length
+
+
+def made_by(reply, system: str, holds: int | None) -> Made:
     """How a `labs.chat.Reply` was made, to be kept beside it as JSON."""
     of = reply.provenance
     return Made(
@@ -112,6 +121,8 @@ def made_by(reply, system: str, context_length: int | None) -> Made:
         new_tokens=reply.new_tokens,
         seconds_to_first_token=reply.seconds_to_first_token,
         tokens_per_second=reply.tokens_per_second,
-        context_length=context_length,
+        context_length=holds,
         stop_string=reply.stop_string,
+        notes=tuple(reply.notes),
+        remote_tokens=tuple(reply.remote_tokens),
     )

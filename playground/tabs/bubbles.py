@@ -93,8 +93,11 @@ def meter(conversation: Conversation) -> str:
 def written(conversation: Conversation) -> Written | None:
     """What made the last reply; None where no model did, or where its tokens are not known."""
     leaf = conversation.leaf
-    if leaf is None or leaf.made is None or not leaf.made.ids:
+    if leaf is None or leaf.made is None:
+        return None
+    reference = leaf.made.provenance.reference
+    if not leaf.made.ids and not reference.startswith("endpoint:"):
         return None
     asked, _ = conversation.up_to(leaf.parent).given()
     spoken = tuple((node.role, node.content) for node in asked)
-    return Written(leaf.made.provenance.reference, leaf.made.system, spoken, leaf.made.ids)
+    return Written(reference, leaf.made.system, spoken, leaf.made.ids, leaf.made.remote_tokens)

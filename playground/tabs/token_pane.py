@@ -93,6 +93,8 @@ def _why(page: Page, written: gr.State) -> None:
             with user_errors():
                 if latest is None:
                     raise PlaygroundError("There is no reply of a model to look into. Send a message first.")
+                if latest.reference.startswith("endpoint:"):
+                    raise PlaygroundError("This model runs elsewhere: nothing of its inside can be seen from here.")
                 with page.models.lease(latest.reference) as engine:
                     from playground.labs import tokens  # imports torch
 

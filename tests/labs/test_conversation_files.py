@@ -7,6 +7,7 @@ import pytest
 from playground.errors import PlaygroundError
 from playground.labs import conversation_files as files
 from playground.labs.conversations import Made, Shortened, Source
+from playground.models.remote import RemoteToken
 from tests.labs.test_conversations import contents, shuffled, told
 
 
@@ -14,7 +15,8 @@ def rich():
     """A conversation with versions, a reply of a model, and a cut."""
     conversation = told("a", "b", "<b>c</b> 你好 🙂\n  d")
     source = Source("org/name", "abc", "cpu", "float32", {"temperature": 0.2, "seed": 7})
-    made = Made(source, "Be brief.", (1, 2, 3), "eos", 12, 3, 0.5, None, 2048)
+    heard = (RemoteToken("a", -0.5, (("a", -0.5), ("b", -1.5))),)
+    made = Made(source, "Be brief.", (1, 2, 3), "eos", 12, 3, 0.5, None, 2048, "###", ("Broken off.",), heard)
     conversation = conversation.add("assistant", "reply", made=made)
     cut = Shortened(conversation.path[2].id, "They met.")
     return conversation.add("user", "e", shortened=cut).edit(conversation.path[0].id, "A")
@@ -85,6 +87,11 @@ def broken(**change) -> str:
         (broken(node={"made": {"provenance": {}, "ids": [1, True]}}), "token ids"),
         (broken(node={"shortened": {"since": "nowhere"}}), "leaves out"),
         (broken(node={"made": {"provenance": {"settings": {"beams": "x"}}}}), "no fitting “beams”"),
+        (broken(node={"made": {"provenance": {}, "remote_tokens": [{"text": "a"}]}}), "no fitting “alternatives”"),
+        (
+            broken(node={"made": {"provenance": {}, "remote_tokens": [{"text": "a", "alternatives": [["a", "b"]]}]}}),
+            "no texts with numbers",
+        ),
         (broken(node={"shortened": 3}), "no fitting “since”"),
         (json.dumps([{"role": "user", "content": "x"}] * (files.MOST_MESSAGES + 1)), "5,001 messages"),
         ('"' + "x" * (files.LARGEST + 1) + '"', "may have 5,000,000"),
