@@ -44,7 +44,12 @@ def write(pane: "Pane", run: Run, reference: str, values: dict) -> Iterator[dict
                 yield {pane.chatbot: [*bubbles.messages(now), waiting("")], pane.drawer: saved.keep(now)}
             messages, system = to_send(now)
             replies = writing.reply(writer, messages, settings, system, run.stop)
-        yield from _follow(pane, run, now, replies, system, context_length(writer), title_of(reference))
+        done = yield from _follow(pane, run, now, replies, system, context_length(writer), title_of(reference))
+    if done is not None:  # while its visitor reads the reply, so that the next turn begins sooner
+        said_so_far, system = to_send(done)
+        pane.page.models.in_spare_time(
+            reference, lambda engine, stopped: chat.read_ahead(engine, said_so_far, system, stopped)
+        )
 
 
 def _made_to_fit(pane: "Pane", run: Run, engine, title: str, wanted: int) -> Generator[dict, None, Conversation | None]:
@@ -78,8 +83,8 @@ def _made_to_fit(pane: "Pane", run: Run, engine, title: str, wanted: int) -> Gen
 
 def _follow(
     pane: "Pane", run: Run, now: Conversation, replies: Iterator, system: str, holds: int | None, title: str
-) -> Iterator[dict]:
-    """Shows a reply to `now` as it comes, and lets the browser keep it."""
+) -> Generator[dict, None, Conversation | None]:
+    """Shows a reply to `now` as it comes, and lets the browser keep it. Returns the conversation with it."""
     asked, due = bubbles.messages(now), time.monotonic() + DRAFT_SECONDS
     with closing(replies):
         for reply in paced(replies):
@@ -92,7 +97,10 @@ def _follow(
                 yield update
     if reply.text or reply.stop_reason != "stopped":
         run.fruitful = True
-        yield pane.show(run.asked.amended(now.add("assistant", reply.text, made=made)))
+        done = now.add("assistant", reply.text, made=made)
+        yield pane.show(run.asked.amended(done))
+        return done
+    return None
 
 
 def to_send(conversation: Conversation) -> tuple[list[dict[str, str]], str]:

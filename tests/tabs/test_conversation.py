@@ -67,6 +67,20 @@ def test_a_reply_and_its_statistics(laid, chatty):
     assert last(laid, other)[0] != text
 
 
+def test_the_reply_is_read_while_its_visitor_reads_it(laid, chatty):
+    send(laid, "Hello " * 90)
+    list(laid.talk.answer(laid.values(chatty, max_new_tokens=280, seed="5", temperature=1.0), ONE))
+    engine = laid.page.models._slots[str(chatty)].engine  # not borrowed: a loan would end the reading
+    answered = laid.talk.page.models.ledger().holdings[0]
+    end = time.monotonic() + 30
+    while time.monotonic() < end and laid.page.models._slots[str(chatty)].spare is not None:
+        time.sleep(0.02)
+    longest = max(len(kept.ids) for kept in engine.prefixes._kept)
+    asked = len(engine.tokenizer("Hello " * 90).input_ids)
+    assert answered.lent == 0
+    assert longest >= asked + 128, "a block of the reply at least"
+
+
 def test_greedy_ignores_the_temperature(laid, chatty):
     texts = set()
     for seed in ("1", "2"):
