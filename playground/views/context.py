@@ -14,7 +14,7 @@ def meter(used: int, limit: int | None) -> str:
     share = min(used / limit, 1)
     return (
         f'<p class="note context"><meter min="0" max="1" high="0.9" value="{share:.3f}" aria-hidden="true"></meter> '
-        f"Context {share:.0%} full: {used:,} of {limit:,} tokens</p>"
+        f"Context {share * 100:.0f} % full: {used:,} of {limit:,} tokens</p>"
     )
 
 

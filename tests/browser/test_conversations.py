@@ -5,7 +5,8 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_chat import LONG, expect_end, expect_words, send, set_up
+from tests import tiny
+from tests.browser.test_chat import LONG, expect_end, expect_words, pick, send, set_up
 
 # Leaves room for about a hundred characters more in what the browser keeps for the page.
 FILL = """() => {
@@ -202,3 +203,44 @@ def test_a_full_browser_says_so_and_deletes_only_when_told(visit, shot):
     kept = page.evaluate("Object.values(localStorage).join()")
     assert "The new one." in kept
     assert "The old one." not in kept
+
+
+def test_a_full_context_offers_three_ways_on(visit, shot, accessible, tmp_path):
+    folder = tiny.save(tmp_path / "small", "llama", context=256)
+    long = tmp_path / "long.json"
+    roles = ("user", "assistant")
+    long.write_text(json.dumps([{"role": roles[n % 2], "content": f"Message {n} " + "cat " * 6} for n in range(16)]))
+    page = visit()
+    set_up(page, max_new_tokens=20, seed="1")
+    pick(page, str(folder))
+    page.locator(".saved [type=file]").set_input_files(long)
+    expect(page.locator("#conversation .user-row")).to_have_count(8)
+    offer = page.locator("#full-context")
+    send(page, "And now?")
+    expect(offer).to_contain_text("The context is full.")
+    expect(offer).to_contain_text("from “Message 0 cat")
+    expect(page.locator("#message textarea")).to_have_value("And now?")
+    expect(page.locator("#conversation .user-row")).to_have_count(8)
+    shot(page, "full-1-offer")
+    accessible(page)
+    page.locator("#stop-here").click()
+    expect(offer).to_be_hidden()
+    expect(page.locator("#message textarea")).to_have_value("And now?")
+
+    page.locator("#send").click()
+    page.locator("#leave-out").click()
+    note = page.locator("#conversation .user-row").last
+    expect(note).to_contain_text(re.compile(r"not given the \d+ oldest messages\."))
+    expect_end(page)
+    expect(page.locator("#conversation .user-row")).to_have_count(9)
+    expect(offer).to_be_hidden()
+    expect(page.locator("#context")).to_contain_text(re.compile(r"Context \d+ % full: \d+ of 256 tokens"))
+    page.locator("#undo").click()
+    expect(page.locator("#conversation .user-row")).to_have_count(8)
+
+    send(page, "And now?")
+    page.locator("#sum-up").click()
+    expect(page.locator("#conversation .user-row").last).to_contain_text("but its summary of them")
+    expect_end(page)
+    expect(page.locator("#message textarea")).to_have_value("")
+    shot(page, "full-2-summed-up")
