@@ -121,13 +121,13 @@ class Arena:
             yield self.show(turns) | {self.turns: turns}
 
     def _write(self, run: Run, turn: Turn, side: int, settings: "Sampling") -> Iterator["Reply"]:
-        from playground.labs import chat  # imports torch
+        from playground.labs import writing  # imports torch
 
         who = turn.contestants[side]
         messages = [message for earlier in run.before for message in earlier.messages(side)]
         asked = [*messages, {"role": "user", "content": turn.text}]
-        with self.page.models.lease(who.reference) as engine:
-            yield from chat.reply(engine, asked, settings, who.system, run.stop)
+        with self.page.models.writer(who.reference) as writer:
+            yield from writing.reply(writer, asked, settings, who.system, run.stop)
 
     def halt(self, typed: str, request: gr.Request) -> dict:
         return self._put_back(self.runs.stop(request), typed)

@@ -112,4 +112,12 @@ def follow_the_bar(page: Page, sides: Sequence[Side]) -> None:
         return [*(picked if model == last else gr.skip() for model in (a, b)), picked]
 
     models = [side.model for side in sides]
-    page.reference.change(follow, [page.reference, before, *models], [*models, before], **AT_ONCE)
+    followed = page.reference.change(follow, [page.reference, before, *models], [*models, before], **AT_ONCE)
+
+    def offer(*held: str) -> list[dict]:
+        served = page.models.endpoints.offered()
+        return [gr.update(choices=model_bar.choices(page.settings, model, served)) for model in held]
+
+    if page.settings.endpoints:
+        page.blocks.load(offer, models, models, **AT_ONCE)
+        followed.then(offer, models, models, **AT_ONCE)

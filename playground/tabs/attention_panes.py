@@ -11,7 +11,7 @@ import gradio as gr
 
 from playground.errors import PlaygroundError
 from playground.tabs.attention_source import Source
-from playground.tabs.kit import AT_ONCE, Page, arriving, user_errors
+from playground.tabs.kit import AT_ONCE, ELSEWHERE, Page, arriving, user_errors
 from playground.views.continuations import note
 
 STOPPED = "Stopped."
@@ -86,8 +86,9 @@ class Bench:
         def work(values: dict, request: gr.Request) -> Iterator[dict]:
             pane = which(values)
             reference = values[self.page.reference] or ""
-            if not load and self.page.models.status(reference).state != "ready":
-                yield {status: note(NOT_LOADED)}
+            state = self.page.models.status(reference).state
+            if state == "remote" or (not load and state != "ready"):
+                yield {status: note(ELSEWHERE if state == "remote" else NOT_LOADED)}
                 return
             stop = self.stops.begin(request)
             with user_errors():

@@ -30,6 +30,7 @@ AT_ONCE: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visib
 # The same for those that may refuse: Gradio shows an error only if its event was queued.
 MAY_REFUSE: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
 
+ELSEWHERE = "This model runs elsewhere; this needs the weights. Pick a model of this machine."
 WAITING = "Waiting for a free place …"  # what a request shows until its turn comes
 
 

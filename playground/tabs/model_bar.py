@@ -140,13 +140,14 @@ def about(picked: str) -> str:
 
 
 def choices(settings: Settings, also: str = "", served: Sequence[str] = ()) -> list[tuple[str, str]]:
-    """The catalog as (label, reference), kind by kind and small before large; then what is `served` elsewhere,
+    """What is `served` elsewhere as (label, reference); then the catalog, kind by kind and small before large; then
     defaults that are not among them, and `also`."""
     order = list(KINDS)
     entries = sorted(catalog(), key=lambda entry: (order.index(entry.kind), entry.parameters))
     known = {entry.reference for entry in entries}
-    others = dict.fromkeys(r for r in (*served, *settings.default_models, also) if r and r not in known)
-    return [(label(entry), entry.reference) for entry in entries] + [(title_of(r), r) for r in others]
+    others = dict.fromkeys(r for r in (*settings.default_models, also) if r and r not in known and r not in served)
+    catalogued = [(label(entry), entry.reference) for entry in entries]
+    return [(title_of(r), r) for r in served] + catalogued + [(title_of(r), r) for r in others]
 
 
 def label(entry: Entry) -> str:

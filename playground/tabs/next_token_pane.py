@@ -7,13 +7,12 @@ from collections.abc import Callable
 
 import gradio as gr
 
-from playground.tabs.kit import AT_ONCE, Page, title_of, user_errors
+from playground.tabs.kit import AT_ONCE, ELSEWHERE, Page, title_of, user_errors
 from playground.tabs.sampling import Controls
 from playground.views import continuations as notes
 
 N_TOKENS = 15
 NOT_LOADED = "This model is not in memory. Press Load, then Look again."
-ELSEWHERE = "This model runs elsewhere; this needs the weights. Pick a model of this machine."
 INTRODUCTION = "Open this with a text or a message in the box: it shows what the model would say next, and why."
 
 

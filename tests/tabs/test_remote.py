@@ -130,6 +130,20 @@ def test_what_needs_the_weights_says_so(elsewhere):
     assert chat.what_it_can(elsewhere.page, PICKED) is None, "nobody says whether it converses: both ways are offered"
 
 
+def test_one_of_two_rivals_may_run_elsewhere(elsewhere, chatty):
+    two = elsewhere.two
+    held = {two.seed: "7"}
+    for side, model in zip(two.sides, (chatty, PICKED), strict=True):
+        held |= {component: side.defaults[name] for name, component in vars(side.controls).items()}
+        held |= {side.model: str(model), side.system: "", side.controls.max_new_tokens: 6}
+    two.begin("Hello", False, (), ONE)
+    turn = list(two.answer(held, ONE))[-1][two.turns][-1]
+    here, there = turn.spoken
+    assert here.provenance.device == "cpu"
+    assert there.provenance.device == "elsewhere"
+    assert here.text and there.text
+
+
 def test_a_failure_puts_the_message_back(elsewhere):
     before = [said("user", "a"), said("assistant", "b", "note")]
     elsewhere.talk.begin("word " * 45_000, before, ONE)
