@@ -120,6 +120,11 @@ def attention(
     if any(hasattr(module, "sinks") for module in engine.model.modules()):
         remarks += ("Learned sinks take a part of each row, so that rows sum to less than 1.",)
     same = queries is keys
+    settings = dict(text=text, text_pair=text_pair, stack=place.stack, kind=place.kind, complete=complete)
+    settings |= dict(layers=list(layers), heads=list(heads), shape=list(weights.shape))
+    settings |= dict(segments="token_type_ids" in place.inputs)
+    if "decoder_input_ids" in place.inputs:
+        settings["decoder_ids"] = place.inputs["decoder_input_ids"][0].tolist()
     return Maps(
         weights=weights,
         queries=queries,
@@ -134,7 +139,7 @@ def attention(
         remarks=remarks,
         provenance=provenance.of(
             engine,
-            dict(stack=place.stack, kind=place.kind, layers=list(layers), heads=list(heads), complete=complete),
+            settings,
             time.perf_counter() - started,
         ),
     )
@@ -244,6 +249,14 @@ def prepare(
     if engine.anatomy.kind == "seq2seq":
         inputs, queries, keys, remarks = _pair_of_stacks(engine, text, text_pair, stack, kind, complete, stop)
         return Prepared(inputs, queries, keys, stack, kind, layers, remarks)
+    inputs, read = inputs_of(engine, text, text_pair, complete)
+    return Prepared(inputs, read, read, stack, kind, layers, ())
+
+
+def inputs_of(
+    engine: Engine, text: str, text_pair: str = "", complete: bool = False
+) -> tuple[dict[str, Tensor], Reading]:
+    """(arguments of the forward of a model that is no encoder-decoder, what it reads). Errors as in `attention`."""
     if text_pair.strip() and engine.anatomy.kind == "causal":
         raise PlaygroundError(
             f"{engine.reference} reads one text from left to right and knows no sentence pairs. Put both into one text."
@@ -254,7 +267,7 @@ def prepare(
     segments = getattr(engine.model.config, "type_vocab_size", None) or 0
     if len(read.texts) > 1 and segments > 1 and "token_type_ids" in inspect.signature(engine.model.forward).parameters:
         inputs["token_type_ids"] = _tensor(engine, read.segment)
-    return Prepared(inputs, read, read, stack, kind, layers, ())
+    return inputs, read
 
 
 def each_layer(

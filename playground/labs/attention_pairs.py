@@ -129,7 +129,7 @@ def pair(
     place = maps_lab.prepare(engine, text, text_pair, stack, kind, complete, stop)
     looks = find(place.queries, source, source_occurrence)
     seen = find(place.keys, target, target_occurrence)
-    weights, back = _weights(engine, place, looks, [seen], stop)
+    weights, back = weights_between(engine, place, looks, [seen], stop)
     weights = weights[0]
     remarks = place.remarks
     if back and seen.tokens[0] > looks.tokens[-1]:
@@ -158,10 +158,10 @@ def pair(
     )
 
 
-def _weights(
+def weights_between(
     engine: Engine, place: Prepared, looks: Word, seen: list[Word], stop: threading.Event | None
 ) -> tuple[np.ndarray, bool]:
-    """((word seen, layer, head), whether nothing in the text looks ahead)."""
+    """(what the word that looks gives to each word seen, (word seen, layer, head); whether no token looks ahead)."""
     table = np.zeros((len(seen), len(place.layers), engine.anatomy.n_heads), dtype=np.float32)
     rows = {layer: row for row, layer in enumerate(place.layers)}
     back = place.kind == "self" and len(place.keys) > 1

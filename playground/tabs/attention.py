@@ -7,9 +7,18 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from playground.tabs import attention_bertviz, attention_map, attention_mosaic
+from playground.tabs import (
+    attention_attribution,
+    attention_bertviz,
+    attention_compare,
+    attention_export,
+    attention_heads,
+    attention_map,
+    attention_mosaic,
+    attention_pairs,
+)
 from playground.tabs.attention_map import MapPane
-from playground.tabs.attention_panes import Bench, Stops
+from playground.tabs.attention_panes import Bench, Stops, places
 from playground.tabs.attention_source import SECOND, Kept, Source, second_box, shape
 from playground.tabs.kit import AT_ONCE, Page, Parcel
 from playground.views.continuations import note
@@ -26,12 +35,16 @@ class Example:
     layer: int
     head: int
     pane: str = attention_map.TITLE
+    answer: str = ""  # the answer that attribution is asked about
 
 
+CAT = "The cat sat on the mat because it was comfortable"
 EXAMPLES = (
     Example("The cat sat on the mat", "The cat sat on the mat", "mat", 5, 3),
-    Example("… because it was comfortable", "The cat sat on the mat because it was comfortable", "it", 5, 3),
-    Example("all heads of it", "The cat sat on the mat because it was comfortable", "it", 5, 3, attention_mosaic.TITLE),
+    Example("… because it was comfortable", CAT, "it", 5, 3),
+    Example("who looks from it to mat", CAT, "it", 5, 3, attention_pairs.TITLE),
+    Example("all heads", CAT, "it", 5, 3, attention_mosaic.TITLE),
+    Example("why Paris", "The capital of France is", "is", 5, 3, attention_attribution.TITLE, answer=" Paris"),
 )
 
 
@@ -41,7 +54,7 @@ def build(page: Page) -> None:
         buttons = [gr.Button(example.caption, size="sm", min_width=0) for example in EXAMPLES]
     with gr.Row(elem_id="attention-ask"):
         text = gr.Textbox(
-            EXAMPLES[0].text,
+            CAT,
             label="Text",
             info="What the model reads. Enter looks at it.",
             lines=1,
@@ -72,6 +85,16 @@ def build(page: Page) -> None:
             mosaic = attention_mosaic.build(bench)
         with gr.Tab(attention_bertviz.TITLE, id=attention_bertviz.TITLE) as opened[attention_bertviz.TITLE]:
             attention_bertviz.build(bench)
+        with gr.Tab(attention_heads.TITLE, id=attention_heads.TITLE) as opened[attention_heads.TITLE]:
+            scored = attention_heads.build(bench)
+        with gr.Tab(attention_pairs.TITLE, id=attention_pairs.TITLE) as opened[attention_pairs.TITLE]:
+            paired = attention_pairs.build(bench)
+        with gr.Tab(attention_attribution.TITLE, id=attention_attribution.TITLE) as opened[attention_attribution.TITLE]:
+            answer = attention_attribution.build(bench)
+        with gr.Tab(attention_compare.TITLE, id=attention_compare.TITLE) as opened[attention_compare.TITLE]:
+            attention_compare.build(bench, map_pane)
+        with gr.Tab(attention_export.TITLE, id=attention_export.TITLE) as opened[attention_export.TITLE]:
+            attention_export.build(bench, map_pane)
 
     adapting = [pair, place, *adapters(map_pane)]
 
@@ -91,25 +114,41 @@ def build(page: Page) -> None:
         chosen = tab.select(lambda title=title: title, None, showing, **AT_ONCE)
         bench.draw_open_after(chosen, load=False)
 
-    def open_head(event: gr.SelectData) -> list:
-        layer, head = attention_mosaic.head_at(event)
-        return opened_head(layer, head)
+    charts = [mosaic, *scored.charts, *paired.charts]
+    lists = [*scored.buttons, *paired.buttons]
+    for head_of, triggers in ((head_of_chart, charts), (head_of_button, lists)):
 
-    shown = mosaic.select(open_head, None, head_outputs(strip, showing, map_pane), **AT_ONCE)
-    bench.draw_after(shown.success, map_pane.pane)
+        def open_head(event: gr.SelectData, head_of=head_of) -> list:
+            return opened_head(*head_of(event))
+
+        shown = gr.on([t.select for t in triggers], open_head, None, head_outputs(strip, showing, map_pane), **AT_ONCE)
+        bench.draw_after(shown.success, map_pane.pane)
 
     def receive(parcel: Parcel | None) -> list:
         if parcel is None:
-            return [gr.skip()] * 4
-        return [parcel.text, "", gr.update(value=parcel.complete, visible=True), ""]
+            return [gr.skip()] * 5
+        return [parcel.reference, parcel.text, "", gr.update(value=parcel.complete, visible=True), ""]
 
-    came = page.post[TITLE].change(receive, page.post[TITLE], [text, pair, complete, map_pane.word], **AT_ONCE)
+    receiving = [page.reference, text, pair, complete, map_pane.word]
+    came = page.post[TITLE].change(receive, page.post[TITLE], receiving, **AT_ONCE)
     bench.draw_open_after(came, load=True)
 
     for button, example in zip(buttons, EXAMPLES, strict=True):
-        filling = [text, pair, complete, map_pane.word, *head_outputs(strip, showing, map_pane)]
+        filling = [text, pair, complete, answer, map_pane.word, *head_outputs(strip, showing, map_pane)]
         filled = button.click(lambda example=example: fill(example), None, filling, **AT_ONCE)
         bench.draw_open_after(filled, load=True)
+
+
+def head_of_chart(event: gr.SelectData) -> tuple[int, int]:
+    """(layer, head) of a click into a chart with a column a layer and a row a head."""
+    head, layer = places(event)
+    return round(layer), round(head)
+
+
+def head_of_button(event: gr.SelectData) -> tuple[int, int]:
+    """(layer, head) of a click on a button that names a head."""
+    layer, head = places(event)
+    return round(layer), round(head)
 
 
 def head_outputs(strip: gr.Tabs, showing: gr.State, pane: MapPane) -> list:
@@ -124,7 +163,14 @@ def opened_head(layer: int, head: int, title: str = attention_map.TITLE) -> list
 
 def fill(example: Example) -> list:
     nothing_added = gr.update(value=False, visible=False)
-    return [example.text, "", nothing_added, example.word, *opened_head(example.layer, example.head, example.pane)]
+    return [
+        example.text,
+        "",
+        nothing_added,
+        example.answer,
+        example.word,
+        *opened_head(example.layer, example.head, example.pane),
+    ]
 
 
 def adapters(pane: MapPane) -> list:

@@ -5,6 +5,7 @@ It does not know how maps are computed, averaged or drawn.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -65,6 +66,7 @@ class MapPane:
     unit: gr.Radio
     hide: gr.Radio
     word: gr.State  # the word whose row is shown first
+    choice: Callable[[dict], Choice]  # values -> which map the components stand on
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +139,7 @@ def build(bench: Bench) -> MapPane:
             text = gr.HTML(elem_id="map-text", js_on_load=BUTTONS)
             row = gr.HTML(elem_id="map-token")
     clicked = gr.HTML("", visible="hidden", js_on_load=clicks("#map-chart"))
-    shown, word = gr.State(), gr.State("mat")
+    shown, word = gr.State(), gr.State("it")
 
     def choice(values: dict) -> Choice:
         return Choice(
@@ -180,4 +182,4 @@ def build(bench: Bench) -> MapPane:
     bench.add(pane)
     bench.draw_after(partial(gr.on, [component.input for component in (how, layer, head, unit, hide)]), pane)
     gr.on([text.select, clicked.select], pick, shown, [text, row, word], **AT_ONCE)
-    return MapPane(pane, how, layer, head, unit, hide, word)
+    return MapPane(pane, how, layer, head, unit, hide, word, choice)

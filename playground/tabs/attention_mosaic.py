@@ -3,7 +3,7 @@
 import gradio as gr
 
 from playground.tabs.attention_map import HIDE
-from playground.tabs.attention_panes import Bench, Pane, clicks, places
+from playground.tabs.attention_panes import Bench, Pane, clicks
 from playground.tabs.kit import title_of
 from playground.views import attention_words as words_view
 from playground.views.continuations import note
@@ -37,9 +37,3 @@ def build(bench: Bench) -> gr.HTML:
     bench.add(pane)
     bench.draw_after(hide.input, pane)
     return clicked
-
-
-def head_at(event: gr.SelectData) -> tuple[int, int]:
-    """(layer, head) of a click into the mosaic."""
-    head, layer = places(event)
-    return round(layer), round(head)

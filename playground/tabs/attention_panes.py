@@ -3,9 +3,11 @@
 It does not know any single pane.
 """
 
+import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import gradio as gr
 
@@ -14,6 +16,7 @@ from playground.tabs.attention_source import Source
 from playground.tabs.kit import AT_ONCE, ELSEWHERE, Page, arriving, user_errors
 from playground.views.continuations import note
 
+T = TypeVar("T")
 STOPPED = "Stopped."
 NOT_LOADED = "This model is not in memory yet. Press Look to load it and to see its attention."
 
@@ -32,21 +35,22 @@ class Pane:
 
 
 class Stops:
-    """What each visitor has running in this tab: a new request ends the one before, Stop ends the last."""
+    """What each visitor has running in this tab: a pane's new request ends the one before, Stop ends all of them."""
 
     def __init__(self, blocks: gr.Blocks):
-        self._running: dict[str, threading.Event] = {}
+        self._running: dict[str, dict[str, threading.Event]] = {}
         blocks.unload(self.halt)
 
-    def begin(self, request: gr.Request) -> threading.Event:
-        self.halt(request)
-        stop = self._running[request.session_hash] = threading.Event()
+    def begin(self, request: gr.Request, title: str) -> threading.Event:
+        running = self._running.setdefault(request.session_hash, {})
+        if title in running:
+            running[title].set()
+        stop = running[title] = threading.Event()
         return stop
 
     def halt(self, request: gr.Request) -> None:
-        running = self._running.pop(request.session_hash, None)
-        if running is not None:
-            running.set()
+        for stop in self._running.pop(request.session_hash, {}).values():
+            stop.set()
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +94,7 @@ class Bench:
             if state == "remote" or (not load and state != "ready"):
                 yield {status: note(ELSEWHERE if state == "remote" else NOT_LOADED)}
                 return
-            stop = self.stops.begin(request)
+            stop = self.stops.begin(request, pane.title)
             with user_errors():
                 for news in arriving(self.page.models, reference, stop):
                     yield {status: note(news)}
@@ -108,6 +112,14 @@ class Bench:
                     yield {status: note(STOPPED)}
 
         return work
+
+
+@dataclass(frozen=True, eq=False)
+class Heads:
+    """Where a head can be picked: in charts with a column a layer and a row a head, and by buttons that name one."""
+
+    charts: list[gr.HTML]
+    buttons: list[gr.HTML]
 
 
 def clicks(selector: str) -> str:
@@ -138,3 +150,39 @@ element.addEventListener('click', (event) => {
 def places(event: gr.SelectData) -> Sequence[float]:
     """The numbers that a click brought."""
     return event.index if isinstance(event.index, (list, tuple)) else [event.index]
+
+
+def reported(
+    work: Callable[[Callable[[float, str], None]], T], stop: threading.Event
+) -> Iterator[tuple[float, str] | T]:
+    """Runs `work` in a thread of its own and yields what it reports, and at the very end its result.
+
+    stop: what `work` listens to; set when whoever waits goes away.
+    """
+    news: queue.SimpleQueue = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            news.put(("done", work(lambda fraction, sentence: news.put(("news", (fraction, sentence))))))
+        except BaseException as error:
+            news.put(("failed", error))
+
+    threading.Thread(target=run, name="attention", daemon=True).start()
+    try:
+        kind = "news"
+        while kind == "news":
+            kind, what = news.get()
+            if kind == "failed":
+                raise what
+            yield what
+    except GeneratorExit:
+        stop.set()
+        raise
+
+
+def progress(fraction: float, sentence: str) -> str:
+    """How far long work is, as HTML."""
+    return (
+        f'<div class="progress"><progress max="1" value="{fraction:.3f}" aria-label="Progress"></progress>'
+        f"{note(f'{sentence}, {fraction:.0%}')}</div>"
+    )

@@ -1,7 +1,11 @@
 """The handlers of the Attention tab on tiny models: what they draw, and what they refuse."""
 
+import csv
+import json
 import re
 import threading
+from html import unescape
+from pathlib import Path
 from types import SimpleNamespace
 
 import gradio as gr
@@ -11,7 +15,15 @@ import pytest
 from playground.errors import PlaygroundError
 from playground.models.cache import ModelCache
 from playground.settings import Settings
-from playground.tabs import attention, attention_bertviz, attention_map, attention_mosaic, attention_panes
+from playground.tabs import (
+    attention,
+    attention_bertviz,
+    attention_compare,
+    attention_map,
+    attention_mosaic,
+    attention_pairs,
+    attention_panes,
+)
 from playground.tabs.attention_source import Kept
 from playground.tabs.kit import Parcel
 from playground.tabs.layout import lay_out
@@ -88,7 +100,7 @@ def test_one_head_is_the_models_own(desk, folders):
     caption = by_id(drawn, "map-caption")
     assert "layer 2, head 1" in caption
     assert "fp32 on cpu" in caption
-    assert re.search(r"From <b>·?mat</b>", by_id(drawn, "map-token"))
+    assert re.search(r"From <b>·?it</b>", by_id(drawn, "map-token"))
 
 
 @pytest.mark.parametrize(
@@ -155,7 +167,7 @@ def test_all_heads_stand_in_one_trace_and_a_click_names_one(desk, folders):
     n = len(maps_of(folders["llama"]).queries)
     assert np.asarray(trace.z).shape == (4 * (n + 1) - 1, 3 * (n + 1) - 1)
     assert "12 heads" in by_id(drawn, "mosaic-caption")
-    assert attention_mosaic.head_at(SimpleNamespace(index=[2.8, 1.1])) == (1, 3)
+    assert attention.head_of_chart(SimpleNamespace(index=[2.8, 1.1])) == (1, 3)
 
 
 @pytest.mark.parametrize("view", list(attention_bertviz.ABOUT))
@@ -185,12 +197,14 @@ def test_a_stopped_request_draws_nothing(desk, folders):
 
 def test_a_new_request_ends_the_one_before_and_nobody_elses(desk):
     one, other = visitor("one"), visitor("other")
-    first, theirs = desk.stops.begin(one), desk.stops.begin(other)
-    second = desk.stops.begin(one)
+    first, theirs, benchmark = (desk.stops.begin(*who) for who in ((one, "Map"), (other, "Map"), (one, "Benchmark")))
+    second = desk.stops.begin(one, "Map")
     assert first.is_set()
     assert not second.is_set()
+    assert not benchmark.is_set(), "another pane goes on"
     desk.stops.halt(one)
     assert second.is_set()
+    assert benchmark.is_set()
     assert not theirs.is_set()
 
 
@@ -240,5 +254,130 @@ def test_the_tab_adapts_to_a_model(desk, folders):
     assert second["visible"], "the catalog knows before it is loaded"
 
 
-def test_a_parcel_is_one_with_its_marks():
-    assert Parcel("a", "b") != Parcel("a", "b")
+def test_a_parcel_fills_the_box_and_brings_its_model(desk):
+    receive = next(fn.fn for fn in desk.page.blocks.fns.values() if fn.name == "receive")
+    reference, text, pair, complete, word = receive(Parcel("<|im_start|>user", "a/model", complete=True))
+    assert (reference, text, pair, word) == ("a/model", "<|im_start|>user", "", "")
+    assert complete["value"]
+    assert complete["visible"]
+
+
+def test_every_pattern_has_a_chart_and_heads_to_open(desk, folders):
+    from playground.labs import heads
+
+    found = heads.heads(tiny.loaded(folders["llama"]), TEXT)
+    for at, pattern in enumerate(found.patterns):
+        drawn = draw(desk, "What heads do", values(desk, folders["llama"], Pattern=pattern.name))
+        np.testing.assert_allclose(figure(drawn, "heads-chart").data[0].z, found.scores[at].T, atol=1e-5)
+        assert pattern.sentence in html_of(drawn, "heads-caption")
+    buttons = re.findall(r'data-at="(\d+),(\d+)"', by_id(drawn, "heads-ranking"))
+    assert buttons == [(str(head.layer), str(head.head)) for head in heads.interesting(found)]
+    layer, head = buttons[0]
+    click = SimpleNamespace(index=[int(layer), int(head)])
+    assert attention.head_of_button(click) == (int(layer), int(head))
+    drawn = draw(desk, "What heads do", values(desk, folders["llama"], Pattern="entropy, nats"))
+    assert "nats" in html_of(drawn, "heads-caption")
+
+
+def html_of(drawn, name):
+    return unescape(by_id(drawn, name))
+
+
+def test_heads_between_two_words(desk, folders):
+    drawn = draw(desk, "Who looks at whom", values(desk, folders["llama"], Threshold=0.0))
+    maps = maps_of(folders["llama"])
+    labels = list(maps.queries.labels)
+    it, mat = (max(at for at, label in enumerate(labels) if label.strip("·") == word) for word in ("it", "mat"))
+    np.testing.assert_allclose(figure(drawn, "pair-chart").data[0].z, maps.weights[:, :, it, mat].T, atol=1e-6)
+    best = np.unravel_index(maps.weights[:, :, it, mat].argmax(), (3, 4))
+    assert re.search(r'data-at="(\d+),(\d+)"', by_id(drawn, "pair-ranking")).groups() == tuple(map(str, best))
+    none = draw(desk, "Who looks at whom", values(desk, folders["llama"], Threshold=1.0))
+    assert "None is over the threshold" in by_id(none, "pair-ranking")
+
+
+def test_words_that_the_text_lacks_are_replaced_by_some_that_it_has(desk, folders):
+    drawn = draw(desk, "Who looks at whom", values(desk, folders["llama"], text="A dog saw a dog"))
+    assert "From dog to" in by_id(drawn, "pair-caption")
+    assert attention_pairs.taken("dog (2 of 2)") == ("dog", 2)
+    assert attention_pairs.taken("dog") == ("dog", 1)
+    assert attention_pairs.chosen("DOG", ["a", "dog (1 of 2)"], 0) == "dog (1 of 2)"
+
+
+def test_long_work_reports_and_stops():
+    stop = threading.Event()
+
+    def work(report):
+        for n in range(1000):
+            report(n / 1000, "Sentence")
+            if stop.wait(0.01):
+                raise PlaygroundError("Stopped before the end.")
+
+    news = attention_panes.reported(work, stop)
+    assert [next(news) for _ in range(3)] == [(n / 1000, "Sentence") for n in range(3)]
+    stop.set()
+    with pytest.raises(PlaygroundError, match="Stopped"):
+        list(news)
+
+
+def test_whoever_leaves_ends_the_work():
+    stop = threading.Event()
+    news = attention_panes.reported(lambda report: report(0, "a") or stop.wait(10), stop)
+    next(news)
+    news.close()
+    assert stop.is_set()
+
+
+@pytest.mark.parametrize("method", ["Leave one out", "Integrated gradients", "Gradient × input"])
+def test_attribution_stands_beside_attention_with_a_warning(desk, folders, method):
+    drawn = draw(desk, "Token attribution", values(desk, folders["llama"], text="The cat sat on the", Method=method))
+    caption = by_id(drawn, "attribution-caption")
+    assert "Attention is not an explanation" in caption
+    assert ("Completeness" in caption) == (method == "Integrated gradients")
+    n = len(maps_of(folders["llama"], "The cat sat on the").queries)
+    assert by_id(drawn, "attribution-table").count("<tr>") == n + 1
+    assert by_id(drawn, "attribution-text").count('class="token speaks-') == n
+
+
+def test_what_has_no_answer_is_not_attributed(desk, folders):
+    with pytest.raises(PlaygroundError, match="fills blanks, and there is none"):
+        draw(desk, "Token attribution", values(desk, folders["bert"]))
+
+
+def test_two_texts_share_one_scale(desk, folders):
+    given = values(desk, folders["llama"], Layer=1, Head=2)
+    drawn = draw(desk, "Compare", given)
+    left, right = (figure(drawn, f"compare-{side}").data[0] for side in ("left", "right"))
+    assert left.zmax == right.zmax == pytest.approx(max(np.max(left.z), np.max(right.z)))
+    second = maps_of(folders["llama"], attention_compare.EXAMPLE).weights[1, 2]
+    np.testing.assert_allclose(right.z, second, atol=1e-6)
+
+
+def test_two_models_share_one_scale(desk, folders):
+    given = values(desk, folders["llama"], **{"Second model": folders["bert"], "Second text": ""})
+    drawn = draw(desk, "Compare", given)
+    np.testing.assert_allclose(
+        figure(drawn, "compare-right").data[0].z, maps_of(folders["bert"]).weights[2, 3], atol=1e-6
+    )
+    assert "different lengths" in by_id(drawn, "compare-caption")
+
+
+def test_files_hold_the_weights_and_the_script_makes_them_again(desk, folders, tmp_path, monkeypatch):
+    drawn = draw(desk, "Export", values(desk, folders["llama"], Layer=1, Head=2))
+    paths = {Path(path).name: Path(path) for path in by_id(drawn, "export-files")}
+    expected = maps_of(folders["llama"]).weights
+    with paths["attention-map.csv"].open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {(row["layer"], row["head"]) for row in rows} == {("1", "2")}
+    n = expected.shape[-1]
+    read = np.array([float(row["weight"]) for row in rows]).reshape(n, n)
+    np.testing.assert_allclose(read, expected[1, 2], atol=1e-5)
+    plain = json.loads(paths["attention.json"].read_text("utf-8"))
+    np.testing.assert_allclose(plain["weights"], expected, atol=1e-6)
+    assert plain["provenance"]["dtype"] == "float32"
+    page = paths["attention.html"].read_text("utf-8")
+    assert not re.search(r"(src|href)=|https?://(?!www\.w3\.org)", page)
+    assert json.loads(re.search(r'id="data">(.*?)</script>', page)[1])["opens_on"] == [1, 2]
+    script = by_id(drawn, "export-code")
+    monkeypatch.chdir(tmp_path)
+    exec(script, {})
+    np.testing.assert_allclose(np.load(tmp_path / "attention.npy")[0, 0], expected[1, 2], atol=1e-5)

@@ -1,0 +1,167 @@
+"""The journey of the Attention tab on the real starter: look, pick a token, open a head, BertViz, measures, files."""
+
+import os
+import re
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, expect
+
+ROOT = Path(__file__).parents[2]
+
+
+def keep_for_readme(what: Page | Locator, name: str) -> None:
+    """Writes the README's picture anew, when asked to."""
+    if os.environ.get("PLAYGROUND_TEST_UPDATE_SCREENSHOTS"):
+        what.screenshot(path=ROOT / "assets" / "screenshots" / f"{name}.png", animations="disabled")
+
+
+def open_tab(page: Page) -> None:
+    page.get_by_role("tab", name="Attention", exact=True).click()
+    expect(page.locator("#look")).to_be_visible()
+
+
+def open_pane(page: Page, name: str) -> None:
+    page.locator("#attention-panes").get_by_role("tab", name=name, exact=True).click()
+
+
+def expect_drawn(page: Page, chart: str) -> Locator:
+    """Waits until a chart is there, and returns the part of it that can be clicked."""
+    area = page.locator(f"{chart} .draglayer .nsewdrag").first
+    expect(area).to_be_visible(timeout=120_000)  # the first chart of a visit waits for Plotly's 4.6 MB
+    page.wait_for_timeout(600)  # the listener for clicks looks for new charts four times a second
+    return area
+
+
+def click_at(page: Page, area: Locator, x: float, y: float) -> None:
+    """Clicks at a share of the width and of the height."""
+    area.scroll_into_view_if_needed()
+    box = area.bounding_box()
+    page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
+
+
+def test_from_the_whole_model_to_one_head_to_one_token(visit, shot, accessible):
+    page = visit(height=1300)
+    open_tab(page)
+    assert page.locator("#attention-text textarea").input_value().startswith("The cat sat on the mat")
+    page.locator("#look").click()
+    expect_drawn(page, "#map-chart")
+    expect(page.locator("#map-caption")).to_contain_text("layer 5, head 3")
+    expect(page.locator("#map-caption")).to_contain_text("bf16 on cpu")
+    expect(page.locator("#map-token")).to_contain_text("From ·it")
+    shot(page, "attention-1-map", full_page=True)
+    accessible(page)
+
+    open_pane(page, "All heads")
+    area = expect_drawn(page, "#mosaic-chart")
+    shot(page, "attention-2-mosaic", full_page=True)
+    keep_for_readme(page.locator("#mosaic-chart"), "attention-heads")
+    accessible(page)
+    click_at(page, area, 11.5 / 30, 5.5 / 9)
+    expect(page.locator("#map-caption")).to_contain_text("layer 11, head 5")
+    area = expect_drawn(page, "#map-chart")
+
+    click_at(page, area, 0.5, 5.5 / 10)
+    expect(page.locator("#map-token")).to_contain_text("From ·mat")
+    token = page.locator("#map-text button").nth(7)
+    token.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#map-token")).to_contain_text("From ·it")
+    expect(page.locator("#map-text button[aria-pressed=true]")).to_have_text("·it")
+    shot(page, "attention-3-token", full_page=True)
+    keep_for_readme(page, "attention")
+
+    page.get_by_label("Without the first token").first.check()
+    expect(page.locator("#map-caption")).to_contain_text("the rest was scaled up")
+    layer = page.locator("#map-layer input[type=range]")
+    layer.focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#map-caption")).to_contain_text("layer 12, head 5")
+
+
+def test_bertviz_inside_its_frame_and_back(visit, shot, accessible):
+    page = visit(height=1300, dark=True)
+    open_tab(page)
+    page.get_by_role("button", name="… because it was comfortable").click()
+    expect_drawn(page, "#map-chart")
+    open_pane(page, "BertViz")
+    frame = page.frame_locator("#bertviz iframe")
+    expect(frame.locator("#vis svg")).to_be_visible()
+    expect(frame.locator("#layer")).to_have_value("5")
+    frame.locator("#layer").select_option("9")
+    expect(frame.locator("#vis svg text").first).to_have_text("The")
+    accessible(page)
+    shot(page, "attention-4-head-view", full_page=True)
+    page.get_by_label("Model view").check()
+    expect(frame.get_by_text("Layers", exact=True)).to_be_visible()
+    page.wait_for_timeout(2000)  # 27,000 lines are being painted
+    shot(page, "attention-5-model-view", full_page=True)
+    page.get_by_label("Neuron view").check()
+    expect(frame.locator("#att_head")).to_be_visible()
+    frame.locator("#collapsed #leftText .token").nth(5).hover(force=True)
+    shot(page, "attention-6-neuron-view", full_page=True)
+    open_pane(page, "Map")
+    expect(page.locator("#map-chart .js-plotly-plot")).to_be_visible()
+    shot(page, "attention-7-dark", full_page=True)
+
+
+def test_heads_named_and_words_paired(visit, shot, accessible):
+    page = visit(height=1300)
+    open_tab(page)
+    open_pane(page, "What heads do")
+    expect_drawn(page, "#heads-chart")
+    shot(page, "attention-8-heads", full_page=True)
+    accessible(page)
+    button = page.locator("#heads-ranking button").first
+    layer, head = re.findall(r"\d+", button.inner_text())
+    button.click()
+    expect(page.locator("#map-caption")).to_contain_text(f"layer {layer}, head {head}")
+
+    open_pane(page, "Who looks at whom")
+    expect_drawn(page, "#pair-chart")
+    expect(page.locator("#pair-caption")).to_contain_text("From it to mat")
+    accessible(page)
+    page.get_by_role("button", name="Benchmark").click()
+    page.locator("#coreference-run").click()
+    expect(page.locator("#attention-status progress")).to_be_visible()
+    shot(page, "attention-9-pairs", full_page=True)
+    page.locator("#look-stop").click()
+    expect(page.locator("#attention-status")).to_contain_text("Stopped", timeout=15_000)
+
+
+def test_answers_attributed_texts_compared_files_written(visit, shot, accessible):
+    page = visit(height=1300)
+    open_tab(page)
+    page.get_by_role("button", name="why Paris").click()
+    expect(page.locator("#attribution-table table")).to_be_visible(timeout=120_000)
+    expect(page.locator("#attribution-caption")).to_contain_text("Attention is not an explanation")
+    accessible(page)
+    shot(page, "attention-10-attribution", full_page=True)
+    keep_for_readme(page.locator("#attention-panes"), "attention-attribution")
+
+    open_pane(page, "Compare")
+    expect_drawn(page, "#compare-right")
+    shot(page, "attention-11-compare", full_page=True)
+
+    open_pane(page, "Export")
+    with page.expect_download() as download:
+        page.locator("#export-files a[download='attention.html']").click()
+    written = Path(download.value.path()).read_text("utf-8")
+    expect(page.locator("#export-code")).to_contain_text("from_pretrained")
+    accessible(page)
+    shot(page, "attention-12-export", full_page=True)
+    alone = page.context.new_page()
+    alone.set_content(written)
+    expect(alone.locator("#map svg rect")).not_to_have_count(0)
+    alone.locator("#map svg rect").first.hover()
+    expect(alone.locator("#said")).to_contain_text("looks at")
+    shot(alone, "attention-13-offline", full_page=True)
+
+
+def test_on_a_phone(visit, shot, accessible):
+    page = visit(width=390, height=900)
+    open_tab(page)
+    page.locator("#look").click()
+    expect_drawn(page, "#map-chart")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    accessible(page)
+    shot(page, "attention-14-phone", full_page=True)
