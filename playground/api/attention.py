@@ -205,7 +205,8 @@ def add(models: ModelCache, settings: Settings) -> None:
             against: a second answer: then the scores are about the difference of the two logits.
             text_pair: the second of two sentences for models that read both ways.
             mask: which masked token, counted from 1.
-            neutral: "token" or "zero": what stands for nothing said, in integrated gradients.
+            neutral: where integrated gradients begin: "token" (a mask or a space in place of each token, but of the
+                first in models that read left to right), "all" (the first too) or "zero" (vectors of zeros).
             complete: special tokens are in the text already.
 
         Returns:

@@ -33,6 +33,7 @@ METHODS = {
     ),
     "leave one out": "How much the logit falls when one token is replaced by a neutral one (Li et al. 2016).",
 }
+NEUTRAL = ("token", "all", "zero")
 MOST_BYTES = 2 * 10**9  # for the gradients of one batch; less where less than twice that is free
 _MOST_ROWS = 16  # of one batch
 _KEPT = 120  # bytes a token, layer and hidden unit, that a float32 forward pass keeps for its gradient; measured
@@ -96,8 +97,9 @@ def attribute(
         against: a second one, to ask why this and not that.
         complete: special tokens are in the text already.
         mask: which masked token, counted from 1, for models that fill blanks.
-        neutral: "token": the mask, or an unknown or padding token stands for "nothing said"; "zero": a vector of
-            zeros (integrated gradients alone; hard to integrate in models that normalise their embeddings).
+        neutral: where integrated gradients begin. "token": the mask or a space in place of every token but special
+            ones and, in models that read left to right, the first; "all": the first too, which can take many more
+            points; "zero": vectors of zeros, which models that normalise their embeddings are hard to integrate from.
         budget: bytes for the gradients of one batch.
 
     Raises:
@@ -193,8 +195,8 @@ def _check(engine: Engine, method: str, neutral: str) -> None:
         )
     if method not in METHODS:
         raise PlaygroundError(f"There is no method {method!r}. Choose one of: {', '.join(METHODS)}.")
-    if neutral not in ("token", "zero"):
-        raise PlaygroundError(f"neutral is {neutral!r}; it must be token or zero. Choose one of them.")
+    if neutral not in NEUTRAL:
+        raise PlaygroundError(f"neutral is {neutral!r}. Choose one of: {', '.join(NEUTRAL)}.")
 
 
 def _position(engine: Engine, read: Reading, mask: int) -> int | None:

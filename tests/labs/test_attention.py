@@ -1,7 +1,10 @@
 """Attention maps: equal to transformers' own eager ones, cut to what was asked, refused before they are too large."""
 
 import copy
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from playground.labs.chat import Sampling
 from tests import tiny
 
 WITH_ATTENTION = [a for a in tiny.ARCHITECTURES if a != "mamba"]
+ROOT = Path(__file__).parent.parent.parent
 TEXT = "The cat sat on the mat because it was comfortable."
 PLACES = {"t5": [("encoder", "self"), ("decoder", "self"), ("decoder", "cross")]}
 
@@ -130,6 +134,68 @@ def test_any_text_has_maps(architecture, text):
     seen = lab.attention(tiny.engine(architecture), text)
     np.testing.assert_allclose(seen.weights.sum(-1), 1, atol=1e-5)
     assert len(seen.keys.labels) == seen.weights.shape[-1] and all(seen.keys.labels)
+
+
+def test_who_looks_changes_no_token_of_a_chat_on_the_same_model():
+    """One streams with a seed while another looks at every map without pause: the same tokens come as alone."""
+    engine = tiny.engine("llama")
+    asked, sampling = [{"role": "user", "content": "Hello"}], Sampling(max_new_tokens=60, temperature=1.2, seed=7)
+    alone = list(chat.reply(engine, asked, sampling))[-1].ids
+    done, looked = threading.Event(), []
+
+    def look():
+        while not done.is_set():
+            looked.append(lab.attention(engine, TEXT).weights)
+
+    worker = threading.Thread(target=look)
+    worker.start()
+    try:
+        beside = list(chat.reply(engine, asked, sampling))[-1].ids
+    finally:
+        done.set()
+        worker.join()
+    assert beside == alone and looked
+    quiet = lab.attention(engine, TEXT).weights
+    assert all(np.array_equal(weights, quiet) for weights in looked)
+
+
+def test_one_head_of_a_long_text_takes_what_was_estimated(tmp_path):
+    """In a process of its own: no more memory than estimated, and far less than all maps would take."""
+    folder = tiny.save(tmp_path / "long", "llama", context=2048)
+    code = f"""
+import sys, threading, time
+sys.path.insert(0, {str(ROOT)!r})
+import psutil, torch
+torch.set_num_threads(1)
+from playground.labs import attention
+from tests import tiny
+
+engine = tiny.loaded({str(folder)!r})
+attention.attention(engine, "warm " * 20)
+n = 2000
+text = engine.tokenizer.decode([int(engine.tokenizer(" cat").input_ids[0])] * n)
+process = psutil.Process()
+before, peak, done = process.memory_info().rss, [0], threading.Event()
+
+def watch():
+    while not done.is_set():
+        peak[0] = max(peak[0], process.memory_info().rss)
+        time.sleep(0.002)
+
+watcher = threading.Thread(target=watch)
+watcher.start()
+seen = attention.attention(engine, text, layers=[2], heads=[1])
+done.set()
+watcher.join()
+n = len(seen.keys)
+print(n, peak[0] - before, attention.estimate(engine, n, 1, 1))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=250, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    n, taken, estimated = map(int, done.stdout.split()[-3:])
+    assert n >= 1900
+    assert taken <= 1.15 * estimated
+    assert taken >= 0.3 * estimated  # an estimate that is far too high would refuse what fits
 
 
 def test_a_stop_ends_it():

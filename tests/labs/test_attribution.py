@@ -28,7 +28,9 @@ def test_integrated_gradients_are_complete(architecture):
     assert abs(seen.scores.sum() - difference) <= max(0.01 * abs(difference), 1e-3)
     # the two ends, computed by the shared model itself
     ids = torch.tensor([seen.reading.ids])
-    neutral = torch.where(torch.tensor(seen.reading.special), ids, engine.tokenizer.mask_token_id)
+    kept = torch.tensor(seen.reading.special)
+    kept[0] |= engine.anatomy.kind == "causal"
+    neutral = torch.where(kept, ids, engine.tokenizer.mask_token_id)
     with torch.no_grad():
         there, nowhere = (engine.model(input_ids=i).logits[0, seen.position, seen.answer.id] for i in (ids, neutral))
     assert seen.value == pytest.approx(there.item(), abs=1e-4)
@@ -92,7 +94,7 @@ def test_closed_forms(f, value):
     read.special[:] = False
     run = attribution_methods.Run(engine, Known(f), {"input_ids": torch.tensor([[1, 2]])}, 0, 4, None, lambda *_: None)
     run.aim(0, None)
-    found = attribution_methods.integrated_gradients(run, read, 0, "token")
+    found = attribution_methods.integrated_gradients(run, read, 0, "all")
     np.testing.assert_allclose(found.scores, [value / 3, 2 * value / 3], rtol=1e-4)
     zero = attribution_methods.integrated_gradients(run, read, 0, "zero")
     np.testing.assert_allclose(zero.scores, [value / 3, 2 * value / 3], rtol=1e-4)
@@ -106,7 +108,7 @@ def test_what_does_not_fit_the_sum_is_said():
     jump = Known(lambda s: (s > 2.99).float() + 0 * s)
     run = attribution_methods.Run(engine, jump, {"input_ids": torch.tensor([[1, 2]])}, 0, 16, None, lambda *_: None)
     run.aim(0, None)
-    found = attribution_methods.integrated_gradients(run, read, 0, "token")
+    found = attribution_methods.integrated_gradients(run, read, 0, "all")
     assert found.complete is False and found.steps > 16 and found.error == pytest.approx(1)
     assert "do not agree to 1 %" in found.remarks[0]
 
@@ -186,7 +188,7 @@ def test_a_class_is_explained(tmp_path):
         ("llama", {"text": "cat " * 3000}, "reads at most 256"),
         ("llama", {"text": TEXT, "method": "shap"}, "Choose one of: integrated gradients, gradient x input"),
         ("llama", {"text": TEXT, "target": "cat", "against": "cat"}, "compared with itself"),
-        ("llama", {"text": TEXT, "neutral": "noise"}, "must be token or zero"),
+        ("llama", {"text": TEXT, "neutral": "noise"}, "Choose one of: token, all, zero"),
         ("llama", {"text": TEXT, "budget": 10}, "What fits: 0 tokens"),
         ("bert", {"text": TEXT}, r"Put \[MASK\] where"),
         ("bert", {"text": "a [MASK]", "mask": 2}, "mask is 2, and there are 1"),
