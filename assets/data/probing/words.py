@@ -19,7 +19,8 @@ HEADS = (
     ("glass", "glasses"), ("compass", "compasses"), ("princess", "princesses"), ("knife", "knives"), ("leaf", "leaves"),
     ("shelf", "shelves"), ("wolf", "wolves"), ("loaf", "loaves"), ("calf", "calves"), ("tooth", "teeth"),
     ("foot", "feet"), ("ox", "oxen"), ("thief", "thieves"), ("lantern", "lanterns"), ("puppy", "puppies"),
-    ("branch", "branches"), ("engine", "engines"), ("cactus", "cacti"), ("curtain", "curtains"), ("witness", "witnesses"),
+    ("branch", "branches"), ("engine", "engines"), ("cactus", "cacti"), ("curtain", "curtains"),
+    ("witness", "witnesses"),
     ("photograph", "photographs"), ("sculpture", "sculptures"), ("hostess", "hostesses"), ("mattress", "mattresses"),
     ("walrus", "walruses"),
 )  # fmt: skip
@@ -44,17 +45,23 @@ NUMBERLESS = (
 
 # Main verbs: past, present, and what follows.
 VERBS = (
-    ("walked", "walks", "to the station"), ("waited", "waits", "by the gate"), ("painted", "paints", "the kitchen door"),
-    ("cleaned", "cleans", "the long table"), ("opened", "opens", "the small shop"), ("watched", "watches", "the children"),
-    ("carried", "carries", "a heavy bag"), ("repaired", "repairs", "old radios"), ("listened", "listens", "to the news"),
+    ("walked", "walks", "to the station"), ("waited", "waits", "by the gate"),
+    ("painted", "paints", "the kitchen door"),
+    ("cleaned", "cleans", "the long table"), ("opened", "opens", "the small shop"),
+    ("watched", "watches", "the children"),
+    ("carried", "carries", "a heavy bag"), ("repaired", "repairs", "old radios"),
+    ("listened", "listens", "to the news"),
     ("visited", "visits", "the museum"), ("washed", "washes", "the red car"), ("called", "calls", "the office"),
     ("helped", "helps", "the new family"), ("cooked", "cooks", "a large meal"), ("ordered", "orders", "a black coffee"),
-    ("talked", "talks", "about the weather"), ("climbed", "climbs", "the steep hill"), ("counted", "counts", "the coins"),
-    ("planted", "plants", "a row of beans"), ("borrowed", "borrows", "a few books"), ("wrote", "writes", "a short letter"),
+    ("talked", "talks", "about the weather"), ("climbed", "climbs", "the steep hill"),
+    ("counted", "counts", "the coins"),
+    ("planted", "plants", "a row of beans"), ("borrowed", "borrows", "a few books"),
+    ("wrote", "writes", "a short letter"),
     ("sang", "sings", "an old song"), ("drove", "drives", "to the coast"), ("slept", "sleeps", "on the sofa"),
     ("bought", "buys", "fresh bread"), ("taught", "teaches", "a small class"), ("caught", "catches", "the early train"),
     ("swam", "swims", "across the lake"), ("drew", "draws", "a map of the town"), ("brought", "brings", "flowers"),
-    ("sold", "sells", "apples and pears"), ("drank", "drinks", "a glass of water"), ("forgot", "forgets", "the umbrella"),
+    ("sold", "sells", "apples and pears"), ("drank", "drinks", "a glass of water"),
+    ("forgot", "forgets", "the umbrella"),
     ("found", "finds", "a quiet corner"), ("rode", "rides", "a grey horse"), ("fed", "feeds", "the two dogs"),
     ("built", "builds", "a wooden fence"), ("spent", "spends", "an hour in the yard"), ("sat", "sits", "under the oak"),
     ("took", "takes", "the wrong road"), ("lost", "loses", "the blue ticket"), ("wore", "wears", "a green coat"),
@@ -77,7 +84,8 @@ ADJECTIVES = (
     "strict", "friendly", "elderly", "lively", "silly", "early", "late", "fast",
 )  # fmt: skip
 MID_ADVERBS = (  # before the verb
-    "slowly", "quietly", "carefully", "often", "rarely", "suddenly", "gladly", "always", "sometimes", "soon", "secretly",
+    "slowly", "quietly", "carefully", "often", "rarely", "suddenly", "gladly", "always", "sometimes", "soon",
+    "secretly",
     "seldom", "usually", "gently", "somehow", "still", "never", "almost", "simply", "proudly",
 )  # fmt: skip
 LATE_ADVERBS = (  # after the object; some of them look like adjectives, or are

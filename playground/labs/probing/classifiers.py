@@ -48,9 +48,7 @@ def inner_folds(labels: np.ndarray, items: np.ndarray | None, seed: int = 0) -> 
     return folds.complete(folds.splits(labels, items, N_INNER, seed), labels)
 
 
-def chosen(
-    kind: Kind, features: np.ndarray, labels: np.ndarray, inner: list[Split], by_bits: bool = False
-) -> Probe:
+def chosen(kind: Kind, features: np.ndarray, labels: np.ndarray, inner: list[Split], by_bits: bool = False) -> Probe:
     """The probe whose strength does best in folds inside the training texts, by accuracy or by bits a label."""
     if kind == "mlp" or not inner:
         return Probe(kind, FREE)

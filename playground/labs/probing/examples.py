@@ -102,8 +102,8 @@ def _check_labels(counts: Counter) -> None:
     label, fewest = min(counts.items(), key=lambda pair: pair[1])
     if fewest < FEWEST:
         raise PlaygroundError(
-            f"The label “{_short(label)}” has only {fewest} text{'' if fewest == 1 else 's'}. Each label needs at least "
-            f"{FEWEST}, so that every fold has one: add {FEWEST - fewest} more, or remove the rows with that label."
+            f"The label “{_short(label)}” has only {fewest} text{'' if fewest == 1 else 's'}. Each label needs at "
+            f"least {FEWEST}, so that every fold has one: add {FEWEST - fewest} more, or remove that label's rows."
         )
 
 

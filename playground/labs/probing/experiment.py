@@ -48,7 +48,8 @@ class Vectors:
     values: np.ndarray  # (layer, text, hidden), float32
     examples: Examples  # those that were read: fewer than given when they would not fit
     pooling: Pooling
-    looks_back_only: bool  # the model reads from left to right, so a token knows nothing of what follows
+    kind: str  # of the model, as in its anatomy: "causal" reads from left to right
+    is_recurrent: bool
     provenance: Provenance
 
 
@@ -79,6 +80,8 @@ class Probing:
     selectivity: np.ndarray  # (layer,), task_apart - control
     bits: np.ndarray  # (layer,), length of the online code of all labels
     compression: np.ndarray  # (layer,), length of the uniform code over `bits`; 1: nothing was learned
+    said: np.ndarray  # (layer, text), number of the class that each text was taken for when it was in the test part
+    folds: np.ndarray  # (text,), in which fold's test part it is
     confusion: np.ndarray  # (layer, true class, said class), numbers of texts
     points: np.ndarray  # (layer, text, 2), principal components
     explained: np.ndarray  # (layer, 2), share of the variance
@@ -90,7 +93,8 @@ class Probing:
     best: int  # the layer with the highest accuracy; the lowest such
     best_unseen: float  # accuracy when each fold is told by the layer that does best in the other folds
     together: bool  # whether folds keep texts with the same item together
-    looks_back_only: bool
+    kind: str  # of the model, as in its anatomy
+    is_recurrent: bool
     provenance: Provenance
 
     @property
@@ -152,7 +156,8 @@ def read(
         values,
         examples,
         pooling,
-        engine.anatomy.kind == "causal",
+        engine.anatomy.kind,
+        engine.anatomy.is_recurrent,
         provenance.of(engine, {}, time.perf_counter() - started),
     )
 
@@ -310,6 +315,8 @@ class _Work:
             selectivity=task_apart - control,
             bits=bits,
             compression=mdl.uniform(len(self.labels), k) / np.maximum(bits, 1e-9),
+            said=np.array([result.said for result in results]),
+            folds=self._folds(),
             confusion=np.array([np.bincount(self.labels * k + r.said, minlength=k * k).reshape(k, k) for r in results]),
             points=projection.alike([result.points for result in results]),
             explained=np.array([result.explained for result in results]),
@@ -321,9 +328,16 @@ class _Work:
             best=layers[int(accuracy.argmax())],
             best_unseen=self._best_unseen(right),
             together=self.together,
-            looks_back_only=self.vectors.looks_back_only,
+            kind=self.vectors.kind,
+            is_recurrent=self.vectors.is_recurrent,
             provenance=self._provenance(started),
         )
+
+    def _folds(self) -> np.ndarray:
+        numbers = np.empty(len(self.labels), int)
+        for fold, (_, test) in enumerate(self.parts):
+            numbers[test] = fold
+        return numbers
 
     def _score(self, right: np.ndarray) -> Score:
         return Score(float(right.mean()), *intervals.interval(right, self.items))

@@ -1,7 +1,7 @@
 """One vector a text from every layer: all layers from one forward pass a batch, pooled at once.
 
 Texts of like length share a batch, padded on the right and masked. What is held beside the vectors is one batch's
-residuals, however many texts there are. It does not know labels or probes.
+residuals of one layer, however many texts there are. It does not know labels or probes.
 """
 
 import hashlib
@@ -14,8 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from playground.engine.anatomy import Stack
 from playground.engine.engine import Engine
-from playground.engine.tap import Tap, open_tap
+from playground.engine.observe import arounds
+from playground.engine.tap import Site, Tap, open_tap
 from playground.errors import PlaygroundError
 from playground.labs.probing.examples import Examples, find
 
@@ -26,7 +28,7 @@ _BATCH_TOKENS_ELSEWHERE = 8192
 MOST_BYTES = 1_000_000_000  # of the vectors of one probing
 
 
-class Stopped(Exception):
+class Stopped(Exception):  # noqa: N818
     """The request was stopped in the middle of a forward pass."""
 
 
@@ -97,46 +99,53 @@ def pooled(
     """
     places = batch_tokens or _BATCH_TOKENS.get(engine.device.type, _BATCH_TOKENS_ELSEWHERE)
     ids, weights = _tokens(engine, examples, pooling)
-    reader = engine.model.get_encoder() if engine.anatomy.kind == "seq2seq" else engine.model.base_model
-    vectors: np.ndarray | None = None
+    stack = engine.anatomy.stacks[0]  # of an encoder-decoder, the encoder
+    vectors = np.empty((len(stack.blocks) + 1, len(ids), engine.anatomy.hidden_size), np.float32)
     done = 0
     for batch in _batches([len(tokens) for tokens in ids], places):
-        seen = _read(engine, reader, [ids[i] for i in batch], stop)
-        averaging = _padded([weights[i] for i in batch], 0.0).to(engine.device)
-        if vectors is None:
-            vectors = np.empty((len(seen), len(ids), seen[0].shape[-1]), np.float32)
-        for layer, residual in enumerate(seen):
-            vectors[layer, batch] = torch.einsum("bp,bph->bh", averaging, residual.float()).cpu().numpy()
-        del seen
+        for layer, seen in _read(engine, stack, [ids[i] for i in batch], [weights[i] for i in batch], stop).items():
+            vectors[layer, batch] = seen
         done += len(batch)
         yield done
     if not np.isfinite(vectors).all():
         raise PlaygroundError(
-            f"{engine.reference} gave numbers that are not finite, so nothing can be read off it. Try another precision."
+            f"{engine.reference} gave numbers that are not finite: nothing can be read off it. Try another precision."
         )
     return vectors
 
 
-def _read(engine: Engine, reader, ids: Sequence[list[int]], stop: threading.Event | None) -> tuple[Tensor, ...]:
-    """The residuals of every layer, each (text, position, hidden), of one padded batch."""
+def _read(
+    engine: Engine,
+    stack: Stack,
+    ids: Sequence[list[int]],
+    weights: Sequence[list[float]],
+    stop: threading.Event | None,
+) -> dict[int, np.ndarray]:
+    """The vectors of one padded batch, (text, hidden), by layer. A layer's residuals go once they are pooled."""
+    averaging = _padded(weights, 0.0).to(engine.device)  # (text, position)
+    found: dict[int, np.ndarray] = {}
 
-    def look_up(*_) -> None:
+    def keep(layer: int, residual: Tensor) -> None:
+        found[layer] = torch.einsum("tp,tph->th", averaging, residual.float()).cpu().numpy()
+
+    def heed_and_keep(site: Site, residual: Tensor) -> None:
         if stop is not None and stop.is_set():
             raise Stopped
+        if site.stack == stack.name:
+            keep(site.layer + 1, residual)
 
-    filler = engine.tokenizer.pad_token_id or 0
+    embedding = {Site(stack.name, 0, "embedding"): lambda residual: keep(0, residual)}
     inputs = {
-        "input_ids": _padded(ids, filler).long().to(engine.device),
+        "input_ids": _padded(ids, engine.tokenizer.pad_token_id or 0).long().to(engine.device),
         "attention_mask": _padded([[1] * len(tokens) for tokens in ids], 0).long().to(engine.device),
     }
-    with torch.inference_mode(), open_tap(Tap(residual=look_up)):
-        look_up()
-        seen = reader(**inputs, output_hidden_states=True).get("hidden_states")
-    if not seen:
-        raise PlaygroundError(
-            f"{engine.reference} ({engine.anatomy.architecture}) does not show its layers. Pick another model."
-        )
-    return seen
+    # without the unembedding, which nobody asks for here and which is a fifth of a small model
+    reader = engine.model.get_encoder() if engine.anatomy.kind == "seq2seq" else engine.model.base_model
+    with torch.inference_mode(), open_tap(Tap(residual=heed_and_keep, around=arounds(engine, embedding))):
+        last = reader(**inputs).get("last_hidden_state")
+    if last is not None and last.shape[-1] == engine.anatomy.hidden_size:
+        keep(len(stack.blocks), last)  # behind the final norm, where there is one
+    return found
 
 
 def _tokens(engine: Engine, examples: Examples, pooling: Pooling) -> tuple[list[list[int]], list[list[float]]]:

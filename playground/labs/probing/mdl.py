@@ -5,6 +5,7 @@ block of labels is sent uniformly, each later one with a probe trained on all be
 learn gives a short code, so ease counts and not only final accuracy. It does not know what the features are.
 """
 
+import itertools
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -27,15 +28,14 @@ def order(items: np.ndarray, seed: int = 0) -> np.ndarray:
 
 def blocks(n: int, n_classes: int) -> list[int]:
     """How many texts have been sent at the end of each block; the first has at least twice as many as classes."""
-    ends = sorted({min(max(round(fraction * n), 2 * n_classes), n) for fraction in FRACTIONS})
-    return ends
+    return sorted({min(max(round(fraction * n), 2 * n_classes), n) for fraction in FRACTIONS})
 
 
 def codelength(labels: np.ndarray, sequence: np.ndarray, n_classes: int, predict: Predictor) -> Iterator[float]:
     """Bits for the labels, (text,), sent in `sequence`, block by block; their sum is the length of the code."""
     ends = blocks(len(sequence), n_classes)
     yield ends[0] * np.log2(n_classes)
-    for start, end in zip(ends, ends[1:], strict=False):
+    for start, end in itertools.pairwise(ends):
         now = sequence[start:end]
         probabilities = predict(sequence[:start], now)
         yield float(-np.log2(probabilities[np.arange(len(now)), labels[now]]).sum())
