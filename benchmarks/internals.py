@@ -1,16 +1,23 @@
-"""Claim: patching all positions of a layer as one batch is at least 4 times faster than one forward pass a patch.
+"""Claims: patching all positions of a layer as one batch is at least 4 times faster than one forward pass a patch;
+reading all layers of 600 sentences for probing is at least 15 times faster than one pass a layer and sentence, and the
+memory it takes beside the vectors is that of a batch, however many sentences there are.
 
-Both ways run on the default model, layer by layer in turn, so that a busy machine slows both: one row a pass through
-the whole model, as it is usually done; and all rows at once, with the blocks before the patch left out, as the page
-does it. Their effects must be equal. Prints seconds and the ratio layer by layer.
+Patching: both ways run on the default model, layer by layer in turn, so that a busy machine slows both: one row a pass
+through the whole model, as it is usually done; and all rows at once, with the blocks before the patch left out, as the
+page does it. Their effects must be equal. Prints seconds and the ratio layer by layer.
 
-    python benchmarks/internals.py [--layers 6]
+Probing: the slow way runs a sentence through the whole model once for every layer that is wanted, as a loop over layers
+does. A sample of it is measured, between two runs of the quick way, and multiplied up. The vectors must be equal.
+
+    python benchmarks/internals.py [--layers 6] [--sentences 600] [--only probing]
 """
 
 import argparse
+import dataclasses
 import os
 import statistics
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -59,9 +66,85 @@ def patching(engine, n_layers: int) -> None:
     print(f"largest difference between the ways: {worst:.1e} logits")
 
 
+def probing(engine, n_texts: int, n_sampled: int) -> None:
+    import random
+
+    import numpy as np
+    import psutil
+    import torch
+
+    from playground.labs.probing import features, tasks
+    from playground.labs.probing.examples import sample
+
+    every = tasks.examples(tasks.named("subject_number"))
+    more = tasks.examples(tasks.named("sentence_length"))
+    texts = list(every.texts + more.texts)
+    random.Random(0).shuffle(texts)
+    made = dataclasses.replace(every, texts=tuple(texts), labels=("x",) * len(texts), words=None, items=tuple(texts))
+    made = dataclasses.replace(made, classes=("x",))
+    process, n_layers = psutil.Process(), engine.anatomy.n_layers + 1
+
+    def quick(n: int) -> tuple[np.ndarray, float, float]:
+        """The vectors of n texts, seconds, and the most memory it took beside them, in bytes."""
+        part = sample(made, n)
+        over, most = threading.Event(), [0]
+
+        def watch() -> None:
+            while not over.wait(0.005):
+                most[0] = max(most[0], process.memory_info().rss)
+
+        before = process.memory_info().rss
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        started = time.perf_counter()
+        reading = features.pooled(engine, part, "last")
+        while True:
+            try:
+                next(reading)
+            except StopIteration as end:
+                vectors = end.value
+                break
+        seconds = time.perf_counter() - started
+        over.set()
+        watcher.join()
+        return vectors, seconds, max(most[0] - before - vectors.nbytes, 0)
+
+    quick(50)  # warms up
+    few = quick(n_texts // 4)[2]
+    vectors, first, many = quick(n_texts)
+    part = sample(made, n_texts).texts
+    chosen = np.linspace(0, n_texts - 1, n_sampled).round().astype(int)
+    worst, slow = 0.0, []
+    with torch.inference_mode():
+        for number, text in enumerate(chosen):
+            ids = engine.encode(part[text])
+            layer = int(number * (n_layers - 1) / max(n_sampled - 1, 1))
+            started = time.perf_counter()
+            states = engine.model(ids, output_hidden_states=True).hidden_states[layer][0, -1]
+            slow.append(time.perf_counter() - started)
+            scale = np.abs(vectors[layer, text]).max()
+            worst = max(worst, np.abs(states.float().cpu().numpy() - vectors[layer, text]).max() / scale)
+    second = quick(n_texts)[1]
+    whole = statistics.mean(slow) * n_texts * n_layers
+    print(f"\n{engine.reference}, {engine.precision}, {n_texts} sentences, {n_layers} layers")
+    print(f"one pass a batch: {first:.1f} s and {second:.1f} s")
+    print(
+        f"one pass a layer and sentence: {statistics.mean(slow):.3f} s each, measured {n_sampled} times; "
+        f"{n_texts * n_layers:,} of them would take {whole:.0f} s"
+    )
+    print(f"ratio: {whole / second:.0f} and {whole / first:.0f}; of equally many passes it would be {n_layers}")
+    print(f"largest difference between the ways: {worst:.1e} of a vector's largest number")
+    print(
+        f"memory beside the vectors: {few / 1e6:.0f} MB for {n_texts // 4} sentences, {many / 1e6:.0f} MB for {n_texts}"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--layers", type=int, default=6, help="layers to measure, evenly spread")
+    parser.add_argument("--layers", type=int, default=6, help="layers to patch, evenly spread")
+    parser.add_argument("--sentences", type=int, default=600, help="sentences to read for probing")
+    parser.add_argument("--sampled", type=int, default=40, help="passes of the slow way to measure")
+    parser.add_argument("--only", choices=["patching", "probing"])
     options = parser.parse_args()
 
     from playground import settings as all_settings
@@ -69,7 +152,10 @@ def main() -> None:
 
     settings = all_settings.read([]).model_copy(update={"dtype": "float32"})  # so that equal means equal
     with ModelCache(settings).lease(settings.default_models[0]) as engine:
-        patching(engine, options.layers)
+        if options.only != "probing":
+            patching(engine, options.layers)
+        if options.only != "patching":
+            probing(engine, options.sentences, options.sampled)
 
 
 if __name__ == "__main__":

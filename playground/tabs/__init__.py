@@ -1,5 +1,8 @@
-"""The tabs, in screen order. A tab is a module with TITLE, an introduction (its docstring) and build(page)."""
+"""The tabs, in screen order. A tab is a module with TITLE, an introduction (its docstring) and build(page).
 
-from playground.tabs import attention, chat
+One that takes texts from other tabs says TAKES_TEXTS and listens to `page.post[TITLE]`.
+"""
 
-TABS = (chat, attention)
+from playground.tabs import attention, chat, internals
+
+TABS = (chat, attention, internals)

@@ -24,6 +24,7 @@ from playground.tabs.kit import AT_ONCE, Page, Parcel
 from playground.views.continuations import note
 
 TITLE = "Attention"
+TAKES_TEXTS = True  # from other tabs, by post
 WAITING = note("Waiting for a free place …")
 
 

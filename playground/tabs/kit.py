@@ -62,7 +62,7 @@ class Page:
     votes: (
         gr.BrowserState
     )  # this visitor's votes in the arena; here, because a tab that was not opened yet has no place
-    post: dict[str, gr.State]  # by title: the `Parcel` that was last sent to a tab; its `change` tells that one came
+    post: dict[str, gr.State]  # by title, of tabs that take texts: the last `Parcel`; its `change` tells that one came
 
     def send(self, title: str, parcel: Parcel) -> dict:
         """Updates that open a tab and hand it a text. Their outputs: `self.tabs` and `self.post[title]`."""

@@ -17,7 +17,7 @@ from playground.tabs.kit import Page
 def lay_out(blocks: gr.Blocks, models: ModelCache, settings: Settings, tabs: Sequence[ModuleType] = TABS) -> Page:
     """Builds the bar and the tabs; call it inside `gr.Blocks`."""
     bar = model_bar.build(blocks, models, settings)
-    post = {tab.TITLE: gr.State() for tab in tabs}
+    post = {tab.TITLE: gr.State() for tab in tabs if getattr(tab, "TAKES_TEXTS", False)}
     votes = gr.BrowserState([], storage_key="playground-votes", secret="playground")  # fixed: it outlives a restart
     with gr.Tabs() as strip:
         page = Page(blocks, models, settings, bar.reference, bar.made_ready, strip, votes, post)

@@ -411,11 +411,15 @@ def _connect(pane: Pane, buttons: list[gr.Button]) -> None:
         def fill(example: Example = example) -> dict:
             shown = pane.show_task(example.task, None, "", "", "")
             shown[pane.pooling] = gr.update(choices=shown[pane.pooling]["choices"], value=example.pooling)
-            return shown | pane.begin() | {
-                pane.task: example.task,
-                pane.which: example.layers,
-                pane.layer: gr.update(value=example.layer, visible=example.layers == ONE),
-            }
+            return (
+                shown
+                | pane.begin()
+                | {
+                    pane.task: example.task,
+                    pane.which: example.layers,
+                    pane.layer: gr.update(value=example.layer, visible=example.layers == ONE),
+                }
+            )
 
         run_after(button.click(fill, None, filling, **AT_ONCE))
 
@@ -441,9 +445,7 @@ def _some(examples: Examples, most: int = 6) -> list[tuple[str, str, tuple[int, 
     """The first texts of each label by turns: text, label, and where the word is that it is about."""
     each = max(most // len(examples.classes), 1)
     chosen = [
-        i
-        for label in examples.classes
-        for i in [i for i, other in enumerate(examples.labels) if other == label][:each]
+        i for label in examples.classes for i in [i for i, other in enumerate(examples.labels) if other == label][:each]
     ][: max(most, len(examples.classes))]
     words = examples.words or [None] * len(examples)
     return [

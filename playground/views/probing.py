@@ -232,7 +232,7 @@ def _above(found: Probing) -> str:
     above = [layer for layer, is_above in zip(found.layers, found.above, strict=True) if is_above]
     if not above:
         where = "This layer is" if len(found.layers) == 1 else "No layer is"
-        return f"{where} not clearly above {rival}: nothing here needs the model." .replace(
+        return f"{where} not clearly above {rival}: nothing here needs the model.".replace(
             "No layer is not", "No layer is"
         )
     if above == list(found.layers):

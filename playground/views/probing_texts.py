@@ -15,7 +15,9 @@ def samples(texts: Sequence[tuple[str, str, tuple[int, int] | None]], question: 
             start, end = span
             shown = f"{escape(text[:start])}<mark>{escape(text[start:end])}</mark>{escape(text[end:])}"
         rows.append(f'<li><span class="chip">{escape(short(label))}</span> {shown}</li>')
-    return f'<p><b>{escape(question)}</b></p><ul class="samples">{"".join(rows)}</ul><p class="note">{escape(facts)}</p>'
+    return (
+        f'<p><b>{escape(question)}</b></p><ul class="samples">{"".join(rows)}</ul><p class="note">{escape(facts)}</p>'
+    )
 
 
 def short(text: str, most: int = LONGEST) -> str:

@@ -27,7 +27,7 @@ def soon(condition, seconds=5):
 
 def test_only_named_and_typed_endpoints_are_there(client):
     endpoints = client.view_api(return_format="dict")
-    inside = {"/logit_lens", "/patch", "/ablate", "/steer", "/neuron"}
+    inside = {"/logit_lens", "/patch", "/ablate", "/steer", "/neuron", "/probe"}
     inside |= {"/attention", "/attention_heads", "/attention_pairs", "/attribution"}
     assert set(endpoints["named_endpoints"]) == {"/models", "/chat", "/complete", "/next_tokens"} | inside
     assert not endpoints["unnamed_endpoints"]

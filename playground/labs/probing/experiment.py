@@ -225,8 +225,8 @@ class _Work:
         self.together = self.examples.repeats and folds.can_keep_together(self.labels, self.items)
         self.kept = self.items if self.together else None
         self.parts = folds.splits(self.labels, self.kept, seed=seed)
-        self.apart = folds.splits(self.labels, None, seed=seed) if self.together else self.parts
         self.control = controls.control_labels(self.labels, self.items, seed)
+        self.apart = folds.for_two(self.labels, self.control, seed=seed) if self.together else self.parts
         self.sequence = mdl.order(self.items, seed)
         self.inner = [
             classifiers.inner_folds(self.labels[train], None if self.kept is None else self.kept[train], seed)

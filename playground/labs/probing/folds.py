@@ -3,6 +3,8 @@
 It does not know what is probed.
 """
 
+import warnings
+
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
@@ -19,6 +21,14 @@ def splits(labels: np.ndarray, items: np.ndarray | None, n: int = N_FOLDS, seed:
     if items is None:
         return list(StratifiedKFold(n, shuffle=True, random_state=seed).split(labels, labels))
     return list(StratifiedGroupKFold(n, shuffle=True, random_state=seed).split(labels, labels, items))
+
+
+def for_two(labels: np.ndarray, others: np.ndarray, n: int = N_FOLDS, seed: int = 0) -> list[Split]:
+    """Folds, as like each other as can be in two ways of labelling the same texts, (text,) each."""
+    pairs = np.unique(np.stack([labels, others]), axis=1, return_inverse=True)[1].ravel()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a pair that is rarer than folds are many is not in each
+        return list(StratifiedKFold(n, shuffle=True, random_state=seed).split(pairs, pairs))
 
 
 def can_keep_together(labels: np.ndarray, items: np.ndarray) -> bool:

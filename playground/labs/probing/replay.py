@@ -40,17 +40,18 @@ def script(found: Probing, model: str, layer: int | None = None) -> str:
     """
     if found.is_recurrent:
         raise PlaygroundError(
-            "transformers counts the layers of a state-space model otherwise, so there is no short script for this one. "
-            "The downloads hold all numbers."
+            "transformers counts the layers of a state-space model otherwise, so there is no short script for this "
+            "one. The downloads hold all numbers."
         )
     layer = found.best if layer is None else layer
     at = found.at(layer)
     pooling, kind = found.settings.pooling, found.settings.probe
     offsets = pooling == "word"
+    encoder = ".get_encoder()" if found.kind == "seq2seq" else ""
     strengths = [round(float(value), 10) for value in found.strength[at]]
     lines = [
         f"# {_comment(found.examples.name)}: accuracy of the {kind} probe at layer {layer}. {TEXTS} is among the",
-        "# downloads; its column \"fold\" says when each text was asked about. Loaded in float32; the playground read in",
+        '# downloads; its column "fold" says when each text was asked about. Loaded in float32; the playground read in',
         f"# {found.provenance.dtype}, in batches: a text on the border between two labels may fall the other way.",
         "import csv",
         *(["import re"] if offsets else []),
@@ -67,12 +68,12 @@ def script(found: Probing, model: str, layer: int | None = None) -> str:
         f"STRENGTHS = {strengths}  # one a fold, chosen in folds inside its training texts",
         "",
         "tokenizer = AutoTokenizer.from_pretrained(MODEL)",
-        f"model = AutoModel.from_pretrained(MODEL, dtype=torch.float32).eval(){".get_encoder()" if found.kind == "seq2seq" else ""}",
+        f"model = AutoModel.from_pretrained(MODEL, dtype=torch.float32).eval(){encoder}",
         "",
         "",
         "def vector(row):",
         f'    read = tokenizer(row["text"], return_tensors="pt"{", return_offsets_mapping=True" if offsets else ""})',
-        *(["    offsets = read.pop(\"offset_mapping\")[0].tolist()"] if offsets else []),
+        *(['    offsets = read.pop("offset_mapping")[0].tolist()'] if offsets else []),
         "    with torch.no_grad():",
         "        hidden = model(read.input_ids, output_hidden_states=True).hidden_states[LAYER][0]",
         _VECTOR[pooling],

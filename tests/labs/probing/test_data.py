@@ -76,6 +76,6 @@ def test_lengths_are_what_the_labels_say():
 
 
 def test_an_unknown_task_is_answered_with_those_there_are():
-    with pytest.raises(PlaygroundError, match="no task called 'tenses'.*subject_number"):
+    with pytest.raises(PlaygroundError, match=r"no task called 'tenses'.*subject_number"):
         tasks.named("tenses")
     assert (Path(tasks.FOLDER) / "README.md").is_file()

@@ -1,6 +1,8 @@
 """Vectors equal those of an untouched model that reads each text alone, whatever shares a batch with it."""
 
 import copy
+import functools
+import operator
 import threading
 
 import numpy as np
@@ -81,7 +83,7 @@ def test_a_batch_gives_what_each_text_gives_alone(architecture):
 def test_batches_keep_within_their_places_and_hold_every_text_once():
     lengths = [3, 9, 1, 7, 7, 2, 30, 4]
     batches = features._batches(lengths, 20)
-    assert sorted(sum(batches, [])) == list(range(len(lengths)))
+    assert sorted(functools.reduce(operator.iadd, batches, [])) == list(range(len(lengths)))
     for batch in batches:
         assert len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= 20
 
@@ -120,7 +122,7 @@ def test_the_cache_spares_a_second_reading_and_keeps_its_budget():
     assert not news and again.values is first.values
     other, news = finish(experiment.read(engine, EXAMPLES, "last", cache=cache))
     assert news and not np.array_equal(other.values, first.values)
-    elsewhere, news = finish(experiment.read(tiny.engine("gpt2"), EXAMPLES, "mean", cache=cache))
+    _elsewhere, news = finish(experiment.read(tiny.engine("gpt2"), EXAMPLES, "mean", cache=cache))
     assert news
 
     small = Cache(budget=first.values.nbytes)
@@ -138,8 +140,8 @@ def test_what_cannot_be_read_is_refused_in_a_sentence():
     plain = Examples("made", TEXTS, EXAMPLES.labels, None, TEXTS, "text", ("a", "b"))
     with pytest.raises(PlaygroundError, match="no word of their own"):
         finish(experiment.read(engine, plain, "word"))
-    with pytest.raises(PlaygroundError, match="no pooling 'max'. There are: first, mean, last, word"):
+    with pytest.raises(PlaygroundError, match=r"no pooling 'max'. There are: first, mean, last, word"):
         finish(experiment.read(engine, plain, "max"))
     long = Examples("made", ("cat " * 900,), ("a",), None, ("x",), "text", ("a", "b"))
-    with pytest.raises(PlaygroundError, match="reads at most 256"):
+    with pytest.raises(PlaygroundError, match=r"reads at most 256"):
         finish(experiment.read(engine, long, "mean"))

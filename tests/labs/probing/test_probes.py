@@ -12,7 +12,7 @@ from playground.errors import PlaygroundError
 from playground.labs.probing import classifiers, controls, experiment, folds, intervals, mdl, projection, strength
 from playground.labs.probing.experiment import Settings
 from playground.labs.probing.features import Stopped
-from tests.labs.probing.made import finish, numbers, planted, texts, vectors
+from tests.labs.probing.made import finish, planted, texts, vectors
 
 
 def run(made, settings=None, stop=None):
@@ -59,7 +59,7 @@ def test_items_learned_by_heart_give_no_accuracy_and_no_selectivity():
     examples = texts(n=160, per_item=4)
     names = np.array([int(item.split()[1]) for item in examples.items])
     by_heart = vectors(np.eye(40, dtype=np.float32)[names][None], examples)  # a column an item, nothing else
-    result, _ = run(by_heart)
+    result, _ = run(by_heart, Settings(probe="mlp"))
     assert result.together and result.accuracy[0] < 0.65, "items of the test part were never seen"
     assert result.task_apart[0] > 0.95 and result.control[0] > 0.95, "where items recur, any label can be learned"
     assert abs(result.selectivity[0]) <= 0.05
@@ -176,7 +176,7 @@ def test_layers_come_ends_first_and_each_once(n):
 
 def test_a_stop_keeps_the_layers_that_are_done():
     stop = threading.Event()
-    work = experiment.probe(planted(texts(), 5, 3), Settings(), stop)
+    work = experiment.probe(planted(texts(60), 5, 3), Settings(), stop)
     for news, found in work:
         if found is not None and len(found.layers) == 2:
             assert not found.complete and "Probing layer" in news.doing and news.seconds_left > 0
@@ -186,18 +186,18 @@ def test_a_stop_keeps_the_layers_that_are_done():
     assert result.layers == (0, 4) and result.wanted == (0, 1, 2, 3, 4)
     stop.set()
     with pytest.raises(Stopped):
-        run(planted(texts(), 5, 3), stop=stop)
+        run(planted(texts(60), 5, 3), stop=stop)
 
 
 def test_chosen_layers_alone_are_probed_and_wrong_ones_refused():
-    made = planted(texts(), 5, 3)
-    result, _ = run(made, Settings(layers=(3, 1)))
-    assert result.layers == (1, 3)
+    made = planted(texts(60), 3, 2)
+    result, _ = run(made, Settings(layers=(2, 1)))
+    assert result.layers == (1, 2)
     whole, _ = run(made)
-    assert result.accuracy[1] == whole.accuracy[3] and result.bits[0] == whole.bits[1]
-    with pytest.raises(PlaygroundError, match="no layer 5. This model has layers 0 to 4"):
-        run(made, Settings(layers=(5,)))
-    with pytest.raises(PlaygroundError, match="no probe 'tree'. There are: linear, mlp"):
+    assert result.accuracy[1] == whole.accuracy[2] and result.bits[0] == whole.bits[1]
+    with pytest.raises(PlaygroundError, match=r"no layer 3. This model has layers 0 to 2"):
+        run(made, Settings(layers=(3,)))
+    with pytest.raises(PlaygroundError, match=r"no probe 'tree'. There are: linear, mlp"):
         run(made, Settings(probe="tree"))
 
 

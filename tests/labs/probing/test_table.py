@@ -31,7 +31,7 @@ def test_columns_are_guessed_by_name_then_by_place():
 
 
 def test_lines_are_those_of_the_file_even_behind_a_text_of_two_lines():
-    data = 'text,label\n"one\ntwo",a\n\nthree,b\nfour,\n'.encode()
+    data = b'text,label\n"one\ntwo",a\n\nthree,b\nfour,\n'
     read = table.read(data)
     assert read.lines == (3, 5, 6)
     with pytest.raises(PlaygroundError, match=r"Row 6 has no label\. Fill it in"):
@@ -59,7 +59,7 @@ def test_what_is_no_table_is_refused_in_a_sentence(data, sentence):
 
 def test_columns_must_be_there_and_differ():
     read = table.read(csv_of(ROWS).encode())
-    with pytest.raises(PlaygroundError, match="no column “tag”. There are: Text, Label"):
+    with pytest.raises(PlaygroundError, match=r"no column “tag”. There are: Text, Label"):
         table.examples(read, "Text", "tag")
     with pytest.raises(PlaygroundError, match="stands for two things"):
         table.examples(read, "Text", "Text")

@@ -1,0 +1,85 @@
+"""A probing as files and as Python: nothing lost, and the script makes the number again without the playground."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from playground.labs.probing import experiment, plain, replay
+from playground.labs.probing.examples import checked
+from playground.labs.probing.experiment import Settings
+from tests import tiny
+from tests.labs.probing.made import finish, planted, texts
+
+
+@pytest.fixture(scope="module")
+def found():
+    return finish(experiment.probe(planted(texts(n=60), 3, 1), Settings()))[0]
+
+
+def test_arrays_have_the_axes_they_say(found):
+    values = json.loads(plain.as_json(found))
+    sizes = {"layer": 3, "fold": 5, "true class": 2, "said class": 2, "text": 60, "component": 2}
+    for name, axes in plain.AXES.items():
+        assert values[name]["axes"] == list(axes)
+        assert np.shape(values[name]["values"]) == tuple(sizes[axis] for axis in axes)
+        np.testing.assert_allclose(values[name]["values"], getattr(found, name), atol=1e-6)
+    assert values["best"] == 1 and values["complete"] and len(values["texts"]) == 60
+    assert values["provenance"]["settings"]["folds"] == 5
+    assert "points" not in plain.as_dict(found, every_text=False)
+
+
+def test_tables_hold_the_same_numbers(found):
+    rows = list(csv.DictReader(io.StringIO(plain.layers_csv(found))))
+    assert [row["layer"] for row in rows] == ["0", "1", "2", "words", "majority"]
+    np.testing.assert_allclose([float(row["accuracy"]) for row in rows[:3]], found.accuracy, rtol=1e-5)
+    assert [row["above"] for row in rows[:3]] == ["0", "1", "1"]
+    listed = list(csv.DictReader(io.StringIO(plain.texts_csv(found))))
+    right = np.mean([row["said"] == row["label"] for row in listed])
+    assert right == found.accuracy[found.at(found.best)]
+    assert {row["fold"] for row in listed} == set("01234")
+
+
+NOUNS = ["cat", "mat", "doctor", "nurse", "capital", "text", "city", "house"]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "pooling", "kind"),
+    [("llama", "word", "linear"), ("t5", "mean", "mlp")],
+)
+def test_the_script_makes_the_number_again_in_a_fresh_process(architecture, pooling, kind, tmp_path):
+    folder = tiny.save(tmp_path / "model", architecture)
+    lines = [f"The {noun} {verb} the {other}." for noun in NOUNS for verb in ("saw", "helps") for other in NOUNS[:3]]
+    labels = ["past" if "saw" in line else "present" for line in lines]
+    examples = checked(lines, labels, [line.split()[2] for line in lines])
+    engine = tiny.loaded(folder)
+    vectors, _ = finish(experiment.read(engine, examples, pooling))
+    found, _ = finish(experiment.probe(vectors, Settings(pooling=pooling, probe=kind, layers=(2, 3))))
+    (tmp_path / replay.TEXTS).write_text(plain.texts_csv(found), "utf-8")
+    code = replay.script(found, str(folder), layer=3)
+    assert "playground" not in code.replace("the playground", "")
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    again = float(done.stdout.rsplit(" ", 1)[1])
+    assert done.stdout.startswith("layer 3: accuracy") and abs(again - found.accuracy[1]) <= 1 / len(lines) + 1e-4
+
+
+def test_a_state_space_model_has_no_script_and_says_why(found):
+    import dataclasses
+
+    from playground.errors import PlaygroundError
+
+    with pytest.raises(PlaygroundError, match="counts the layers of a state-space model otherwise"):
+        replay.script(dataclasses.replace(found, is_recurrent=True), "some/mamba")
