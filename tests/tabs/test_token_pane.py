@@ -14,7 +14,7 @@ from playground.tabs.token_pane import Written
 
 def senders(tmp_path, *titles: str):
     settings = Settings(cache_dir=tmp_path, dtype="float32", threads=1, memory_budget="100MB")
-    others = [SimpleNamespace(TITLE=title, build=lambda page: None) for title in titles]
+    others = [SimpleNamespace(TITLE=title, TAKES_TEXTS=True, build=lambda page: None) for title in titles]
     with gr.Blocks() as blocks:
         page = lay_out(blocks, ModelCache(settings), settings, [chat, *others])
     return page, [each.fn for each in blocks.fns.values() if each.name == "send"]
