@@ -93,6 +93,8 @@ def visible(text: str) -> str:
 def percent(probability: float) -> str:
     """Two digits that mean something: 98 %, 4.2 %, 0.03 %; tiny ones as a power of ten."""
     share = 100 * probability
+    if share == 0:
+        return "0 %"
     if share >= 99.95:
         return "100 %"
     if share >= 10:

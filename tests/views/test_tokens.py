@@ -69,7 +69,15 @@ def test_what_was_given_shows_ids_and_no_markup_of_the_text(seen):
 
 @pytest.mark.parametrize(
     ("probability", "text"),
-    [(1, "100 %"), (0.98, "98 %"), (0.042, "4.2 %"), (0.0003, "0.03 %"), (1e-7, "1e-05 %"), (0.9996, "100 %")],
+    [
+        (0, "0 %"),
+        (1, "100 %"),
+        (0.98, "98 %"),
+        (0.042, "4.2 %"),
+        (0.0003, "0.03 %"),
+        (1e-7, "1e-05 %"),
+        (0.9996, "100 %"),
+    ],
 )
 def test_percent(probability, text):
     assert view.percent(probability) == text
