@@ -55,7 +55,9 @@ def as_dict(found: Probing, every_text: bool = True) -> dict:
         "notes": list(found.examples.notes),
     }
     for name, axes in kept.items():
-        values[name] = {"axes": list(axes), "values": getattr(found, name).round(6).tolist()}
+        array = getattr(found, name)
+        rounded = array if array.dtype == bool else array.round(6)
+        values[name] = {"axes": list(axes), "values": rounded.tolist()}
     if every_text:
         words = found.examples.words or [None] * len(found.examples)
         columns = zip(found.examples.texts, found.examples.labels, words, found.examples.items, strict=True)
