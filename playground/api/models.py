@@ -21,11 +21,11 @@ def add(models: ModelCache, settings: Settings) -> None:
         Returns:
             One object a model: reference, title, kind, parameters, licence, state ("absent", "on disk", "fetching",
             "loading", "ready", "failed", or "remote": it runs elsewhere), bytes (in memory; estimated unless ready),
-            device, dtype, and checks (name, passed, detail) for loaded ones.
+            device, dtype, in_use_by (how many requests run it now), and checks (name, passed, detail) for loaded ones.
         """
         with user_errors():
             offered = {entry.reference: entry for entry in catalog()}
-            held = [holding.reference for holding in models.ledger().holdings]
+            held = {holding.reference: holding.lent for holding in models.ledger().holdings}
             rows = []
             served = models.endpoints.offered(wait=WAIT)
             for reference in [*offered, *(r for r in held if r not in offered), *served]:
@@ -41,6 +41,7 @@ def add(models: ModelCache, settings: Settings) -> None:
                         "bytes": status.n_bytes,
                         "device": status.device,
                         "dtype": status.dtype,
+                        "in_use_by": held.get(reference, 0),
                         "checks": [asdict(check) for check in status.checks],
                     }
                 )

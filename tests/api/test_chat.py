@@ -43,6 +43,7 @@ def test_models_lists_what_is_on_offer_and_what_is_loaded(client, models):
     rows = {row["reference"]: row for row in client.predict(api_name="/models")}
     loaded = rows[models.settings.default_models[0]]
     assert loaded["state"] == "ready" and loaded["dtype"] == "float32" and loaded["bytes"] > 0
+    assert loaded["in_use_by"] == 0
     assert [check["passed"] for check in loaded["checks"]] == [True] * 5
     offered = rows["starter:smollm2-135m-instruct"]
     assert offered["kind"] == "chat" and offered["licence"] == "Apache-2.0" and offered["parameters"] == 134_515_008
@@ -112,6 +113,8 @@ def test_cancelling_ends_the_computation_and_returns_the_lease(client, models):
     job = client.submit(HELLO, max_new_tokens=1500, temperature=1, seed=1, api_name="/chat")
     assert soon(lambda: len(job.outputs()) > 3)
     assert lent(models) == 1 and writing()
+    rows = {row["reference"]: row for row in client.predict(api_name="/models")}
+    assert rows[models.settings.default_models[0]]["in_use_by"] == 1
     job.cancel()
     assert soon(lambda: not writing() and lent(models) == 0)
 
