@@ -9,6 +9,7 @@ import contextlib
 import queue
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,10 +115,11 @@ def get(url: str, headers: Mapping[str, str], seconds: float, most_bytes: int) -
                     raise TooMuchError
             return bytes(parts)
 
-    try:
-        return asyncio.run(read())
-    except TimeoutError:
-        raise SilenceError from None
+    with ThreadPoolExecutor(1) as worker:  # a thread with an event loop of its own cannot run a second one
+        try:
+            return worker.submit(lambda: asyncio.run(read())).result()
+        except TimeoutError:
+            raise SilenceError from None
 
 
 def client(url: str) -> httpx2.AsyncClient:
