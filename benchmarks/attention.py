@@ -36,7 +36,7 @@ def memory(n: int) -> None:
     import psutil
 
     from playground import settings as all_settings
-    from playground.labs import attention
+    from playground.labs.attention import maps as attention
     from playground.models.cache import ModelCache
 
     settings = all_settings.read([])
@@ -72,10 +72,10 @@ def main() -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from playground import settings as all_settings
-    from playground.labs import attention
+    from playground.labs.attention import maps as attention
     from playground.models import sources
     from playground.models.cache import ModelCache
-    from playground.views import attention_mosaic
+    from playground.views.attention import mosaic as attention_mosaic
 
     settings = all_settings.read([])
     reference = settings.default_models[0]

@@ -83,7 +83,7 @@ def peer(folder: str, new_tokens: int) -> None:
 
 def playground(precision: str, new_tokens: int) -> None:
     from playground import settings as all_settings
-    from playground.labs import chat
+    from playground.labs.chat import replies as chat
     from playground.models.cache import ModelCache
 
     settings = all_settings.read([])
@@ -108,7 +108,7 @@ def playground(precision: str, new_tokens: int) -> None:
 def long_conversation(turns: int = 6, total: int = 2000) -> None:
     """The time to the first token of the last turn: with what was read before, and reading it all."""
     from playground import settings as all_settings
-    from playground.labs import chat
+    from playground.labs.chat import replies as chat
     from playground.models.cache import ModelCache
 
     settings = all_settings.read([])
@@ -154,7 +154,7 @@ def people(n_people: int = 4, new_tokens: int = 48, rounds: int = 5) -> None:
     import threading
 
     from playground import settings as all_settings
-    from playground.labs import chat
+    from playground.labs.chat import replies as chat
     from playground.models.cache import ModelCache
 
     settings = all_settings.read([])

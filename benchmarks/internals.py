@@ -29,8 +29,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 def patching(engine, n_layers: int) -> None:
     import numpy as np
 
-    from playground.labs import contrasts
-    from playground.labs import patching as lab
+    from playground.labs.internals import contrasts
+    from playground.labs.internals import patching as lab
 
     two = contrasts.contrast(engine, *lab.EXAMPLE)
     clean, corrupted = (
@@ -73,8 +73,8 @@ def probing(engine, n_texts: int, n_sampled: int) -> None:
     import psutil
     import torch
 
-    from playground.labs.probing import features, tasks
-    from playground.labs.probing.examples import sample
+    from playground.labs.internals.probing import features, tasks
+    from playground.labs.internals.probing.examples import sample
 
     every = tasks.examples(tasks.named("subject_number"))
     more = tasks.examples(tasks.named("sentence_length"))

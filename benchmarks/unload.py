@@ -75,7 +75,7 @@ def use(models, reference: str, n_tokens: int) -> None:
     import torch
 
     from playground.engine.sampling import Sampling
-    from playground.labs import chat
+    from playground.labs.chat import replies as chat
 
     with models.lease(reference) as engine:
         if engine.anatomy.writes:

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*ROOT.glob("app.py"), *(ROOT / "playground").rglob("*.py")])
 
-BELOW = ("flags", "errors")
+BELOW = ("flags", "errors", "assets")
 ENGINE = ("settings", *BELOW)
 MODELS = ("engine", *ENGINE)
 LABS = ("models", *MODELS)
@@ -32,6 +32,7 @@ MAY_IMPORT = {
     "settings": BELOW,
     "flags": ("errors",),
     "errors": (),
+    "assets": (),
     "readme": ENGINE,
     "__init__": (),
 }

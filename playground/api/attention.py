@@ -56,8 +56,8 @@ def add(models: ModelCache, settings: Settings) -> None:
             were averaged; remarks: what was done; stack, kind, causal, model, revision, dtype, seconds.
         """
         with user_errors():
-            from playground.labs import attention as lab
-            from playground.labs import attention_views as views
+            from playground.labs.attention import maps as lab
+            from playground.labs.attention import views
 
             if aggregate not in AGGREGATES:
                 raise PlaygroundError(f"aggregate is {aggregate!r}. Choose one of: {', '.join(AGGREGATES)}.")
@@ -98,7 +98,7 @@ def add(models: ModelCache, settings: Settings) -> None:
             patterns that do not apply, and why; layers, heads, seed, model, revision, dtype, seconds.
         """
         with user_errors():
-            from playground.labs import heads as lab
+            from playground.labs.attention import heads as lab
 
             if not isinstance(top, int) or isinstance(top, bool) or not 1 <= top <= 100:
                 raise PlaygroundError(f"top is {top!r}; it must be a whole number from 1 to 100.")
@@ -157,7 +157,7 @@ def add(models: ModelCache, settings: Settings) -> None:
             text, occurrence, of, tokens; remarks, model, revision, dtype, seconds.
         """
         with user_errors():
-            from playground.labs import attention_pairs as lab
+            from playground.labs.attention import pairs as lab
 
             with models.lease(model) as engine:
                 seen = lab.pair(
@@ -217,7 +217,7 @@ def add(models: ModelCache, settings: Settings) -> None:
             integrated gradients alone); method, neutral, precision, remarks, model, revision, dtype, seconds.
         """
         with user_errors():
-            from playground.labs import attribution as lab
+            from playground.labs.attention import attribution as lab
 
             with models.lease(model) as engine:
                 seen = lab.attribute(engine, text, method, target, against, text_pair, complete, mask, neutral)

@@ -66,8 +66,8 @@ def add(models: ModelCache, settings: Settings) -> None:
             settings were not used, and what went wrong).
         """
         with user_errors():
-            from playground.labs import chat as lab
-            from playground.labs import writing
+            from playground.labs.chat import replies as lab
+            from playground.labs.chat import writing
 
             sampling = lab.Sampling(
                 *(max_new_tokens, temperature, top_p, top_k, repetition_penalty, seed, no_repeat_ngram, min_p),
@@ -128,7 +128,7 @@ def add(models: ModelCache, settings: Settings) -> None:
             As /chat; text is the continuation alone.
         """
         with user_errors():
-            from playground.labs import writing
+            from playground.labs.chat import writing
 
             sampling = writing.Sampling(
                 *(max_new_tokens, temperature, top_p, top_k, repetition_penalty, seed, no_repeat_ngram, min_p),
@@ -177,7 +177,7 @@ def add(models: ModelCache, settings: Settings) -> None:
         """
         with user_errors():
             from playground.engine.sampling import Sampling
-            from playground.labs import next_tokens as lab
+            from playground.labs.chat import next_tokens as lab
 
             sampling = Sampling(
                 temperature=temperature,

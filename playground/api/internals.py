@@ -32,7 +32,7 @@ def add(models: ModelCache, settings: Settings) -> None:
             dtype.
         """
         with user_errors():
-            from playground.labs import lens as lab
+            from playground.labs.internals import lens as lab
 
             with models.lease(model) as engine:
                 seen = lab.lens(engine, text, k, follow)
@@ -81,8 +81,8 @@ def add(models: ModelCache, settings: Settings) -> None:
             control_level, within which 95 % of the controls stay; model, revision, dtype.
         """
         with user_errors():
-            from playground.labs import contrasts
-            from playground.labs import patching as lab
+            from playground.labs.internals import contrasts
+            from playground.labs.internals import patching as lab
 
             with models.lease(model) as engine:
                 two = contrasts.contrast(engine, clean, corrupted, answer, wrong_answer)
@@ -121,7 +121,7 @@ def add(models: ModelCache, settings: Settings) -> None:
             what; how; position of the prediction; model, revision, dtype.
         """
         with user_errors():
-            from playground.labs import ablation as lab
+            from playground.labs.internals import ablation as lab
 
             taken_out = lab.parse(targets)
             with models.lease(model) as engine:
@@ -157,8 +157,8 @@ def add(models: ModelCache, settings: Settings) -> None:
         """
         with user_errors():
             from playground.engine.sampling import Sampling
-            from playground.labs import edited
-            from playground.labs import steering as lab
+            from playground.labs.internals import edited
+            from playground.labs.internals import steering as lab
 
             with models.lease(model) as engine:
                 ids = engine.encode(text)
@@ -191,7 +191,7 @@ def add(models: ModelCache, settings: Settings) -> None:
             revision, dtype.
         """
         with user_errors():
-            from playground.labs import neurons as lab
+            from playground.labs.internals import neurons as lab
 
             unit = lab.Unit(kind, layer, index)
             with models.lease(model) as engine:

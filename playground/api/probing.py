@@ -48,8 +48,8 @@ def add(models: ModelCache, settings: Settings) -> None:
             (layer, fold), confusion (layer, true class, said class) and others; provenance.
         """
         with user_errors():
-            from playground.labs.probing import experiment, plain, tasks
-            from playground.labs.probing.experiment import News
+            from playground.labs.internals.probing import experiment, plain, tasks
+            from playground.labs.internals.probing.experiment import News
 
             examples = tasks.examples(tasks.named(task)) if rows is None else _examples(rows)
             wanted = experiment.Settings(pooling, probe, None if layers is None else tuple(layers), seed)
@@ -74,7 +74,7 @@ def add(models: ModelCache, settings: Settings) -> None:
 
 def _examples(rows: list[dict]):
     """The rows as examples. Raises PlaygroundError when they cannot be probed."""
-    from playground.labs.probing.examples import checked
+    from playground.labs.internals.probing.examples import checked
 
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict) or not all(isinstance(row.get(name), str) for name in ("text", "label")):
@@ -89,7 +89,7 @@ def _examples(rows: list[dict]):
 
 def _told(reading) -> Iterator[dict]:
     """Passes on how far the reading is, as the first half of the work; returns what it returns."""
-    from playground.labs.probing.experiment import News
+    from playground.labs.internals.probing.experiment import News
 
     while True:
         try:

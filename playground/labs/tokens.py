@@ -17,8 +17,8 @@ from playground.engine.provenance import Provenance
 from playground.engine.sampling import Sampling
 from playground.engine.score import Scores, score
 from playground.errors import PlaygroundError
-from playground.labs import chat
-from playground.labs.chat import Reply
+from playground.labs.chat import replies as chat
+from playground.labs.chat.replies import Reply
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,10 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
 
+from playground.assets import ASSETS
+
 Kind = Literal["chat", "base", "masked", "seq2seq", "embedding"]
-_FILE = Path(__file__).parents[2] / "assets" / "models.toml"
+_FILE = ASSETS / "models.toml"
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 One that takes texts from other tabs says TAKES_TEXTS and listens to `page.post[TITLE]`.
 """
 
-from playground.tabs import attention, chat, internals
+from playground.tabs.attention import tab as attention
+from playground.tabs.chat import tab as chat
+from playground.tabs.internals import tab as internals
 
 TABS = (chat, attention, internals)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from playground.views import statistics
 
 if TYPE_CHECKING:  # the lab imports torch, which a page that is being laid out must not wait for
-    from playground.labs.chat import Reply
+    from playground.labs.chat.replies import Reply
 
 
 def html(text: str, replies: Sequence[Reply], title: str) -> str:

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from playground.labs.votes import Contestant
+from playground.labs.chat.votes import Contestant
 
 if TYPE_CHECKING:  # the lab imports torch, which a page that is being laid out must not wait for
-    from playground.labs.chat import Reply
+    from playground.labs.chat.replies import Reply
 
 _MOST = 40  # letters of a system prompt in a name
 _MISSING = object()

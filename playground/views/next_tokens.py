@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from playground.views.tokens import percent, visible
 
 if TYPE_CHECKING:  # the lab imports torch, which a page that is being laid out must not wait for
-    from playground.labs.next_tokens import NextTokens
+    from playground.labs.chat.next_tokens import NextTokens
 
 INK = "#6b7280"  # readable on light and on dark
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the lab imports torch, which a page that is being laid out must not wait for
-    from playground.labs.chat import Reply
+    from playground.labs.chat.replies import Reply
 
 REASONS = {
     "eos": "ended by itself",

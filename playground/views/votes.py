@@ -9,8 +9,8 @@ import json
 from collections.abc import Callable, Sequence
 from html import escape
 
-from playground.labs import votes as lab
-from playground.labs.votes import Score, Vote
+from playground.labs.chat import votes as lab
+from playground.labs.chat.votes import Score, Vote
 from playground.views import duel
 from playground.views.tokens import percent
 

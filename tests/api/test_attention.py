@@ -7,7 +7,8 @@ import pytest
 from gradio_client.exceptions import AppError
 
 from playground.api import attention as api
-from playground.labs import attention, heads
+from playground.labs.attention import heads
+from playground.labs.attention import maps as attention
 from tests import tiny
 
 TEXT = "The cat sat on the mat because the cat was comfortable."

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from gradio_client.exceptions import AppError
 
-from playground.labs import ablation, contrasts, lens, neurons, patching
+from playground.labs.internals import ablation, contrasts, lens, neurons, patching
 
 TEXT = "The cat sat on the mat"
 

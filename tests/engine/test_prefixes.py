@@ -121,7 +121,7 @@ def test_many_at_once_on_one_beginning_write_what_each_would_alone():
 @pytest.mark.starter
 def test_the_starter_answers_the_same_with_and_without_what_it_has_read(starter_cache):
     """In bfloat16, where the same sum in another order gives another number."""
-    from playground.labs import chat
+    from playground.labs.chat import replies as chat
     from playground.models.cache import ModelCache
     from playground.settings import Settings
 

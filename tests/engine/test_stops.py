@@ -7,7 +7,7 @@ from playground.engine import generate
 from playground.engine.sampling import Sampling
 from playground.engine.stops import HeldBack, first_stop, open_tail
 from playground.errors import PlaygroundError
-from playground.labs import chat
+from playground.labs.chat import replies as chat
 from tests import tiny
 
 

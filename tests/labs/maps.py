@@ -3,7 +3,7 @@
 import numpy as np
 
 from playground.engine.provenance import Provenance
-from playground.labs.attention import Maps
+from playground.labs.attention.maps import Maps
 from playground.labs.reading import Reading
 
 NOWHERE = Provenance("made by hand", "0", "cpu", "float32")

@@ -10,8 +10,8 @@ from playground.engine.observe import observe
 from playground.engine.sampling import Sampling
 from playground.engine.tap import Site, open_tap
 from playground.errors import PlaygroundError
-from playground.labs import ablation, edited, sweep
-from playground.labs.ablation import Target
+from playground.labs.internals import ablation, edited, sweep
+from playground.labs.internals.ablation import Target
 from tests import tiny
 
 TEXT = "The cat sat on the mat"

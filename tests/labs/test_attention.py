@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from playground.errors import PlaygroundError
-from playground.labs import attention as lab
-from playground.labs import chat
-from playground.labs.chat import Sampling
+from playground.labs.attention import maps as lab
+from playground.labs.chat import replies as chat
+from playground.labs.chat.replies import Sampling
 from tests import tiny
 
 WITH_ATTENTION = [a for a in tiny.ARCHITECTURES if a != "mamba"]

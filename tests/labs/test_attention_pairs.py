@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 from playground.errors import PlaygroundError
-from playground.labs import attention, attention_pairs, attention_views, reading
+from playground.labs import reading
+from playground.labs.attention import maps as attention
+from playground.labs.attention import pairs as attention_pairs
+from playground.labs.attention import views as attention_views
 from tests import tiny
 
 TEXT = "The cat sat on the mat because the uncomfortable cat liked it."

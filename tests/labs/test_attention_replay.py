@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from playground.errors import PlaygroundError
-from playground.labs import attention, attention_views
-from playground.labs.attention_replay import replay
+from playground.labs.attention import maps as attention
+from playground.labs.attention import views as attention_views
+from playground.labs.attention.replay import replay
 from tests import tiny
 
 CASES = {

@@ -8,8 +8,9 @@ import torch
 
 from playground.engine import float32
 from playground.errors import PlaygroundError
-from playground.labs import attribution as lab
-from playground.labs import attribution_methods, reading
+from playground.labs import reading
+from playground.labs.attention import attribution as lab
+from playground.labs.attention import attribution_methods
 from tests import tiny
 
 TEXT = "The cat sat on the mat because it was"

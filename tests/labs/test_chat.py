@@ -9,8 +9,8 @@ from transformers import DynamicCache
 
 from playground.engine.prefixes import Prefixes
 from playground.errors import PlaygroundError
-from playground.labs import chat
-from playground.labs.chat import Sampling
+from playground.labs.chat import replies as chat
+from playground.labs.chat.replies import Sampling
 from tests import tiny
 
 HELLO = [{"role": "user", "content": "Hello"}]

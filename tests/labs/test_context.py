@@ -3,7 +3,8 @@
 import pytest
 
 from playground.errors import PlaygroundError
-from playground.labs import chat, context
+from playground.labs.chat import context
+from playground.labs.chat import replies as chat
 from tests import tiny
 
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from playground.errors import PlaygroundError
-from playground.labs import conversation_files as files
-from playground.labs.conversations import Made, Shortened, Source
+from playground.labs.chat import files
+from playground.labs.chat.conversations import Made, Shortened, Source
 from playground.models.remote import RemoteToken
 from tests.labs.test_conversations import contents, shuffled, told
 

@@ -5,8 +5,8 @@ import random
 import pytest
 
 from playground.errors import PlaygroundError
-from playground.labs import conversations
-from playground.labs.conversations import Conversation, Thread
+from playground.labs.chat import conversations
+from playground.labs.chat.conversations import Conversation, Thread
 
 
 def told(*texts: str) -> Conversation:

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from playground.errors import PlaygroundError
-from playground.labs import attention, attention_views, coreference
+from playground.labs.attention import coreference
+from playground.labs.attention import maps as attention
+from playground.labs.attention import views as attention_views
 from tests import tiny
 
 

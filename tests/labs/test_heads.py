@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from playground.errors import PlaygroundError
-from playground.labs import attention, heads
+from playground.labs.attention import heads
+from playground.labs.attention import maps as attention
 from tests import tiny
 from tests.labs.maps import maps_of, random_rows, text_of
 

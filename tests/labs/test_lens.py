@@ -11,7 +11,7 @@ from playground.engine.observe import observe
 from playground.engine.readout import read_out
 from playground.engine.tap import Site
 from playground.errors import PlaygroundError
-from playground.labs import lens as lab
+from playground.labs.internals import lens as lab
 from tests import tiny
 
 TEXT = "The cat sat on the mat because it was comfortable."

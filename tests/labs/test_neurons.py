@@ -10,8 +10,8 @@ from scipy import stats
 from playground.engine.observe import observe
 from playground.engine.tap import Site
 from playground.errors import PlaygroundError
-from playground.labs import ablation, neuron_groups, neurons, random_vectors
-from playground.labs.neurons import Unit
+from playground.labs.internals import ablation, neuron_groups, neurons, random_vectors
+from playground.labs.internals.neurons import Unit
 from tests import tiny
 from tests.engine.test_tap import twin
 

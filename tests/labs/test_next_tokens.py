@@ -16,7 +16,7 @@ from transformers.generation import (
 
 from playground.engine.sampling import Sampling
 from playground.errors import PlaygroundError
-from playground.labs.next_tokens import next_tokens
+from playground.labs.chat.next_tokens import next_tokens
 from tests import tiny
 
 TEXT = "The cat sat on the mat because"

@@ -10,7 +10,7 @@ from playground.engine.intervene import intervene
 from playground.engine.observe import observe
 from playground.engine.tap import Site
 from playground.errors import PlaygroundError
-from playground.labs import contrasts, patching
+from playground.labs.internals import contrasts, patching
 from tests import tiny
 
 

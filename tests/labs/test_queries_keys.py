@@ -5,8 +5,8 @@ import pytest
 
 from playground.engine.observe import observe
 from playground.errors import PlaygroundError
-from playground.labs import attention
-from playground.labs.queries_keys import queries_keys
+from playground.labs.attention import maps as attention
+from playground.labs.attention.queries_keys import queries_keys
 from tests import tiny
 
 TEXT = "The cat sat on the mat because it was comfortable."

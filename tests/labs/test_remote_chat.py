@@ -8,7 +8,8 @@ import pytest
 
 from playground.engine.sampling import Sampling
 from playground.errors import PlaygroundError
-from playground.labs import remote_chat, writing
+from playground.labs.chat import remote as remote_chat
+from playground.labs.chat import writing
 from playground.models.cache import ModelCache
 from playground.models.remote import Endpoint, RemoteModel
 from playground.settings import Settings

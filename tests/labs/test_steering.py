@@ -9,7 +9,8 @@ from playground.engine.observe import observe
 from playground.engine.sampling import Sampling
 from playground.engine.tap import Site, open_tap
 from playground.errors import PlaygroundError
-from playground.labs import chat, edited, steering
+from playground.labs.chat import replies as chat
+from playground.labs.internals import edited, steering
 from tests import tiny
 
 SITE = Site("decoder", 1, "block")

@@ -7,7 +7,8 @@ import torch
 
 from playground.engine.sampling import Sampling
 from playground.errors import PlaygroundError
-from playground.labs import chat, tokens
+from playground.labs import tokens
+from playground.labs.chat import replies as chat
 from tests import tiny
 
 HELLO = [{"role": "user", "content": "Hello"}]

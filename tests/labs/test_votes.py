@@ -9,8 +9,8 @@ import pytest
 from scipy.stats import binomtest
 
 from playground.errors import PlaygroundError
-from playground.labs import votes
-from playground.labs.votes import Contestant, Vote
+from playground.labs.chat import votes
+from playground.labs.chat.votes import Contestant, Vote
 
 COLD = Contestant("m", "", (("temperature", 0.2),))
 WARM = Contestant("m", "", (("temperature", 1.2),))

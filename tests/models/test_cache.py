@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from playground.errors import PlaygroundError
-from playground.labs import chat
+from playground.labs.chat import replies as chat
 from playground.models import loading
 from playground.models.cache import ModelCache
 from playground.settings import Settings

@@ -10,7 +10,8 @@ import pytest
 
 from playground.models.cache import ModelCache
 from playground.settings import Settings
-from playground.tabs import arena, chat, completion, conversation, sampling
+from playground.tabs.chat import arena, completion, conversation, sampling
+from playground.tabs.chat import tab as chat
 from playground.tabs.kit import Page
 from playground.tabs.layout import lay_out
 from tests import tiny

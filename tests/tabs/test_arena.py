@@ -9,9 +9,10 @@ import gradio as gr
 import pytest
 
 from playground.engine.sampling import Sampling
-from playground.labs import chat, votes
-from playground.tabs import arena
-from playground.tabs.arena import EXAMPLES
+from playground.labs.chat import replies as chat
+from playground.labs.chat import votes
+from playground.tabs.chat import arena
+from playground.tabs.chat.arena import EXAMPLES
 from tests import tiny
 from tests.tabs.conftest import lay, visitor
 from tests.tabs.test_conversation import expect_quiet, writers

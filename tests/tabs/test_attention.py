@@ -15,16 +15,14 @@ import pytest
 from playground.errors import PlaygroundError
 from playground.models.cache import ModelCache
 from playground.settings import Settings
-from playground.tabs import (
-    attention,
-    attention_bertviz,
-    attention_compare,
-    attention_map,
-    attention_mosaic,
-    attention_pairs,
-    attention_panes,
-)
-from playground.tabs.attention_source import Kept
+from playground.tabs.attention import bertviz as attention_bertviz
+from playground.tabs.attention import compare as attention_compare
+from playground.tabs.attention import map as attention_map
+from playground.tabs.attention import mosaic as attention_mosaic
+from playground.tabs.attention import pairs as attention_pairs
+from playground.tabs.attention import panes as attention_panes
+from playground.tabs.attention import tab as attention
+from playground.tabs.attention.source import Kept
 from playground.tabs.kit import Parcel
 from playground.tabs.layout import lay_out
 from tests import tiny
@@ -88,7 +86,7 @@ def shown(drawn):
 
 
 def maps_of(folder, text=TEXT, **more):
-    from playground.labs.attention import attention as lab
+    from playground.labs.attention.maps import attention as lab
 
     return lab(tiny.loaded(folder), text, **more)
 
@@ -263,7 +261,7 @@ def test_a_parcel_fills_the_box_and_brings_its_model(desk):
 
 
 def test_every_pattern_has_a_chart_and_heads_to_open(desk, folders):
-    from playground.labs import heads
+    from playground.labs.attention import heads
 
     found = heads.heads(tiny.loaded(folders["llama"]), TEXT)
     for at, pattern in enumerate(found.patterns):

@@ -6,9 +6,9 @@ import time
 import gradio as gr
 import pytest
 
-from playground.labs import conversations
-from playground.labs.conversations import Thread
-from playground.tabs.conversation import plain, said
+from playground.labs.chat import conversations
+from playground.labs.chat.conversations import Thread
+from playground.tabs.chat.conversation import plain, said
 from tests.tabs.conftest import visitor
 
 ONE, OTHER = visitor("one"), visitor("other")

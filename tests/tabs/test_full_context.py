@@ -3,7 +3,7 @@
 import gradio as gr
 import pytest
 
-from playground.labs.conversations import Thread
+from playground.labs.chat.conversations import Thread
 from tests import tiny
 from tests.tabs.conftest import visitor
 from tests.tabs.test_conversation import expect_quiet, thread_of

@@ -6,7 +6,8 @@ import pytest
 from playground import api
 from playground.models.cache import ModelCache
 from playground.settings import Settings
-from playground.tabs import TABS, chat, model_bar
+from playground.tabs import TABS, model_bar
+from playground.tabs.chat import tab as chat
 from playground.tabs.layout import lay_out
 from playground.tabs.theme import theme
 

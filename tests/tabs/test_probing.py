@@ -8,7 +8,8 @@ import pytest
 
 from playground.models.cache import ModelCache
 from playground.settings import Settings
-from playground.tabs import internals, probing
+from playground.tabs.internals import probing
+from playground.tabs.internals import tab as internals
 from playground.tabs.layout import lay_out
 from tests import tiny
 from tests.tabs.conftest import visitor
@@ -136,7 +137,7 @@ def test_stopped_while_reading_says_so(desk, monkeypatch):
 
 
 def test_every_task_shows_texts_of_every_label(desk):
-    from playground.labs.probing import tasks
+    from playground.labs.internals.probing import tasks
 
     for task in tasks.TASKS:
         shown = desk.pane.show_task(task.name, None, "", "", "")
@@ -151,7 +152,7 @@ def test_every_task_shows_texts_of_every_label(desk):
 
 
 def test_examples_name_tasks_and_poolings_that_exist(desk):
-    from playground.labs.probing import tasks
+    from playground.labs.internals.probing import tasks
 
     for example in probing.EXAMPLES:
         task = tasks.named(example.task)

@@ -5,12 +5,14 @@ import time
 import gradio as gr
 import pytest
 
-from playground.labs import conversations
-from playground.labs.conversations import Thread
+from playground.labs.chat import conversations
+from playground.labs.chat.conversations import Thread
 from playground.models.cache import ModelCache
 from playground.settings import Settings
-from playground.tabs import chat, model_bar, sampling, token_pane
-from playground.tabs.conversation import plain
+from playground.tabs import model_bar
+from playground.tabs.chat import sampling, token_pane
+from playground.tabs.chat import tab as chat
+from playground.tabs.chat.conversation import plain
 from tests import endpoint_server, llama_server
 from tests.tabs.conftest import visitor
 

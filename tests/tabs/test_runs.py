@@ -6,7 +6,7 @@ import gradio as gr
 import pytest
 
 from playground.errors import PlaygroundError
-from playground.tabs.runs import Runs
+from playground.tabs.chat.runs import Runs
 
 ONE, OTHER = SimpleNamespace(session_hash="one"), SimpleNamespace(session_hash="other")
 

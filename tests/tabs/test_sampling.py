@@ -4,7 +4,7 @@ import pytest
 
 from playground.engine.words import first_tokens
 from playground.errors import PlaygroundError
-from playground.tabs import sampling
+from playground.tabs.chat import sampling
 from tests.tabs.conftest import visitor
 
 ONE = visitor("one")

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from playground.tabs.together import together
+from playground.tabs.chat.together import together
 
 
 def counted(n, closed=None, pause=0.0):

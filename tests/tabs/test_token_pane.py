@@ -7,9 +7,9 @@ import pytest
 
 from playground.models.cache import ModelCache
 from playground.settings import Settings
-from playground.tabs import chat
+from playground.tabs.chat import tab as chat
+from playground.tabs.chat.token_pane import Written
 from playground.tabs.layout import lay_out
-from playground.tabs.token_pane import Written
 
 
 def senders(tmp_path, *titles: str):

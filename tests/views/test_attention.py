@@ -10,8 +10,10 @@ import plotly.graph_objects as go
 import pytest
 
 from playground.errors import PlaygroundError
-from playground.views import attention_bertviz as bertviz
-from playground.views import attention_map, attention_mosaic, attention_row
+from playground.views.attention import bertviz
+from playground.views.attention import map as attention_map
+from playground.views.attention import mosaic as attention_mosaic
+from playground.views.attention import row as attention_row
 
 NASTY = [
     "</script><script>alert(1)</script>",

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from playground.labs.votes import Contestant
+from playground.labs.chat.votes import Contestant
 from playground.views.duel import comparison, first_difference, names
 
 

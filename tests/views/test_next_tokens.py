@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from playground.engine.sampling import Sampling
-from playground.labs.next_tokens import next_tokens
+from playground.labs.chat.next_tokens import next_tokens
 from playground.views import next_tokens as view
 from tests import tiny
 

@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from playground.labs.probing import experiment
-from playground.labs.probing.experiment import Settings
-from playground.views import probing as view
-from playground.views import probing_texts
+from playground.labs.internals.probing import experiment
+from playground.labs.internals.probing.experiment import Settings
+from playground.views.internals import probing as view
+from playground.views.internals import probing_texts
 from tests.labs.probing.made import finish, planted, texts
 
 

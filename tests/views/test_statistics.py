@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from playground.engine.provenance import Provenance
-from playground.labs.chat import Reply
+from playground.labs.chat.replies import Reply
 from playground.views import continuations, statistics
 
 

@@ -6,7 +6,8 @@ from html.parser import HTMLParser
 import pytest
 
 from playground.engine.sampling import Sampling
-from playground.labs import chat, tokens
+from playground.labs import tokens
+from playground.labs.chat import replies as chat
 from playground.views import tokens as view
 from tests import tiny
 

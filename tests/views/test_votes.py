@@ -7,8 +7,8 @@ import json
 import re
 from dataclasses import replace
 
-from playground.labs import votes as lab
-from playground.labs.votes import Contestant, Vote
+from playground.labs.chat import votes as lab
+from playground.labs.chat.votes import Contestant, Vote
 from playground.views import votes as view
 
 COLD = Contestant("m", "", (("temperature", 0.2),))

@@ -3,8 +3,8 @@
 import numpy as np
 
 from playground.engine.provenance import Provenance
-from playground.labs.probing.examples import Examples
-from playground.labs.probing.experiment import Vectors
+from playground.labs.internals.probing.examples import Examples
+from playground.labs.internals.probing.experiment import Vectors
 
 NOBODY = Provenance("made", "none", "cpu", "float32")
 

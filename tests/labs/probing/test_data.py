@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from playground.errors import PlaygroundError
-from playground.labs.probing import controls, folds, tasks
-from playground.labs.probing.examples import find
+from playground.labs.internals.probing import controls, folds, tasks
+from playground.labs.internals.probing.examples import find
 
 TASKS = pytest.mark.parametrize("task", tasks.TASKS, ids=lambda task: task.name)
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from playground.errors import PlaygroundError
-from playground.labs.probing import experiment, features
-from playground.labs.probing.examples import Examples
-from playground.labs.probing.features import Cache, Stopped
+from playground.labs.internals.probing import experiment, features
+from playground.labs.internals.probing.examples import Examples
+from playground.labs.internals.probing.features import Cache, Stopped
 from tests import tiny
 from tests.labs.probing.made import finish
 

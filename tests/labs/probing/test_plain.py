@@ -10,9 +10,9 @@ import sys
 import numpy as np
 import pytest
 
-from playground.labs.probing import experiment, plain, replay
-from playground.labs.probing.examples import checked
-from playground.labs.probing.experiment import Settings
+from playground.labs.internals.probing import experiment, plain, replay
+from playground.labs.internals.probing.examples import checked
+from playground.labs.internals.probing.experiment import Settings
 from tests import tiny
 from tests.labs.probing.made import finish, planted, texts
 

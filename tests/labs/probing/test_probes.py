@@ -9,9 +9,18 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 
 from playground.errors import PlaygroundError
-from playground.labs.probing import classifiers, controls, experiment, folds, intervals, mdl, projection, strength
-from playground.labs.probing.experiment import Settings
-from playground.labs.probing.features import Stopped
+from playground.labs.internals.probing import (
+    classifiers,
+    controls,
+    experiment,
+    folds,
+    intervals,
+    mdl,
+    projection,
+    strength,
+)
+from playground.labs.internals.probing.experiment import Settings
+from playground.labs.internals.probing.features import Stopped
 from tests.labs.probing.made import finish, planted, texts, vectors
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from playground.errors import PlaygroundError
-from playground.labs.probing import table
-from playground.labs.probing.examples import checked, find
+from playground.labs.internals.probing import table
+from playground.labs.internals.probing.examples import checked, find
 
 ROWS = [("Text", "Label")] + [(f"Das Tor {i} fällt, endlich", "gut" if i % 2 else "schlecht") for i in range(12)]
 

@@ -1,0 +1,5 @@
+"""Where that lies which is no code: pictures, styles, scripts, and the data that ships."""
+
+from pathlib import Path
+
+ASSETS = Path(__file__).parent.parent / "assets"

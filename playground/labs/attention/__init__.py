@@ -1,0 +1,1 @@
+"""Which token looks at which, and what an answer hangs on."""

@@ -1,0 +1,95 @@
+"""Queries and keys of one layer: the vectors whose products attention is made of.
+
+It does not know how they are drawn.
+"""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from playground.engine import provenance
+from playground.engine.engine import Engine
+from playground.engine.provenance import Provenance
+from playground.engine.tap import Site, Tap, open_tap
+from playground.errors import PlaygroundError
+from playground.labs.attention import maps as attention
+from playground.labs.reading import Reading
+
+
+@dataclass(frozen=True, eq=False)
+class QueriesKeys:
+    """One layer's vectors, with positions turned in where the model does that."""
+
+    queries: np.ndarray  # (head, query, head_dim) float32, scaled so that q·k / sqrt(head_dim) is the score
+    keys: np.ndarray  # (head, key, head_dim) float32; those of grouped heads are repeated
+    weights: np.ndarray  # (head, query, key) float32; rows sum to 1
+    looking: Reading
+    looked_at: Reading
+    layer: int
+    causal: bool
+    exact: bool  # softmax of the scores gives the weights; not so where a cap or a bias comes between
+    provenance: Provenance
+
+
+def queries_keys(
+    engine: Engine,
+    text: str,
+    layer: int,
+    text_pair: str = "",
+    stack: str | None = None,
+    kind: str = "self",
+    complete: bool = False,
+) -> QueriesKeys:
+    """Queries, keys and weights of one layer, from one forward pass. Arguments as `attention.attention`.
+
+    Raises:
+        PlaygroundError: the model computes its attention where queries and keys cannot be seen; or as `attention`.
+    """
+    started = time.perf_counter()
+    if not engine.attention_edits and engine.attention_sites:
+        raise PlaygroundError(
+            f"{engine.reference} ({engine.anatomy.architecture}) computes attention in code of its own, where its "
+            "queries and keys cannot be seen. The other views work; or pick another model."
+        )
+    seen: dict[str, Tensor] = {}
+
+    def keep(_site: Site, queries: Tensor, keys: Tensor) -> None:
+        seen["queries"], seen["keys"] = queries[0].float().cpu(), keys[0].float().cpu()
+
+    def keep_weights(_site: Site, weights: Tensor) -> None:
+        seen["weights"] = weights[0].float().cpu()
+
+    place = attention.prepare(engine, text, text_pair, stack, kind, complete)
+    if layer not in place.layers:
+        raise PlaygroundError(
+            f"{engine.reference} has no such attention in layer {layer}; it has it in {len(place.layers)} layers, from "
+            f"{place.layers[0]} to {place.layers[-1]}. Pick one of them."
+        )
+    site = Site(place.stack, layer, place.kind)
+    with torch.inference_mode(), open_tap(Tap(keep_weights, frozenset([site]), vectors=keep)):
+        engine.model(**place.inputs)
+    weights = seen["weights"].numpy()
+    return QueriesKeys(
+        queries=seen["queries"].numpy(),
+        keys=seen["keys"].numpy(),
+        weights=weights,
+        looking=place.queries,
+        looked_at=place.keys,
+        layer=layer,
+        causal=place.queries is place.keys and not np.triu(weights, 1).any(),
+        exact=_exact(seen["queries"], seen["keys"], weights, 1e-4 if engine.dtype == torch.float32 else 2e-2),
+        provenance=provenance.of(
+            engine, dict(stack=place.stack, kind=place.kind, layer=layer), time.perf_counter() - started
+        ),
+    )
+
+
+def _exact(queries: Tensor, keys: Tensor, weights: np.ndarray, tolerance: float) -> bool:
+    """Whether the softmax of the scores is what the model computed, over the keys that are looked at at all."""
+    scores = (queries @ keys.transpose(1, 2)) / queries.shape[-1] ** 0.5
+    shown = torch.from_numpy(weights)
+    again = scores.masked_fill(shown == 0, float("-inf")).softmax(-1)
+    return bool(torch.allclose(again, shown, atol=tolerance))

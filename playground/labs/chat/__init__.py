@@ -1,0 +1,1 @@
+"""Replies, the conversations they belong to, and what was likely at each word."""

@@ -1,0 +1,213 @@
+"""The logit lens: what the model would say at each position if it stopped after each layer.
+
+The residual after a layer goes through the final norm (once) and the unembedding, as the last one does: so the last row
+is the model's own answer (nostalgebraist 2020). Early layers do not write for this reading, and their rows drift; a
+row says what can be read off, not what the model "thinks" there. It does not know who shows it.
+"""
+
+import threading
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from playground.engine import passes, provenance
+from playground.engine.decoding import decoder_start
+from playground.engine.engine import Engine
+from playground.engine.provenance import Provenance
+from playground.engine.readout import read_out
+from playground.engine.tap import Site
+from playground.errors import PlaygroundError
+from playground.labs import reading
+from playground.labs.internals import contrasts
+from playground.models.progress import Report, megabytes, quiet
+
+MOST = 100  # tokens that can be listed for a cell
+_HELD = 2**22  # logits in memory at once: positions times vocabulary
+_LIMIT = 4 * 10**9  # bytes of residuals of one text
+
+
+@dataclass(frozen=True, eq=False)
+class Lens:
+    """One row a layer, one column a position."""
+
+    labels: tuple[str, ...]  # (column,): the token that stands there
+    positions: np.ndarray  # (column,): its place in the text, from 0
+    predicts: str  # "next": a column says which token follows it; "same": which stands there (masked models)
+    layers: tuple[str, ...]  # (row,): "embedding", then "0" to the last, whose row is the model's answer
+    top_ids: np.ndarray  # (row, column, k), most probable first
+    top_texts: tuple[tuple[tuple[str, ...], ...], ...]  # (row, column, k)
+    top_probabilities: np.ndarray  # (row, column, k)
+    entropies: np.ndarray  # (row, column), nats: 0 is certainty
+    divergences: np.ndarray  # (row, column), nats: KL(last row || this row), 0 in the last
+    token: int | None  # the token that is followed through the layers
+    token_text: str | None
+    token_ranks: np.ndarray | None  # (row, column), 0: no token is more probable
+    token_probabilities: np.ndarray | None  # (row, column)
+    deviation: float  # largest difference of the last row from the model's own logits, at the last position
+    provenance: Provenance
+
+
+def lens(
+    engine: Engine,
+    text: str,
+    k: int = 5,
+    follow: str = "",
+    written: str = "",
+    begin: int = 0,
+    end: int | None = None,
+    report: Report = quiet,
+    stop: threading.Event | None = None,
+) -> Lens:
+    """The lens over a text.
+
+    Args:
+        k: tokens listed a cell.
+        follow: a token whose rank and probability are wanted in each cell, as it stands in a text (" Paris"); none:
+            the one that the model holds most probable at the last position.
+        written: for encoder-decoders: the beginning of what they write about `text`; the lens looks at these tokens.
+        begin, end: positions to look at, as in a slice; all of them without.
+
+    Raises:
+        PlaygroundError: no unembedding, no such positions, more than one token to follow, a k out of range, stopped.
+    """
+    started = time.perf_counter()
+    if engine.anatomy.unembedding is None or engine.anatomy.kind in ("classifier", "encoder"):
+        raise PlaygroundError(
+            f"{engine.reference} makes vectors or classes and has no words to read off ({engine.anatomy.kind} model). "
+            "Pick a model that writes or fills blanks."
+        )
+    if not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= MOST:
+        raise PlaygroundError(f"k is {k!r}; it must be a whole number from 1 to {MOST}. Change it and try again.")
+    inputs, ids = _inputs(engine, text, written)
+    chosen = range(ids.shape[1])[begin:end]
+    if not chosen:
+        raise PlaygroundError(f"There are no positions {begin} to {end}: the text has {ids.shape[1]} tokens, from 0.")
+    followed = _one_token(engine, follow) if follow else None
+    try:
+        report(None, "Reading the text")
+        residuals, own = _residuals(engine, inputs, chosen, stop)
+        last = read_out(engine, residuals["last position"])[0].float()
+        deviation = (last.cpu() - own).abs().max().item()
+        followed = int(own.argmax()) if followed is None else followed
+        rows = [residuals[name] for name in residuals if name != "last position"]
+        grid = _grid(engine, rows, min(k, own.shape[-1]), followed, report, stop)
+    except passes.Stopped:
+        raise PlaygroundError("Stopped before the lens had seen every layer.") from None
+    top_ids = grid["top_ids"]
+    decode = engine.tokenizer.decode
+    texts = {token: decode([token]) for token in np.unique(top_ids).tolist()}
+    return Lens(
+        labels=tuple(reading.of_ids(engine, ids[0].tolist()).labels[i] for i in chosen),
+        positions=np.array(chosen),
+        predicts="same" if engine.anatomy.kind == "masked" else "next",
+        layers=tuple(name for name in residuals if name != "last position"),
+        top_ids=top_ids,
+        top_texts=tuple(tuple(tuple(texts[t] for t in cell) for cell in row) for row in top_ids.tolist()),
+        top_probabilities=grid["top_probabilities"],
+        entropies=grid["entropies"],
+        divergences=grid["divergences"],
+        token=followed,
+        token_text=decode([followed]),
+        token_ranks=grid["ranks"],
+        token_probabilities=grid["probabilities"],
+        deviation=deviation,
+        provenance=provenance.of(
+            engine,
+            {"k": k, "follow": decode([followed]), "written": written, "begin": begin, "end": end},
+            time.perf_counter() - started,
+        ),
+    )
+
+
+def _inputs(engine: Engine, text: str, written: str) -> tuple[dict[str, Tensor], Tensor]:
+    """What the model is given, and the ids of the positions that are looked at, (1, position)."""
+    ids = contrasts.encoded(engine, text)
+    if engine.anatomy.kind != "seq2seq":
+        if written:
+            raise PlaygroundError("Only encoder-decoders have a second text. Leave it empty.")
+        return {"input_ids": ids}, ids
+    begun = engine.tokenizer(text_target=written, add_special_tokens=False).input_ids if written else []
+    decoder = torch.cat([decoder_start(engine.model, ids), torch.tensor([begun], device=ids.device).long()], dim=1)
+    return {"input_ids": ids, "decoder_input_ids": decoder}, decoder
+
+
+def _one_token(engine: Engine, text: str) -> int:
+    ids = engine.tokenizer(text, add_special_tokens=False).input_ids
+    if len(ids) != 1:
+        parts = ", ".join(f"“{engine.tokenizer.decode([i])}”" for i in ids)
+        raise PlaygroundError(f"“{text}” is {len(ids)} tokens to this model ({parts}). Name one of them.")
+    return ids[0]
+
+
+def _residuals(
+    engine: Engine, inputs: dict[str, Tensor], chosen: range, stop: threading.Event | None
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Residuals at the chosen positions by row, (column, hidden), on its device, and the model's logits, (vocabulary,).
+
+    "last position" is one more row: the last block at the text's end, (1, hidden).
+    """
+    anatomy = engine.anatomy
+    n_rows = anatomy.n_layers + 1
+    needed = n_rows * len(chosen) * anatomy.hidden_size * torch.finfo(engine.dtype).bits // 8
+    if needed > _LIMIT:
+        raise PlaygroundError(
+            f"The residuals of {len(chosen):,} positions in {n_rows - 1} layers take {megabytes(needed)}, and "
+            f"{megabytes(_LIMIT)} is the most. Look at fewer positions."
+        )
+    kept: dict[str, Tensor] = {}
+
+    def keep(name: str):
+        def watch(values: Tensor) -> None:
+            kept[name] = values[0, chosen.start : chosen.stop].clone()
+            kept["last position"] = values[0, -1:].clone()
+
+        return watch
+
+    name = anatomy.main.name
+    sites = {Site(name, 0, "embedding"): "embedding"}
+    sites |= {Site(name, layer, "block"): str(layer) for layer in range(anatomy.n_layers)}
+    own = passes.last_logits(engine, inputs, {site: keep(row) for site, row in sites.items()}, stop)
+    return {row: kept[row] for row in sites.values()} | {"last position": kept["last position"]}, own
+
+
+def _grid(
+    engine: Engine, rows: list[Tensor], k: int, token: int, report: Report, stop: threading.Event | None
+) -> dict[str, np.ndarray]:
+    """Everything that is said of a cell, position by position, so that few logits are in memory at once."""
+    n_columns = rows[0].shape[0]
+    step = max(1, _HELD // engine.anatomy.vocabulary_size)
+    pieces = []  # by piece of columns: by row: one column of tensors
+    for start in range(0, n_columns, step):
+        final = read_out(engine, rows[-1][start : start + step]).float().log_softmax(-1)
+        piece = []
+        for number, row in enumerate(rows):
+            passes.check_stop(stop)
+            done = (start / step * len(rows) + number) / (len(rows) * -(-n_columns // step))
+            report(done, f"Reading off layer {number} of {len(rows) - 1}")
+            piece.append(_cells(read_out(engine, row[start : start + step]).float(), final, k, token))
+        pieces.append(piece)
+    names = ("top_ids", "top_probabilities", "entropies", "divergences", "ranks", "probabilities")
+    return {
+        name: np.stack([np.concatenate([piece[r][i] for piece in pieces]) for r in range(len(rows))])
+        for i, name in enumerate(names)
+    }
+
+
+def _cells(logits: Tensor, final: Tensor, k: int, token: int) -> tuple[np.ndarray, ...]:
+    """Numbers of some cells of one row. logits and final, the last row's logarithms: (column, vocabulary)."""
+    logprobs = logits.log_softmax(-1)
+    probabilities = logprobs.exp()
+    top = logprobs.topk(k)
+    chosen = logprobs[:, token]
+    found = (
+        top.indices,
+        top.values.exp(),
+        -(probabilities * logprobs).nansum(-1).clamp(max=0),  # nansum: 0 log 0 is 0
+        (final.exp() * (final - logprobs)).nansum(-1).clamp(min=0),
+        (logprobs > chosen[:, None]).sum(-1),
+        chosen.exp(),
+    )
+    return tuple(values.cpu().numpy() for values in found)

@@ -1,0 +1,304 @@
+"""Activation patching: what one text has at a place is put into the run of another, and the answer watched.
+
+Denoising puts the clean text's activation into the corrupted run: what restores the answer is enough for it. Noising
+puts the corrupted text's into the clean run: what destroys the answer is needed for it (Zhang and Nanda 2024, whose
+advice the measure follows: a difference of logits, and a swapped word rather than noise). It does not choose the texts
+(`contrasts`).
+"""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from playground.engine import passes, provenance
+from playground.engine.engine import Engine
+from playground.engine.provenance import Provenance
+from playground.engine.readout import read_out
+from playground.engine.tap import Around, Site
+from playground.errors import PlaygroundError
+from playground.labs.internals.contrasts import Contrast
+from playground.models.progress import Report, quiet
+
+SiteName = Literal["residual", "attention", "mlp", "head"]
+Direction = Literal["denoising", "noising"]
+# Tried on the starter: the country's token carries the answer up to layer 21 or so, then the last token does.
+EXAMPLE = (
+    *("The capital of France is the city of", "The capital of Italy is the city of"),
+    *("Paris", "Rome"),
+)
+_KINDS = {"residual": "block", "attention": "attention", "mlp": "mlp", "head": "heads"}
+_TOKENS_AT_ONCE = 2048  # rows times positions of one forward pass
+
+
+@dataclass(frozen=True, eq=False)
+class Patching:
+    """What each patch does. An effect of 0: as if nothing were patched. 1: as the text that the patch came from.
+
+    NaN where it was stopped before.
+    """
+
+    site: SiteName
+    direction: Direction
+    layers: np.ndarray  # (layer,), from 0; those that have the site
+    columns: tuple[str, ...]  # the axis "column": token labels of the clean text, or heads from 0
+    effects: np.ndarray  # (layer, column)
+    differences: np.ndarray  # (layer, column): logit of the answer minus logit of the wrong one, patched
+    control: np.ndarray | None  # (layer, column): effects of the same patches, taken from a wrong position
+    control_level: float | None  # 95 % of the controls stay within this distance from 0
+    whole: np.ndarray  # (layer,): effect of patching every column of a layer at once; 1 for the residual
+    clean_difference: float  # the same difference of logits in the clean text, unpatched
+    corrupted_difference: float
+    contrast: Contrast
+    complete: bool  # False: stopped on the way
+    provenance: Provenance
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """The patches of one layer, one a row."""
+
+    where: Tensor  # (row, position, group) bool: what is patched; groups are heads, or one
+    taken_from: Tensor  # (row, position) int: the position of the source that is put there
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """A text that ran unpatched. Tensors where the model is."""
+
+    ids: Tensor  # (1, position)
+    values: dict[int, Tensor]  # layer -> (position, width) at the site
+    blocks: list  # what each block gave out, as it gave it
+    difference: float
+
+
+def patch(
+    engine: Engine,
+    contrast: Contrast,
+    site: SiteName = "residual",
+    direction: Direction = "denoising",
+    control: bool = True,
+    seed: int = 0,
+    layers: Sequence[int] | None = None,
+    rows_at_once: int | None = None,
+    skip: bool = True,
+    report: Report = quiet,
+    stop: threading.Event | None = None,
+) -> Patching:
+    """Patches each position of each layer in turn (site "head": each head of each layer, at all positions).
+
+    The patches of a layer are rows of one batch, and blocks before the patch are not computed anew.
+
+    Args:
+        control: also take, for each patch, the source's activation at another position: drawn for each position from
+            all others but the first (which models use as a resting place, unlike any other), with `seed`.
+        layers: which to patch; all that have the site without.
+        rows_at_once: rows of a batch; 1 with `skip=False` is the plain way, for comparison.
+
+    Raises:
+        PlaygroundError: the model lacks the site or a layer, or gives both texts the same difference.
+    """
+    started = time.perf_counter()
+    if site not in get_args(SiteName) or direction not in get_args(Direction):
+        names = ", ".join((*get_args(SiteName), *get_args(Direction)))
+        raise PlaygroundError(f"“{site}”, “{direction}”: the sites and directions are {names}. Pick from these.")
+    able = layers_with(engine, site)
+    layers = able if layers is None else list(dict.fromkeys(layers))
+    if not layers or set(layers) - set(able):
+        raise PlaygroundError(f"Layers to patch in {engine.reference} are {able[0]} to {able[-1]}. Pick from these.")
+    n_positions = contrast.clean_ids.shape[1]
+    n_columns = engine.anatomy.n_heads if site == "head" else n_positions
+    rows = _rows(n_positions, engine.anatomy.n_heads if site == "head" else None, control, seed, engine.device)
+    found = np.full((len(layers), len(rows.where)), np.nan)  # differences of logits
+    complete = True
+    try:
+        clean, corrupted = (_unpatched(engine, contrast, ids, site, layers, stop) for ids in _texts(contrast))
+        _check_apart(clean.difference, corrupted.difference, contrast)
+        source, target = (clean, corrupted) if direction == "denoising" else (corrupted, clean)
+        skip = skip and _can_skip(engine, contrast, target)
+        for number, layer in enumerate(layers):
+            report(number / len(layers), f"Patching layer {layer}: {number + 1} of {len(layers)}")
+            values = _patched(engine, contrast, site, layer, source, target, rows, rows_at_once, skip, stop)
+            found[number] = list(values)
+    except passes.Stopped:
+        if np.isnan(found).all():
+            raise PlaygroundError("Stopped before the first layer was patched.") from None
+        complete = False
+    effects = (found - target.difference) / (source.difference - target.difference)
+    controls = effects[:, n_columns : 2 * n_columns] if control else None
+    return Patching(
+        site=site,
+        direction=direction,
+        layers=np.array(layers),
+        columns=tuple(map(str, range(n_columns))) if site == "head" else contrast.clean_labels,
+        effects=effects[:, :n_columns],
+        differences=found[:, :n_columns],
+        control=controls,
+        control_level=float(np.nanquantile(np.abs(controls), 0.95)) if control else None,
+        whole=effects[:, -1],
+        clean_difference=clean.difference,
+        corrupted_difference=corrupted.difference,
+        contrast=contrast,
+        complete=complete,
+        provenance=provenance.of(
+            engine,
+            {
+                **dict(clean=contrast.clean, corrupted=contrast.corrupted, answer=contrast.answer_text),
+                **dict(wrong=contrast.wrong_text, site=site, direction=direction, control=control, seed=seed),
+            },
+            time.perf_counter() - started,
+        ),
+    )
+
+
+def layers_with(engine: Engine, site: SiteName) -> list[int]:
+    """Layers of the main stack that have a site.
+
+    Raises:
+        PlaygroundError: none has.
+    """
+    name, kind = engine.anatomy.main.name, _KINDS[site]
+    layers = [n for n in range(engine.anatomy.n_layers) if kind == "block" or Site(name, n, kind) in engine.parts]
+    if not layers:
+        able = ["residual", *(s for s, k in _KINDS.items() if any(place.kind == k for place in engine.parts))]
+        raise PlaygroundError(
+            f"{engine.reference} ({engine.anatomy.architecture}) has no {site} that can be reached. "
+            f"It has: {', '.join(able)}."
+        )
+    return layers
+
+
+def _texts(contrast: Contrast) -> tuple[Tensor, Tensor]:
+    return contrast.clean_ids, contrast.corrupted_ids
+
+
+def _check_apart(clean: float, corrupted: float, contrast: Contrast) -> None:
+    if abs(clean - corrupted) < 1e-3 * max(1.0, abs(clean), abs(corrupted)):
+        raise PlaygroundError(
+            f"Both texts give “{contrast.answer_text}” over “{contrast.wrong_text}” the same lead "
+            f"({clean:.3f} and {corrupted:.3f} in logits), so there is no effect to divide up. "
+            "Change the text or the answers."
+        )
+
+
+def _rows(n_positions: int, n_heads: int | None, control: bool, seed: int, device: torch.device) -> _Rows:
+    """One row a column, then one a control, then one that patches all."""
+    own = torch.arange(n_positions)
+    wrong = torch.from_numpy(wrong_positions(n_positions, seed))
+    if n_heads:
+        single = torch.eye(n_heads, dtype=torch.bool)[:, None, :].expand(-1, n_positions, -1)
+    else:
+        single = torch.eye(n_positions, dtype=torch.bool)[:, :, None]
+    n = len(single)
+    where, taken_from = [single], [own.expand(n, -1)]
+    if control:
+        where, taken_from = [single, single], [own.expand(n, -1), wrong.expand(n, -1)]
+    where.append(torch.ones_like(single[:1]))
+    taken_from.append(own[None])
+    return _Rows(torch.cat(where).to(device), torch.cat(taken_from).to(device))
+
+
+def wrong_positions(n_positions: int, seed: int) -> np.ndarray:
+    """For each position another one, never itself and, in texts of more than two tokens, never the first."""
+    random = np.random.default_rng(seed)
+    every = np.arange(n_positions)
+    able = every[1:] if n_positions > 2 else every
+    return np.array([random.choice(able[able != position]) if n_positions > 1 else 0 for position in every])
+
+
+def _unpatched(
+    engine: Engine, contrast: Contrast, ids: Tensor, site: SiteName, layers: list[int], stop: threading.Event | None
+) -> _Run:
+    values: dict[int, Tensor] = {}
+    blocks: list = []
+    name = engine.anatomy.main.name
+
+    def keep(layer: int) -> passes.Watch:
+        def watch(seen: Tensor) -> None:
+            values[layer] = seen[0].clone()
+
+        return watch
+
+    def note(forward, arguments: tuple, named: dict) -> object:
+        blocks.append(forward(*arguments, **named))
+        return blocks[-1]
+
+    watches = {Site(name, layer, _KINDS[site]): keep(layer) for layer in layers}
+    around = [(block, note) for block in engine.anatomy.main.blocks]
+    residual = passes.last_residual(engine, {"input_ids": ids}, watches, around, stop)
+    return _Run(ids, values, blocks, _differences(engine, contrast, residual)[0])
+
+
+def _differences(engine: Engine, contrast: Contrast, residual: Tensor) -> list[float]:
+    """Logit of the answer minus logit of the wrong one, by row of the last residual, (row, position, hidden)."""
+    logits = read_out(engine, residual[:, contrast.position]).float()
+    return (logits[:, contrast.answer] - logits[:, contrast.wrong]).tolist()
+
+
+def _can_skip(engine: Engine, contrast: Contrast, run: _Run) -> bool:
+    """Whether blocks can be left out when what they gave is known: only if nothing else passes between blocks."""
+    blocks = engine.anatomy.main.blocks
+    if len(blocks) != len(run.blocks) or any(_hidden(output) is None for output in run.blocks):
+        return False
+    around = _skipped(blocks[: len(blocks) // 2], run.blocks, 1)
+    try:
+        residual = passes.last_residual(engine, {"input_ids": run.ids}, around=around)
+    except (RuntimeError, TypeError, KeyError, IndexError, AttributeError):
+        return False  # a later block looked for what an earlier one had left for it
+    return torch.equal(residual, _hidden(run.blocks[-1]))
+
+
+def _hidden(output: object) -> Tensor | None:
+    """What a block gives to the next, (row, position, hidden); None where it gives more than that."""
+    if isinstance(output, Tensor):
+        return output
+    if isinstance(output, tuple) and output and all(other is None for other in output[1:]):
+        return output[0]
+    return None
+
+
+def _skipped(blocks: tuple[nn.Module, ...], outputs: list, n_rows: int) -> list[tuple[nn.Module, Around]]:
+    """Functions that give out what the last of the blocks gave before, for `n_rows` rows, and run none of them."""
+
+    hidden = _hidden(outputs[len(blocks) - 1]).expand(n_rows, -1, -1).contiguous() if blocks else None
+
+    def give(output: object) -> Around:  # only what the last of them gives is read by anybody
+        again = hidden if isinstance(output, Tensor) else (hidden, *output[1:])
+        return lambda forward, arguments, named: again
+
+    return [(block, give(output)) for block, output in zip(blocks, outputs, strict=False)]
+
+
+def _patched(
+    engine: Engine,
+    contrast: Contrast,
+    site: SiteName,
+    layer: int,
+    source: _Run,
+    target: _Run,
+    rows: _Rows,
+    rows_at_once: int | None,
+    skip: bool,
+    stop: threading.Event | None,
+) -> Iterator[float]:
+    """The difference of logits of each row."""
+    n_positions = target.ids.shape[1]
+    step = rows_at_once or max(1, _TOKENS_AT_ONCE // n_positions)
+    place = Site(engine.anatomy.main.name, layer, _KINDS[site])
+    known = layer + 1 if site == "residual" else layer  # the patched block's own output is known too, before the patch
+    for where, taken_from in zip(rows.where.split(step), rows.taken_from.split(step), strict=True):
+
+        def put(values: Tensor, where: Tensor = where, taken_from: Tensor = taken_from) -> Tensor:
+            n_groups = where.shape[-1]
+            there = values.unflatten(-1, (n_groups, -1))
+            new = source.values[layer].unflatten(-1, (n_groups, -1))[taken_from]
+            return torch.where(where[..., None], new, there).flatten(-2)
+
+        around = _skipped(engine.anatomy.main.blocks[:known], target.blocks, len(where)) if skip else ()
+        inputs = {"input_ids": target.ids.expand(len(where), -1)}
+        yield from _differences(engine, contrast, passes.last_residual(engine, inputs, {place: put}, around, stop))

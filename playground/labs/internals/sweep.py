@@ -1,0 +1,119 @@
+"""Which heads or layers matter to a prediction: each taken out alone, and what that does to the next token.
+
+A part that matters alone is not all: two that stand in for each other matter only together. It does not know how a part
+is taken out (`ablation`).
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from playground.engine import passes, provenance
+from playground.engine.engine import Engine
+from playground.engine.provenance import Provenance
+from playground.engine.readout import read_out
+from playground.engine.tap import Site
+from playground.errors import PlaygroundError
+from playground.labs.internals import ablation, contrasts
+from playground.labs.internals.ablation import PARTS, How, Kind
+from playground.labs.internals.before_after import divergence
+from playground.models.progress import Report, quiet
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """How much each part of a kind matters to one prediction when it is taken out alone."""
+
+    kind: Kind
+    layers: np.ndarray  # (layer,)
+    divergences: np.ndarray  # (layer, head) or (layer, 1), nats: KL(original || ablated); NaN where it was stopped
+    answer: int  # the most probable token without ablation
+    answer_text: str
+    changes: np.ndarray  # (layer, head) or (layer, 1): change of the answer's log-probability, nats
+    complete: bool
+    provenance: Provenance
+
+
+def sweep(
+    engine: Engine,
+    text: str,
+    kind: Kind = "head",
+    how: How = "zero",
+    references: Sequence[str] = (),
+    seed: int = 0,
+    report: Report = quiet,
+    stop: threading.Event | None = None,
+) -> Sweep:
+    """Takes out each head (or attention, MLP, layer) alone and asks what follows `text`. A layer's heads are a batch.
+
+    Raises:
+        PlaygroundError: as `tap`; "neuron" (there are too many to try each: see `neurons`).
+    """
+    started = time.perf_counter()
+    contrasts.check_model(engine)
+    if kind not in ("head", "attention", "mlp", "layer"):
+        raise PlaygroundError(f"“{kind}” cannot be swept. Pick head, attention, mlp or layer.")
+    ids = contrasts.encoded(engine, text)
+    position = contrasts.place(engine, ids)
+    layers = [n for n in range(engine.anatomy.n_layers) if kind == "layer" or _has(engine, kind, n)]
+    if not layers:
+        raise PlaygroundError(f"{engine.reference} ({engine.anatomy.architecture}) has no {kind} that can be reached.")
+    n_columns = engine.anatomy.n_heads if kind == "head" else 1
+    divergences = np.full((len(layers), n_columns), np.nan)
+    changes = np.full((len(layers), n_columns), np.nan)
+    complete = True
+
+    def said(residual: Tensor) -> Tensor:
+        return read_out(engine, residual[:, position]).float().log_softmax(-1)
+
+    try:
+        original = said(passes.last_residual(engine, {"input_ids": ids}, stop=stop))
+        answer = int(original[0].argmax())
+        places = [n if kind == "layer" else Site(engine.anatomy.main.name, n, PARTS[kind]) for n in layers]
+        pools = ablation.pools(engine, places, references, stop) if how != "zero" else {}
+        for number, (layer, place) in enumerate(zip(layers, places, strict=True)):
+            report(number / len(layers), f"Taking out layer {layer}: {number + 1} of {len(layers)}")
+            edit = ablation.replacement(how, pools.get(place), torch.Generator().manual_seed(seed))
+            if kind == "layer":
+                rows, watches, around = 1, {}, [(engine.anatomy.main.blocks[layer], ablation.instead(edit))]
+            else:
+                rows, watches, around = n_columns, {place: _each_alone(edit, n_columns)}, ()
+            inputs = {"input_ids": ids.expand(rows, -1)}
+            edited = said(passes.last_residual(engine, inputs, watches, around, stop))
+            divergences[number] = divergence(original, edited).cpu().numpy()
+            changes[number] = (edited[:, answer] - original[0, answer]).cpu().numpy()
+    except passes.Stopped:
+        complete = False
+        if np.isnan(divergences).all():
+            raise PlaygroundError("Stopped before the first layer was taken out.") from None
+    return Sweep(
+        kind,
+        np.array(layers),
+        divergences,
+        answer,
+        engine.tokenizer.decode([answer]),
+        changes,
+        complete,
+        provenance.of(engine, {"text": text, "kind": kind, "how": how, "seed": seed}, time.perf_counter() - started),
+    )
+
+
+def _has(engine: Engine, kind: Kind, layer: int) -> bool:
+    return Site(engine.anatomy.main.name, layer, PARTS[kind]) in engine.parts
+
+
+def _each_alone(edit: Callable[[Tensor], Tensor], n: int) -> passes.Watch:
+    """Row i of the batch loses group i of n. Values: (n, position, width)."""
+
+    def put(values: Tensor) -> Tensor:
+        groups = values.unflatten(-1, (n, -1))
+        new = edit(values[:1]).unflatten(-1, (n, -1)).expand_as(groups)
+        mine = torch.eye(n, dtype=torch.bool, device=values.device)[:, None, :, None]
+        return torch.where(mine, new, groups).flatten(-2)
+
+    return put

@@ -1,0 +1,1 @@
+"""The Attention tab: one file a pane."""

@@ -1,0 +1,81 @@
+"""The Export pane of the Attention tab: what is shown as files, and as Python that makes it again.
+
+It does not know what is in the files.
+"""
+
+import shutil
+import tempfile
+import threading
+from collections import deque
+from pathlib import Path
+
+import gradio as gr
+
+from playground.errors import PlaygroundError
+from playground.tabs.attention.map import HEAD, HEADS, MapPane, nearest
+from playground.tabs.attention.panes import Bench, Pane
+from playground.tabs.attention.source import fitting
+from playground.tabs.kit import title_of
+from playground.views.attention import export
+from playground.views.continuations import note
+
+TITLE = "Export"
+INTRODUCTION = (
+    "What Map is set to as a table, every head as JSON and as one HTML page that opens without a network, and the "
+    "Python that makes the map again. A PNG comes from the camera in the corner of every chart: your browser draws it."
+)
+MOST_FOLDERS = 20
+TOO_MANY = "All heads together are more than a million weights, so the JSON and the page hold the map alone."
+
+
+def build(bench: Bench, map_pane: MapPane) -> None:
+    """Lays out the pane and connects it."""
+    source = bench.source
+    caption = gr.HTML(note(INTRODUCTION), elem_id="export-caption")
+    files = gr.File(label="Files", file_count="multiple", interactive=False, elem_id="export-files")
+    made: deque[Path] = deque()
+    code = gr.Code(label="Python", language="python", interactive=False, elem_id="export-code")
+
+    def draw(values: dict, stop: threading.Event) -> dict:
+        asked, chosen = source.read(values), map_pane.choice(values)
+        maps = source.maps(asked, stop=stop)
+        part = chosen.of(maps)
+        fits = maps.weights.size <= export.MOST_VALUES
+        whole = maps if fits else part
+        layer, head = nearest(chosen.layer, maps.layers), nearest(chosen.head, maps.heads)
+        title = title_of(asked.reference)
+        folder = Path(tempfile.mkdtemp(prefix="attention-"))
+        made.append(folder)
+        while len(made) > MOST_FOLDERS:  # Gradio has copies of its own
+            shutil.rmtree(made.popleft(), ignore_errors=True)
+        contents = {
+            "attention-map.csv": export.as_csv(part),
+            "attention.json": export.as_json(whole),
+            "attention.html": export.as_html(whole, title, layer, head),
+        }
+        for name, content in contents.items():
+            (folder / name).write_text(content, "utf-8")
+        which = {"layers": [layer], "heads": [head] if chosen.how == HEAD else None}
+        return {
+            caption: note(INTRODUCTION if fits else f"{INTRODUCTION} {TOO_MANY}"),
+            files: [str(folder / name) for name in contents],
+            code: script(asked, which if chosen.how in (HEAD, HEADS) else {}, stop),
+        }
+
+    def script(asked, which: dict, stop: threading.Event) -> str:
+        """Python for the maps that the picture is made of, or a comment that says why there is none."""
+        from playground.labs.attention import maps as attention
+        from playground.labs.attention import replay as attention_replay
+
+        with bench.page.models.lease(asked.reference) as engine:
+            place = fitting(engine, asked).stack_and_kind
+            try:
+                maps = attention.attention(
+                    engine, asked.text, asked.pair, complete=asked.complete, stop=stop, **which, **place
+                )
+                return attention_replay.replay(engine, maps)
+            except PlaygroundError as error:
+                return f"# {error}"
+
+    pane = Pane(TITLE, map_pane.pane.inputs, [caption, files, code], draw)
+    bench.add(pane)

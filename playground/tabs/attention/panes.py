@@ -1,0 +1,188 @@
+"""How every pane of the Attention tab works: it waits for the model, says what it does, and ends when told to.
+
+It does not know any single pane.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import gradio as gr
+
+from playground.errors import PlaygroundError
+from playground.tabs.attention.source import Source
+from playground.tabs.kit import AT_ONCE, ELSEWHERE, Page, arriving, user_errors
+from playground.views.continuations import note
+
+T = TypeVar("T")
+STOPPED = "Stopped."
+NOT_LOADED = "This model is not in memory yet. Press Look to load it and to see its attention."
+
+
+@dataclass(frozen=True, eq=False)
+class Pane:
+    """One sub-tab: what its drawing needs and fills.
+
+    draw: (values, stop) -> updates, or an iterator of them when it takes long; run by the queue of the models.
+    """
+
+    title: str
+    inputs: set[gr.components.Component]
+    outputs: list[gr.components.Component]
+    draw: Callable[[dict, threading.Event], dict | Iterator[dict]]
+
+
+class Stops:
+    """What each visitor has running in this tab: a pane's new request ends the one before, Stop ends all of them."""
+
+    def __init__(self, blocks: gr.Blocks):
+        self._running: dict[str, dict[str, threading.Event]] = {}
+        blocks.unload(self.halt)
+
+    def begin(self, request: gr.Request, title: str) -> threading.Event:
+        running = self._running.setdefault(request.session_hash, {})
+        if title in running:
+            running[title].set()
+        stop = running[title] = threading.Event()
+        return stop
+
+    def halt(self, request: gr.Request) -> None:
+        for stop in self._running.pop(request.session_hash, {}).values():
+            stop.set()
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """What the panes are connected to."""
+
+    page: Page
+    source: Source
+    stops: Stops
+    showing: gr.State  # the title of the sub-tab that is open
+    panes: dict[str, Pane] = field(default_factory=dict)
+
+    def add(self, pane: Pane) -> None:
+        self.panes[pane.title] = pane
+
+    def draw_after(self, listen: Callable, pane: Pane) -> gr.events.Dependency:
+        """Draws the pane when something happens. `listen` takes a handler: `button.click` or `event.success`."""
+        inputs = self.source.inputs | pane.inputs
+        outputs = [self.source.status, *pane.outputs]
+        worker = self._worker(lambda values: pane)
+        event = listen(worker, inputs, outputs, trigger_mode="always_last", **self.page.queued)
+        event.failure(lambda: "", None, self.source.status, **AT_ONCE)
+        return event
+
+    def draw_open_after(self, event: gr.events.Dependency, load: bool) -> gr.events.Dependency:
+        """Once `event` has succeeded: draws whichever pane is open. `load`: also when the model must come first."""
+        inputs = self.source.inputs | {self.showing}.union(*(pane.inputs for pane in self.panes.values()))
+        outputs = list(dict.fromkeys(c for pane in self.panes.values() for c in pane.outputs))
+        worker = self._worker(lambda values: self.panes[values[self.showing]], load)
+        drawn = event.success(worker, inputs, [self.source.status, *outputs], **self.page.queued)
+        drawn.failure(lambda: "", None, self.source.status, **AT_ONCE)
+        return drawn
+
+    def _worker(self, which: Callable[[dict], Pane], load: bool = True) -> Callable:
+        status = self.source.status
+
+        def work(values: dict, request: gr.Request) -> Iterator[dict]:
+            pane = which(values)
+            reference = values[self.page.reference] or ""
+            state = self.page.models.status(reference).state
+            if state == "remote" or (not load and state != "ready"):
+                yield {status: note(ELSEWHERE if state == "remote" else NOT_LOADED)}
+                return
+            stop = self.stops.begin(request, pane.title)
+            with user_errors():
+                for news in arriving(self.page.models, reference, stop):
+                    yield {status: note(news)}
+                if stop.is_set():
+                    yield {status: note(STOPPED)}
+                    return
+                yield {status: note("Reading …")}
+                try:
+                    drawn = pane.draw(values, stop)
+                    for update in [drawn] if isinstance(drawn, dict) else drawn:
+                        yield {status: ""} | update
+                except PlaygroundError:
+                    if not stop.is_set():
+                        raise
+                    yield {status: note(STOPPED)}
+
+        return work
+
+
+@dataclass(frozen=True, eq=False)
+class Heads:
+    """Where a head can be picked: in charts with a column a layer and a row a head, and by buttons that name one."""
+
+    charts: list[gr.HTML]
+    buttons: list[gr.HTML]
+
+
+def clicks(selector: str) -> str:
+    """JavaScript for a hidden `gr.HTML`: a click into the figure under `selector` is a `select` with [row, column]."""
+    return f"""
+setInterval(() => {{
+  const figure = document.querySelector('{selector} .js-plotly-plot');
+  if (!figure || !figure.on || figure === element.listening) return;
+  element.listening = figure;
+  figure.on('plotly_click', (event) => {{
+    const point = event.points[0];
+    trigger('select', {{index: [point.y, point.x], value: point.z ?? null}});
+  }});
+}}, 250);
+"""
+
+
+# For a `gr.HTML` with buttons: a click is a `select` with what `data-at` says, a number or several.
+BUTTONS = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('button[data-at]');
+  if (!button) return;
+  trigger('select', {index: button.dataset.at.split(',').map(Number), value: button.dataset.at});
+});
+"""
+
+
+def places(event: gr.SelectData) -> Sequence[float]:
+    """The numbers that a click brought."""
+    return event.index if isinstance(event.index, (list, tuple)) else [event.index]
+
+
+def reported(
+    work: Callable[[Callable[[float, str], None]], T], stop: threading.Event
+) -> Iterator[tuple[float, str] | T]:
+    """Runs `work` in a thread of its own and yields what it reports, and at the very end its result.
+
+    stop: what `work` listens to; set when whoever waits goes away.
+    """
+    news: queue.SimpleQueue = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            news.put(("done", work(lambda fraction, sentence: news.put(("news", (fraction, sentence))))))
+        except BaseException as error:
+            news.put(("failed", error))
+
+    threading.Thread(target=run, name="attention", daemon=True).start()
+    try:
+        kind = "news"
+        while kind == "news":
+            kind, what = news.get()
+            if kind == "failed":
+                raise what
+            yield what
+    except GeneratorExit:
+        stop.set()
+        raise
+
+
+def progress(fraction: float, sentence: str) -> str:
+    """How far long work is, as HTML."""
+    return (
+        f'<div class="progress"><progress max="1" value="{fraction:.3f}" aria-label="Progress"></progress>'
+        f"{note(f'{sentence}, {fraction:.0%}')}</div>"
+    )

@@ -1,0 +1,195 @@
+"""See which token looks at which: every head of every layer, drawn, named, compared and measured.
+
+It lays out the tab and connects its panes; what a pane shows is in the file of that pane.
+"""
+
+from dataclasses import dataclass
+
+import gradio as gr
+
+from playground.tabs.attention import attribution as attention_attribution
+from playground.tabs.attention import bertviz as attention_bertviz
+from playground.tabs.attention import compare as attention_compare
+from playground.tabs.attention import export as attention_export
+from playground.tabs.attention import heads as attention_heads
+from playground.tabs.attention import map as attention_map
+from playground.tabs.attention import mosaic as attention_mosaic
+from playground.tabs.attention import pairs as attention_pairs
+from playground.tabs.attention.map import MapPane
+from playground.tabs.attention.panes import Bench, Stops, places
+from playground.tabs.attention.source import SECOND, Kept, Source, second_box, shape
+from playground.tabs.kit import AT_ONCE, Page, Parcel
+from playground.views.continuations import note
+
+TITLE = "Attention"
+TAKES_TEXTS = True  # from other tabs, by post
+WAITING = note("Waiting for a free place …")
+
+
+@dataclass(frozen=True)
+class Example:
+    caption: str
+    text: str
+    word: str  # whose row is shown first
+    layer: int
+    head: int
+    pane: str = attention_map.TITLE
+    answer: str = ""  # the answer that attribution is asked about
+
+
+CAT = "The cat sat on the mat because it was comfortable"
+EXAMPLES = (
+    Example("The cat sat on the mat", "The cat sat on the mat", "mat", 5, 3),
+    Example("… because it was comfortable", CAT, "it", 5, 3),
+    Example("who looks from it to mat", CAT, "it", 5, 3, attention_pairs.TITLE),
+    Example("all heads", CAT, "it", 5, 3, attention_mosaic.TITLE),
+    Example("why Paris", "The capital of France is", "is", 5, 3, attention_attribution.TITLE, answer=" Paris"),
+)
+
+
+def build(page: Page) -> None:
+    with gr.Row(elem_classes="examples", elem_id="attention-examples"):
+        gr.HTML("Examples:")
+        buttons = [gr.Button(example.caption, size="sm", min_width=0) for example in EXAMPLES]
+    with gr.Row(elem_id="attention-ask"):
+        text = gr.Textbox(
+            CAT,
+            label="Text",
+            info="What the model reads. Enter looks at it.",
+            lines=1,
+            max_lines=6,
+            scale=5,
+            min_width=280,
+            elem_id="attention-text",
+        )
+        pair = gr.Textbox(label=SECOND["pair"][0], visible=False, scale=3, min_width=220, elem_id="attention-pair")
+        with gr.Column(scale=1, min_width=110, elem_id="attention-buttons"):
+            look = gr.Button("Look", variant="primary", elem_id="look")
+            stop = gr.Button("Stop", variant="stop", elem_id="look-stop")
+    with gr.Row(elem_id="attention-more"):
+        place = gr.Radio([], label="Attention of", visible=False, elem_id="attention-place")
+        complete = gr.Checkbox(
+            False, label="Special tokens are in the text already", visible=False, elem_id="attention-complete"
+        )
+    status = gr.HTML(elem_id="attention-status")
+    source = Source(page, text, pair, complete, place, status, Kept())
+    showing = gr.State(attention_map.TITLE)
+    bench = Bench(page, source, Stops(page.blocks), showing)
+
+    opened = {}
+    with gr.Tabs(elem_id="attention-panes") as strip:
+        with gr.Tab(attention_map.TITLE, id=attention_map.TITLE) as opened[attention_map.TITLE]:
+            map_pane = attention_map.build(bench)
+        with gr.Tab(attention_mosaic.TITLE, id=attention_mosaic.TITLE) as opened[attention_mosaic.TITLE]:
+            mosaic = attention_mosaic.build(bench)
+        with gr.Tab(attention_bertviz.TITLE, id=attention_bertviz.TITLE) as opened[attention_bertviz.TITLE]:
+            attention_bertviz.build(bench)
+        with gr.Tab(attention_heads.TITLE, id=attention_heads.TITLE) as opened[attention_heads.TITLE]:
+            scored = attention_heads.build(bench)
+        with gr.Tab(attention_pairs.TITLE, id=attention_pairs.TITLE) as opened[attention_pairs.TITLE]:
+            paired = attention_pairs.build(bench)
+        with gr.Tab(attention_attribution.TITLE, id=attention_attribution.TITLE) as opened[attention_attribution.TITLE]:
+            answer = attention_attribution.build(bench)
+        with gr.Tab(attention_compare.TITLE, id=attention_compare.TITLE) as opened[attention_compare.TITLE]:
+            attention_compare.build(bench, map_pane)
+        with gr.Tab(attention_export.TITLE, id=attention_export.TITLE) as opened[attention_export.TITLE]:
+            attention_export.build(bench, map_pane)
+
+    adapting = [pair, place, *adapters(map_pane)]
+
+    def adapt(reference: str | None, chosen: str | None) -> list:
+        """Offers what the picked model has."""
+        return adapted(page, reference or "", chosen, map_pane)
+
+    asked = gr.on([look.click, text.submit, pair.submit], lambda: WAITING, None, status, **AT_ONCE)
+    looked = bench.draw_open_after(asked, load=True)
+    for event in (looked, page.made_ready):
+        event.success(adapt, [page.reference, place], adapting, **AT_ONCE)
+    gr.on([page.blocks.load, page.reference.change], adapt, [page.reference, place], adapting, **AT_ONCE)
+    stop.click(bench.stops.halt, None, None, **AT_ONCE)
+    bench.draw_after(place.input, map_pane.pane)
+
+    for title, tab in opened.items():
+        chosen = tab.select(lambda title=title: title, None, showing, **AT_ONCE)
+        bench.draw_open_after(chosen, load=False)
+
+    charts = [mosaic, *scored.charts, *paired.charts]
+    lists = [*scored.buttons, *paired.buttons]
+    for head_of, triggers in ((head_of_chart, charts), (head_of_button, lists)):
+
+        def open_head(event: gr.SelectData, head_of=head_of) -> list:
+            return opened_head(*head_of(event))
+
+        shown = gr.on([t.select for t in triggers], open_head, None, head_outputs(strip, showing, map_pane), **AT_ONCE)
+        bench.draw_after(shown.success, map_pane.pane)
+
+    def receive(parcel: Parcel | None) -> list:
+        if parcel is None:
+            return [gr.skip()] * 5
+        return [parcel.reference, parcel.text, "", gr.update(value=parcel.complete, visible=True), ""]
+
+    receiving = [page.reference, text, pair, complete, map_pane.word]
+    came = page.post[TITLE].change(receive, page.post[TITLE], receiving, **AT_ONCE)
+    bench.draw_open_after(came, load=True)
+
+    for button, example in zip(buttons, EXAMPLES, strict=True):
+        filling = [text, pair, complete, answer, map_pane.word, *head_outputs(strip, showing, map_pane)]
+        filled = button.click(lambda example=example: fill(example), None, filling, **AT_ONCE)
+        bench.draw_open_after(filled, load=True)
+
+
+def head_of_chart(event: gr.SelectData) -> tuple[int, int]:
+    """(layer, head) of a click into a chart with a column a layer and a row a head."""
+    head, layer = places(event)
+    return round(layer), round(head)
+
+
+def head_of_button(event: gr.SelectData) -> tuple[int, int]:
+    """(layer, head) of a click on a button that names a head."""
+    layer, head = places(event)
+    return round(layer), round(head)
+
+
+def head_outputs(strip: gr.Tabs, showing: gr.State, pane: MapPane) -> list:
+    """What has to change so that one head stands in Map."""
+    return [strip, showing, pane.how, pane.layer, pane.head]
+
+
+def opened_head(layer: int, head: int, title: str = attention_map.TITLE) -> list:
+    """Updates of `head_outputs`."""
+    return [gr.update(selected=title), title, attention_map.HEAD, layer, head]
+
+
+def fill(example: Example) -> list:
+    nothing_added = gr.update(value=False, visible=False)
+    return [
+        example.text,
+        "",
+        nothing_added,
+        example.answer,
+        example.word,
+        *opened_head(example.layer, example.head, example.pane),
+    ]
+
+
+def adapters(pane: MapPane) -> list:
+    return [pane.layer, pane.head]
+
+
+def adapted(page: Page, reference: str, chosen: str | None, pane: MapPane) -> list:
+    """Updates of the second box, the choice of attention and the sliders, for a model."""
+    use = second_box(page, reference)
+    label, info = SECOND[use or "pair"]
+    second = gr.update(label=label, info=info, visible=use is not None)
+    second |= {} if use else {"value": ""}
+    known = shape(page, reference)
+    if known is None or not known["layers"]:
+        return [second, gr.update(visible=False), gr.skip(), gr.skip()]
+    places = known["places"]
+    where = gr.update(choices=places, value=chosen if chosen in places else places[0], visible=len(places) > 1)
+    return [
+        second,
+        where,
+        gr.update(maximum=max(known["layers"] - 1, 1)),
+        gr.update(maximum=max(known["heads"] - 1, 1)),
+    ]

@@ -1,0 +1,1 @@
+"""The Chat tab: its conversations, completions and rivals, and the panes beside them."""

@@ -1,0 +1,155 @@
+"""Talk to a model and watch it answer word by word, or let it continue a text.
+
+It does not know how a model generates: that is `labs/chat/`.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import gradio as gr
+
+from playground.errors import PlaygroundError
+from playground.models.catalog import catalog
+from playground.tabs.chat import answering, arena, completion, conversation, next_token_pane, sampling, saved
+from playground.tabs.kit import AT_ONCE, MAY_REFUSE, Page, user_errors
+
+TITLE = "Chat"
+CONVERSATION, COMPLETION, DUEL = "Conversation", "Plain completion", "Two models"
+BASE = "This is a base model: it has no chat template, so it continues a text instead of answering."
+SEQ2SEQ = "This model turns one text into another, with no roles: what it writes is put after yours."
+MUTE = "This model reads text but writes none. Pick one for chat, or one that continues text."
+
+
+@dataclass(frozen=True)
+class Example:
+    caption: str
+    mode: str
+    text: str
+    settings: dict = field(default_factory=dict)  # what differs from the defaults
+    samples: int = 1
+
+
+EXAMPLES = (
+    Example("Who are you?", CONVERSATION, "Who are you?", {"max_new_tokens": 40}),
+    Example("Once upon a time", COMPLETION, "Once upon a time", {"max_new_tokens": 120}),
+    Example(
+        "The future of AI is … three samples",
+        COMPLETION,
+        "The future of AI is",
+        {"temperature": 0.7, "top_p": 0.9, "no_repeat_ngram": 2, "max_new_tokens": 40},
+        samples=3,
+    ),
+)
+
+
+def build(page: Page) -> None:
+    with gr.Row():
+        with gr.Column(scale=5, min_width=320, elem_classes="stays") as stays:
+            with gr.Row(elem_classes="choices"):
+                mode = gr.Radio(
+                    [CONVERSATION, COMPLETION, DUEL], value=CONVERSATION, label="How to use the model", container=False
+                )
+                with gr.Row(elem_classes="examples") as strip:
+                    gr.HTML("Examples:")
+                    buttons = [gr.Button(example.caption, size="sm", min_width=0) for example in EXAMPLES]
+                    duel = gr.Button("Two models: cool and hot", size="sm", min_width=0)
+            why = gr.HTML(visible=False, elem_id="why")
+            conversation_place = gr.Column(min_width=0)
+            completion_place = gr.Column(min_width=0, visible=False)
+            duel_place = gr.Column(min_width=0, visible=False, elem_id="arena")
+        with gr.Column(scale=2, min_width=300) as beside:
+            drawer = saved.build()
+            with gr.Accordion("Settings", elem_id="settings"):
+                system = gr.Textbox(
+                    label="System prompt", info="How the model should behave. Empty: its own.", lines=2, max_lines=8
+                )
+                controls = sampling.build(page)
+    with completion_place:
+        text = completion.build(page, controls)
+
+    def adapt(reference: str | None) -> list[dict]:
+        """Offers what the picked model can do, and says why not all of it."""
+        ability = what_it_can(page, reference or "")
+        reason = {"base": BASE, "seq2seq": SEQ2SEQ, "none": MUTE}.get(ability, "")
+        alone = ability in ("base", "seq2seq")
+        choice = gr.update(value=COMPLETION, interactive=False) if alone else gr.update(interactive=True)
+        return [choice, gr.update(value=reason, visible=bool(reason))]
+
+    def adapt_with_message(reference: str | None, message: str, present: str) -> list:
+        """As `adapt`; a message to a model that turned out to have no chat template becomes a text to continue."""
+        nothing_of_theirs = present in ("", completion.WORKED_EXAMPLE)
+        carry = message.strip() and nothing_of_theirs and what_it_can(page, reference or "") in ("base", "seq2seq")
+        return [*adapt(reference), *(["", message] if carry else [gr.skip(), gr.skip()])]
+
+    def after_failure(event: gr.events.Dependency, message: gr.Textbox) -> None:
+        event.then(adapt_with_message, [page.reference, message, text.text], [mode, why, message, text.text], **AT_ONCE)
+
+    with conversation_place:
+        talk = conversation.build(page, controls, system, drawer, after_failure)
+
+    def prompt(engine, values: dict):
+        """What the picked way of using the model would have it continue, as ids."""
+        from playground.labs.chat import replies as chat
+
+        if values[mode] == COMPLETION or not chat.has_chat_template(engine):
+            return engine.encode(values[text.text])
+        messages, given_system = answering.to_send(replace(values[talk.thread].now, system=values[system]))
+        if values[talk.message].strip():
+            messages.append({"role": "user", "content": values[talk.message]})
+        elif messages and messages[-1]["role"] == "assistant":
+            messages.pop()  # nothing new is typed: what was answered last
+        return chat.prompt_ids(engine, messages, given_system)
+
+    with duel_place:
+        two = arena.build(page)
+        two.start_with(duel, arena.EXAMPLES[0], also={mode: DUEL})
+
+    with stays, gr.Column(min_width=0) as below:
+        sources = {mode, text.text, talk.thread, talk.message, system}
+        next_token_pane.build(page, controls, sources, prompt)
+
+    mode.change(
+        lambda chosen: [
+            *(gr.update(visible=chosen == way) for way in (CONVERSATION, COMPLETION, DUEL)),
+            *[gr.update(visible=chosen != DUEL)] * 3,  # both sides have settings of their own, and other examples
+        ],
+        mode,
+        [conversation_place, completion_place, duel_place, beside, below, strip],
+        **AT_ONCE,
+    )
+    gr.on([page.blocks.load, page.reference.change], adapt, page.reference, [mode, why], **AT_ONCE)
+    page.made_ready.success(adapt, page.reference, [mode, why], **AT_ONCE)
+
+    for button, example in zip(buttons, EXAMPLES, strict=True):
+
+        def fill(request: gr.Request, example: Example = example) -> dict:
+            with user_errors():
+                (talk if example.mode == CONVERSATION else text).runs.expect_idle(request)
+            box = talk.message if example.mode == CONVERSATION else text.text
+            return {mode: example.mode, box: example.text, text.samples: example.samples} | controls.set(
+                example.settings
+            )
+
+        filled = button.click(fill, None, [mode, talk.message, text.text, text.samples, *controls.all], **MAY_REFUSE)
+        (talk.send_after if example.mode == CONVERSATION else text.go_after)(filled)
+
+
+def what_it_can(page: Page, reference: str) -> Literal["chat", "base", "seq2seq", "none"] | None:
+    """Whether the model converses, only continues text, or does not write; None: not known before it is loaded."""
+    kinds = {entry.reference: entry.kind for entry in catalog()}
+    kind = kinds.get(reference.partition("#")[0])
+    if kind is not None:
+        return kind if kind in ("chat", "base", "seq2seq") else "none"
+    try:
+        if page.models.status(reference).state != "ready":
+            return None
+        with page.models.lease(reference) as engine:
+            from playground.labs.chat import replies as chat
+
+            if not engine.anatomy.writes:
+                return "none"
+            if engine.anatomy.kind == "seq2seq":
+                return "seq2seq"
+            return "chat" if chat.has_chat_template(engine) else "base"
+    except PlaygroundError:  # the bar says what is wrong with it
+        return None

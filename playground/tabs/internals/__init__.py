@@ -1,0 +1,1 @@
+"""The Internals tab: one file a pane."""

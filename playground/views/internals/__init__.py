@@ -1,0 +1,1 @@
+"""What Internals finds, drawn."""
