@@ -262,6 +262,7 @@ class ModelCache:
                 self._changed.notify_all()
             release_memory()
             raise
+        release_memory()  # what loading took beside the weights
         with self._changed:
             slot.engine, slot.state, slot.n_bytes, slot.lent = engine, "ready", engine.n_bytes, 1
             self._changed.notify_all()

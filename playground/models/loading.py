@@ -17,6 +17,7 @@ from playground.engine.checks import run_checks
 from playground.engine.engine import Check, Engine
 from playground.engine.tap import ATTENTION
 from playground.errors import PlaygroundError
+from playground.models import heap
 from playground.models.machine import Machine
 from playground.models.sources import Files, Report, parse
 from playground.settings import Settings
@@ -32,6 +33,7 @@ _AUTO_CLASSES: dict[Kind, type] = {
 }
 
 
+@heap.large_blocks_apart()
 def load(files: Files, settings: Settings, machine: Machine, report: Report) -> Engine:
     """Loads the model and its tokenizer and runs the self-checks.
 

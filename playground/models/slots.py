@@ -5,7 +5,6 @@ It has no lock: `cache` holds its own around every use. It does not know how mod
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import logging
 import sys
@@ -15,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from playground.models import heap
 from playground.models.status import Holding
 
 if TYPE_CHECKING:  # which imports torch
@@ -96,7 +96,7 @@ class Slots(dict[str, Slot]):
 def release_memory() -> None:
     """Returns what dropped models held to the device and to the system."""
     gc.collect()
-    _trim()
+    heap.trim()
     torch = sys.modules.get("torch")  # when nothing has needed it yet, it holds nothing
     if torch is None:
         return
@@ -104,12 +104,3 @@ def release_memory() -> None:
         torch.cuda.empty_cache()
     if torch.backends.mps.is_available():
         torch.mps.empty_cache()
-
-
-def _trim() -> None:
-    """Gives free pages of the C library's heap back, which glibc keeps: tensors of a few megabytes lie there."""
-    try:
-        trim = ctypes.CDLL(None).malloc_trim
-    except (OSError, TypeError, AttributeError):  # another C library, which has its own ways
-        return
-    trim(0)

@@ -1,0 +1,58 @@
+"""The C library's heap, so that what a model held goes back to the system and not only to the heap.
+
+glibc serves what is smaller than a threshold from a heap, which keeps what is freed, and raises that threshold up to
+32 MB as large blocks are freed: a model's tensors then lie in the heap, between things that stay. So while a model is
+loaded every block that is not small gets pages of its own, and these go back at once. On another C library nothing is
+done. It does not know what a model is.
+"""
+
+import ctypes
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # names of glibc's `mallopt`
+_APART = 128 * 1024  # bytes: what is larger gets pages of its own while a model is loaded
+_USUALLY = 32 * 1024 * 1024  # the most that glibc would raise it to by itself: quick for what is computed in between
+
+_lock = threading.Lock()
+_n_loading = 0  # of the whole process, as the thresholds are
+
+
+@contextmanager
+def large_blocks_apart() -> Iterator[None]:
+    """Inside, blocks of more than 128 KB are allocated so that they go back to the system when they are freed."""
+    global _n_loading
+    with _lock:
+        _n_loading += 1
+        _set_threshold(_APART)
+    try:
+        yield
+    finally:
+        with _lock:
+            _n_loading -= 1
+            if not _n_loading:
+                _set_threshold(_USUALLY)
+
+
+def trim() -> None:
+    """Gives pages of the heap back that hold nothing."""
+    library = _glibc()
+    if library is not None:
+        library.malloc_trim(0)
+
+
+def _set_threshold(n_bytes: int) -> None:
+    library = _glibc()
+    if library is not None:
+        library.mallopt(_MMAP_THRESHOLD, n_bytes)
+        library.mallopt(_TRIM_THRESHOLD, 2 * _USUALLY)  # setting one of them ends glibc's own care for both
+
+
+def _glibc() -> ctypes.CDLL | None:
+    try:
+        library = ctypes.CDLL(None)
+        library.gnu_get_libc_version, library.mallopt, library.malloc_trim  # noqa: B018
+    except (OSError, TypeError, AttributeError):
+        return None
+    return library
