@@ -1,0 +1,1 @@
+"""Prompts as experiments: what is asked, what counts as right, and whether a difference is luck."""
