@@ -104,7 +104,7 @@ def coreference(
     """Measures every head on `sentences`; None: those that come with Playground. One forward pass a sentence.
 
     Raises:
-        PlaygroundError: as `attention.attention`, a candidate is not a word of its sentence, or `stop` was set.
+        PlaygroundError: as `maps.attention`, a candidate is not a word of its sentence, or `stop` was set.
     """
     started = time.perf_counter()
     sentences = schemas() if sentences is None else sentences

@@ -135,7 +135,7 @@ def heads(
     """Scores every head of a stack on `text`, and on random tokens where that makes sense. Holds one layer at a time.
 
     Raises:
-        PlaygroundError: as `attention.attention`; or the text is a single token.
+        PlaygroundError: as `maps.attention`; or the text is a single token.
     """
     started = time.perf_counter()
     place = prepare(engine, text, text_pair, stack, "self", complete, stop)

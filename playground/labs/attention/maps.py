@@ -1,7 +1,7 @@
 """Attention: which token looks at which, head by head, in one forward pass.
 
 Only the layers asked for are recorded and only the heads asked for are kept. It does not know the page, nor what
-anybody makes of the maps (`attention_views`).
+anybody makes of the maps (`views`).
 """
 
 import inspect
@@ -133,7 +133,7 @@ def attention(
         heads=heads,
         stack=place.stack,
         kind=place.kind,
-        causal=same and (not weights[:, :, 0, 1:].any() if len(keys) > 1 else stack == "decoder"),
+        causal=same and (not weights[:, :, 0, 1:].any() if len(keys) > 1 else place.stack == "decoder"),
         n_layers=len(place.layers),
         n_heads=engine.anatomy.n_heads,
         remarks=remarks,

@@ -121,7 +121,7 @@ def pair(
     In cross-attention the source is a word of what is written and the target one of what was read.
 
     Raises:
-        PlaygroundError: a word is not there, the threshold is no share, or as `attention.attention`.
+        PlaygroundError: a word is not there, the threshold is no share, or as `maps.attention`.
     """
     started = time.perf_counter()
     if isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or not 0 <= threshold <= 1:

@@ -43,10 +43,10 @@ def queries_keys(
     kind: str = "self",
     complete: bool = False,
 ) -> QueriesKeys:
-    """Queries, keys and weights of one layer, from one forward pass. Arguments as `attention.attention`.
+    """Queries, keys and weights of one layer, from one forward pass. Arguments as `maps.attention`.
 
     Raises:
-        PlaygroundError: the model computes its attention where queries and keys cannot be seen; or as `attention`.
+        PlaygroundError: the model computes its attention where queries and keys cannot be seen; or as `maps.attention`.
     """
     started = time.perf_counter()
     if not engine.attention_edits and engine.attention_sites:

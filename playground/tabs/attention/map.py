@@ -77,7 +77,7 @@ class Choice:
     layer: int
     head: int
     words: bool
-    hide: str | None  # a key of labs.attention_views.HIDE
+    hide: str | None  # a key of labs.attention.views.HIDE
 
     def of(self, maps: Maps) -> Maps:
         """That one map, as maps with one layer and one head."""
