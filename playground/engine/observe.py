@@ -91,6 +91,7 @@ def watch_attention(
     sites: Collection[Site],
     keep: Callable[[Site, Tensor], None],
     stop: threading.Event | None = None,
+    vectors: Callable[[Site, Tensor, Tensor], None] | None = None,
 ) -> None:
     """Shows `keep` each map, (batch, head, query, key), as it arises, on the model's device; stores nothing itself.
 
@@ -100,12 +101,18 @@ def watch_attention(
 
     Args:
         stop: ends the pass within one layer when set.
+        vectors: shown queries and keys at the sites, as `Tap.vectors`; not where the model computes attention out of
+            our reach.
 
     Raises:
         PlaygroundError: the architecture does not offer one of the sites, or `stop` was set.
     """
     _check_offered(engine, sites)
     left = set(sites)
+
+    def show(site: Site, queries: Tensor, keys: Tensor) -> None:
+        if site in left:
+            vectors(site, queries, keys)
 
     def watch(site: Site, weights: Tensor) -> None:
         if site not in left:
@@ -124,8 +131,9 @@ def watch_attention(
     options = {name: value for name, value in thrifty.items() if name in accepted}
     if not engine.attention_edits:
         options["output_attentions"] = True
+    tap = Tap(watch, frozenset(engine.attention_sites), heed, vectors=show if vectors else None)
     try:
-        with torch.inference_mode(), open_tap(Tap(watch, frozenset(engine.attention_sites), heed)):
+        with torch.inference_mode(), open_tap(tap):
             output = engine.model(**inputs, **options)
             if not engine.attention_edits:
                 for site, weights in returned_maps(engine.anatomy, output).items():

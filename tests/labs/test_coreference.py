@@ -1,11 +1,16 @@
 """Heads that find antecedents: the sentences, the counting, and what luck does among many heads."""
 
+import re
+import threading
+
 import numpy as np
 import pytest
 
 from playground.errors import PlaygroundError
+from playground.labs import reading
 from playground.labs.attention import coreference
 from playground.labs.attention import maps as attention
+from playground.labs.attention import pairs as attention_pairs
 from playground.labs.attention import views as attention_views
 from tests import tiny
 
@@ -17,11 +22,22 @@ def test_the_sentences_are_balanced():
     assert sum(answers) == 120
 
     def place(schema, word):
-        return schema.sentence.lower().index(word)
+        return re.search(rf"\b{word}\b", schema.sentence, re.IGNORECASE).start()
 
     nearer = [(place(s, s.occupation) > place(s, s.participant)) == a for s, a in zip(sentences, answers, strict=True)]
     assert sum(nearer) == 120  # taking the nearer candidate is no better than chance
-    assert all(place(s, s.pronoun.lower()) > 0 for s in sentences)
+    for s in sentences:  # who reads left to right has seen both candidates
+        assert place(s, s.pronoun) > max(place(s, s.occupation), place(s, s.participant)), s.sentence
+
+
+@pytest.mark.parametrize("architecture", ["llama", "bert"])
+def test_every_sentence_can_be_measured(architecture):
+    """Pronoun and candidates stand in it as words of their own, once each."""
+    engine = tiny.engine(architecture)
+    for schema in coreference.schemas():
+        read = reading.read(engine, schema.sentence)
+        for word in (schema.pronoun, schema.occupation, schema.participant):
+            assert attention_pairs.find(read, word).of == 1, schema.sentence
 
 
 @pytest.mark.parametrize("architecture", ["llama", "bert"])
@@ -68,3 +84,16 @@ def test_tables_that_cannot_be_read():
         coreference.schemas("a,b\n1,2\n")
     with pytest.raises(PlaygroundError, match="Line 3 cannot be read"):
         coreference.schemas("sentid\tsentence\nnurse.patient.0.male.txt\tThe nurse told him.\nx\tHe sat.\n")
+
+
+def test_it_reports_and_stops_between_two_sentences():
+    stop, told = threading.Event(), []
+
+    def report(fraction, sentence):
+        told.append((fraction, sentence))
+        if len(told) == 3:
+            stop.set()
+
+    with pytest.raises(PlaygroundError, match="Stopped"):
+        coreference.coreference(tiny.engine("llama"), report=report, stop=stop)
+    assert told == [(n / 240, f"Sentence {n + 1} of 240") for n in range(3)]

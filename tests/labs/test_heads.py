@@ -6,6 +6,7 @@ import pytest
 from playground.errors import PlaygroundError
 from playground.labs.attention import heads
 from playground.labs.attention import maps as attention
+from playground.labs.attention import views as attention_views
 from tests import tiny
 from tests.labs.maps import maps_of, random_rows, text_of
 
@@ -80,6 +81,10 @@ def test_streamed_scores_are_those_of_the_maps():
     rest = [n for n, name in enumerate(names) if name != "induction, random tokens"]
     np.testing.assert_allclose(streamed.scores[rest], stored.scores, atol=1e-6)
     assert len(names) == len(stored.patterns) + 1 and streamed.seed == 0
+    summary = attention_views.summary(attention.attention(engine, text))
+    np.testing.assert_allclose(streamed.summary.entropy, summary.entropy, atol=1e-6)
+    np.testing.assert_allclose(streamed.summary.distance, summary.distance, atol=1e-6)
+    assert streamed.summary.even_distance == pytest.approx((len(streamed.reading) - 1) / 4)
     again = heads.heads(engine, text)
     assert np.array_equal(again.scores, streamed.scores)
     assert not np.array_equal(heads.heads(engine, text, seed=1).scores, streamed.scores)

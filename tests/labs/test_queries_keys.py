@@ -26,7 +26,7 @@ def test_their_softmax_is_the_attention(architecture):
     if maps.causal:
         scores = np.where(np.tri(scores.shape[-1], dtype=bool), scores, -np.inf)
     np.testing.assert_allclose(softmax(scores), maps.weights[0], atol=2e-6)
-    np.testing.assert_allclose(seen.weights, maps.weights[0], atol=1e-6)
+    assert np.array_equal(seen.weights, maps.weights[0])
     assert seen.exact
     assert seen.causal == maps.causal
     assert seen.looking.labels == maps.queries.labels

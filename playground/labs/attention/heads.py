@@ -19,7 +19,7 @@ from playground.engine.engine import Engine
 from playground.engine.provenance import Provenance
 from playground.errors import PlaygroundError
 from playground.labs.attention.maps import Maps, Prepared, each_layer, prepare
-from playground.labs.attention.views import entropies
+from playground.labs.attention.views import Summary, entropies, spread, stacked, summary
 from playground.labs.reading import Reading
 
 _HALF = 50  # random tokens, read twice
@@ -98,6 +98,7 @@ class HeadScores:
     even: np.ndarray  # (pattern,): what a head scores that spreads evenly over all it can see
     counted: np.ndarray  # (pattern,): over how many tokens the mean goes
     left_out: tuple[tuple[str, str], ...]  # (name of a pattern, why it is not there)
+    summary: Summary  # entropy and distance of each head
     layers: tuple[int, ...]
     heads: tuple[int, ...]
     reading: Reading
@@ -139,15 +140,16 @@ def heads(
     """
     started = time.perf_counter()
     place = prepare(engine, text, text_pair, stack, "self", complete, stop)
-    n_layers, n_heads = len(place.layers), engine.anatomy.n_heads
+    every_head = tuple(range(engine.anatomy.n_heads))
     rows: dict[int, np.ndarray] = {}
+    spreads: dict[int, tuple] = {}
     table: _Table | None = None
 
     def take(layer: int, seen: Tensor) -> None:
         nonlocal table
         weights = seen.float().cpu().numpy()
         table = table or _Table(place.queries, _looks_back(weights))
-        rows[layer] = table.scores(weights)
+        rows[layer], spreads[layer] = table.scores(weights), spread(weights)
 
     _check_length(place.queries)
     each_layer(engine, place, place.layers, take, stop)
@@ -171,11 +173,12 @@ def heads(
         even,
         counted,
         left_out,
+        stacked([spreads[layer] for layer in place.layers], len(place.keys), table.causal, place.layers, every_head),
         place.layers,
-        tuple(range(n_heads)),
+        every_head,
         place.queries,
         None if random is None else seed,
-        provenance.of(engine, settings | {"layers": n_layers}, time.perf_counter() - started),
+        provenance.of(engine, settings | {"layers": len(place.layers)}, time.perf_counter() - started),
     )
 
 
@@ -199,6 +202,7 @@ def score(maps: Maps) -> HeadScores:
         table.even(),
         table.counted(),
         left_out,
+        summary(maps),
         maps.layers,
         maps.heads,
         maps.queries,
@@ -231,7 +235,8 @@ class _Table:
         self.causal = causal
         n = len(reading)
         self._sight = np.tril(np.ones((n, n), dtype=bool)) if causal else np.ones((n, n), dtype=bool)
-        self._cells: dict[str, np.ndarray] = {}  # (query, key) bool
+        self._cells: dict[str, np.ndarray] = {}  # places in a map's rows laid end to end
+        self._n_rows: dict[str, int] = {}  # rows with such cells
         reasons = {}
         for pattern in PATTERNS:
             if pattern.name in (_RANDOM, "broad"):
@@ -243,7 +248,8 @@ class _Table:
             else:
                 cells = _cells(pattern.name, reading) & self._sight
                 if cells.any():
-                    self._cells[pattern.name] = cells
+                    self._cells[pattern.name] = np.flatnonzero(cells)
+                    self._n_rows[pattern.name] = int(cells.any(axis=1).sum())
                 else:
                     reasons[pattern.name] = "This text has no place for it: " + (
                         "there is no punctuation to look at."
@@ -255,16 +261,14 @@ class _Table:
         self._even = self._sight / self._sight.sum(axis=1, keepdims=True)
 
     def scores(self, weights: np.ndarray) -> np.ndarray:
-        """(pattern, head) of weights (head, query, key)."""
-        rows = []
-        for pattern in self.patterns:
-            if pattern.name == "broad":
-                most = np.log(self._sight[1:].sum(axis=1)).mean()
-                rows.append(entropies(weights[:, 1:]).mean(axis=1) / most)
-            else:
-                cells = self._cells[pattern.name]
-                rows.append((weights * cells).sum(axis=(1, 2), dtype=np.float64) / cells.any(axis=1).sum())
-        return np.array(rows)
+        """(pattern, head) of weights (head, query, key). Head by head: of a long text, one head is much."""
+        return np.array([[self._score(pattern.name, head) for head in weights] for pattern in self.patterns])
+
+    def _score(self, name: str, weights: np.ndarray) -> float:
+        """weights: (query, key)."""
+        if name == "broad":
+            return entropies(weights[1:]).mean() / np.log(self._sight[1:].sum(axis=1)).mean()
+        return weights.ravel()[self._cells[name]].sum(dtype=np.float64) / self._n_rows[name]
 
     def even(self) -> np.ndarray:
         """(pattern,): the scores of a head that spreads evenly."""
@@ -272,8 +276,8 @@ class _Table:
 
     def counted(self) -> np.ndarray:
         """(pattern,): tokens over which the mean goes."""
-        n = len(self._sight) - 1
-        return np.array([n if p.name == "broad" else self._cells[p.name].any(axis=1).sum() for p in self.patterns])
+        n = len(self._sight) - 1  # of the broad pattern: all but the first
+        return np.array([self._n_rows.get(p.name, n) for p in self.patterns])
 
 
 def _cells(name: str, reading: Reading) -> np.ndarray:

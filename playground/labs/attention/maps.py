@@ -103,6 +103,7 @@ def attention(
     layers = _picked("layer", layers, place.layers)
     heads = _picked("head", heads, range(engine.anatomy.n_heads))
     queries, keys, remarks = place.queries, place.keys, place.remarks
+    budget = _budget(engine, budget)
     _check_budget(engine, max(len(queries), len(keys)), len(layers), len(heads), budget)
 
     weights = np.empty((len(layers), len(heads), len(queries), len(keys)), dtype=np.float32)
@@ -111,12 +112,7 @@ def attention(
     def keep(layer: int, seen: Tensor) -> None:
         torch.from_numpy(weights[rows[layer]]).copy_(seen if len(heads) == len(seen) else seen[list(heads)])
 
-    each_layer(engine, place, layers, keep, stop)
-    if not np.isfinite(weights).all():
-        raise PlaygroundError(
-            f"{engine.reference} computes attention that is not a number in {engine.precision}. Choose another "
-            "precision in the bar."
-        )
+    each_layer(engine, place, layers, keep, stop, budget=budget)
     if any(hasattr(module, "sinks") for module in engine.model.modules()):
         remarks += ("Learned sinks take a part of each row, so that rows sum to less than 1.",)
     same = queries is keys
@@ -151,7 +147,7 @@ def estimate(engine: Engine, n_tokens: int, n_layers: int, n_heads: int) -> int:
     kept = 4 * n_layers * n_heads * cell
     every_head = (engine.anatomy.n_heads or 0) * cell
     if engine.attention_edits:
-        computed = every_head * (4 + 4 + 2 * engine.dtype.itemsize)  # scores, their softmax, both in the model's own
+        computed = every_head * (4 + 4 + engine.dtype.itemsize)  # scores, their softmax, one of them in the model's own
     else:  # such a model hands out the maps of all layers or none
         computed = every_head * engine.dtype.itemsize * (engine.anatomy.n_layers + 2)
     hidden = n_tokens * engine.anatomy.hidden_size * engine.dtype.itemsize * 16  # residual, projections, MLP
@@ -178,9 +174,26 @@ def what_fits(engine: Engine, n_tokens: int, n_layers: int, n_heads: int, budget
     }
 
 
-def _check_budget(engine: Engine, n_tokens: int, n_layers: int, n_heads: int, budget: int | None) -> None:
-    if budget is None:
-        budget = min(MOST_BYTES, int(free_bytes(torch.device("cpu")) / 2))
+def _budget(engine: Engine, asked: int | None) -> int:
+    """Bytes that one request may take: maps are computed on the model's device and kept on the CPU."""
+    devices = {engine.device, torch.device("cpu")}
+    return min(MOST_BYTES, *(int(free_bytes(d) / 2) for d in devices)) if asked is None else asked
+
+
+def _check_one_layer(engine: Engine, n_tokens: int, budget: int) -> None:
+    """Raises PlaygroundError when not even one layer can be looked at, though nothing of it is kept."""
+    needed = estimate(engine, n_tokens, 0, 0)
+    if needed > budget:
+        fits = what_fits(engine, n_tokens, 0, 0, budget)["tokens"]
+        raise PlaygroundError(
+            f"The attention of one layer over {n_tokens:,} tokens takes about {needed / 1e9:.2f} GB ({needed:,} bytes) "
+            f"while it is computed, and one request may take {budget / 1e9:.2f} GB. "
+            + (f"Shorten the text to {fits:,} tokens." if fits else "Free some memory first.")
+        )
+
+
+def _check_budget(engine: Engine, n_tokens: int, n_layers: int, n_heads: int, budget: int) -> None:
+    """Raises PlaygroundError when the maps asked for would not fit, with what would."""
     needed = estimate(engine, n_tokens, n_layers, n_heads)
     if needed <= budget:
         return
@@ -276,12 +289,20 @@ def each_layer(
     layers: Sequence[int],
     take: Callable[[int, Tensor], None],
     stop: threading.Event | None = None,
+    vectors: Callable[[int, Tensor, Tensor], None] | None = None,
+    budget: int | None = None,
 ) -> None:
     """Gives `take` each layer's number and maps, (head, query, key), as they arise; holds none of them itself.
 
+    Args:
+        vectors: given each layer's number, queries and keys, (head, position, head_dim), before its maps.
+        budget: as in `attention`.
+
     Raises:
-        PlaygroundError: the model computes no such maps, or `stop` was set.
+        PlaygroundError: the model computes no such maps, one layer of them takes more than the budget, they are not
+            numbers, or `stop` was set.
     """
+    _check_one_layer(engine, max(len(place.queries), len(place.keys)), _budget(engine, budget))
     wanted = (engine.anatomy.n_heads, len(place.queries), len(place.keys))
 
     def keep(site: Site, seen: Tensor) -> None:  # (1, head, query, key)
@@ -290,9 +311,18 @@ def each_layer(
                 f"{engine.reference} ({engine.anatomy.architecture}) does not compute attention as one map from token "
                 f"to token in layer {site.layer}. Pick another layer or model."
             )
+        if not torch.isfinite(seen.sum(dtype=torch.float32)):  # weights are shares: their sum is a number if they are
+            raise PlaygroundError(
+                f"{engine.reference} computes attention that is not a number in {engine.precision}. Choose another "
+                "precision in the bar."
+            )
         take(site.layer, seen[0])
 
-    watch_attention(engine, place.inputs, [Site(place.stack, layer, place.kind) for layer in layers], keep, stop)
+    def show(site: Site, queries: Tensor, keys: Tensor) -> None:  # both (1, head, position, head_dim)
+        vectors(site.layer, queries[0], keys[0])
+
+    sites = [Site(place.stack, layer, place.kind) for layer in layers]
+    watch_attention(engine, place.inputs, sites, keep, stop, None if vectors is None else show)
 
 
 def _pair_of_stacks(engine, text, text_pair, stack, kind, complete, stop):

@@ -3,6 +3,7 @@
 It does not know how they are drawn.
 """
 
+import threading
 import time
 from dataclasses import dataclass
 
@@ -13,9 +14,8 @@ from torch import Tensor
 from playground.engine import provenance
 from playground.engine.engine import Engine
 from playground.engine.provenance import Provenance
-from playground.engine.tap import Site, Tap, open_tap
 from playground.errors import PlaygroundError
-from playground.labs.attention import maps as attention
+from playground.labs.attention import maps as maps_lab
 from playground.labs.reading import Reading
 
 
@@ -42,6 +42,7 @@ def queries_keys(
     stack: str | None = None,
     kind: str = "self",
     complete: bool = False,
+    stop: threading.Event | None = None,
 ) -> QueriesKeys:
     """Queries, keys and weights of one layer, from one forward pass. Arguments as `maps.attention`.
 
@@ -54,23 +55,21 @@ def queries_keys(
             f"{engine.reference} ({engine.anatomy.architecture}) computes attention in code of its own, where its "
             "queries and keys cannot be seen. The other views work; or pick another model."
         )
-    seen: dict[str, Tensor] = {}
-
-    def keep(_site: Site, queries: Tensor, keys: Tensor) -> None:
-        seen["queries"], seen["keys"] = queries[0].float().cpu(), keys[0].float().cpu()
-
-    def keep_weights(_site: Site, weights: Tensor) -> None:
-        seen["weights"] = weights[0].float().cpu()
-
-    place = attention.prepare(engine, text, text_pair, stack, kind, complete)
+    place = maps_lab.prepare(engine, text, text_pair, stack, kind, complete, stop)
     if layer not in place.layers:
         raise PlaygroundError(
             f"{engine.reference} has no such attention in layer {layer}; it has it in {len(place.layers)} layers, from "
             f"{place.layers[0]} to {place.layers[-1]}. Pick one of them."
         )
-    site = Site(place.stack, layer, place.kind)
-    with torch.inference_mode(), open_tap(Tap(keep_weights, frozenset([site]), vectors=keep)):
-        engine.model(**place.inputs)
+    seen: dict[str, Tensor] = {}
+
+    def keep(_layer: int, weights: Tensor) -> None:
+        seen["weights"] = weights.float().cpu()
+
+    def keep_vectors(_layer: int, queries: Tensor, keys: Tensor) -> None:
+        seen["queries"], seen["keys"] = queries.float().cpu(), keys.float().cpu()
+
+    maps_lab.each_layer(engine, place, [layer], keep, stop, keep_vectors)
     weights = seen["weights"].numpy()
     return QueriesKeys(
         queries=seen["queries"].numpy(),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+import torch
 
 from playground.errors import PlaygroundError
 from playground.labs import reading
@@ -150,31 +151,45 @@ def rollout(maps: Maps) -> Maps:
 
 def summary(maps: Maps) -> Summary:
     """Entropy and mean distance of each head. In cross-attention there is no distance: the texts are two."""
-    n_queries, n_keys = maps.weights.shape[-2:]
     square = maps.kind == "self"
-    apart = np.abs(np.arange(n_queries)[:, None] - np.arange(n_keys)) if square else None
-    entropy = np.empty(maps.weights.shape[:2])
-    distance = np.empty_like(entropy) if square else None
-    for layer, weights in enumerate(maps.weights):
-        entropy[layer] = entropies(weights).mean(axis=-1)
-        if square:
-            distance[layer] = (weights * apart).sum(axis=-1, dtype=np.float64).mean(axis=-1)
-    even = np.tril(np.ones((n_queries, n_keys))) if maps.causal else np.ones((n_queries, n_keys))
-    even /= even.sum(axis=-1, keepdims=True)
-    return Summary(
-        entropy,
-        distance,
-        float(entropies(even).mean()),
-        float((even * apart).sum(axis=-1).mean()) if square else None,
-        maps.layers,
-        maps.heads,
-    )
+    spreads = [spread(weights, square) for weights in maps.weights]
+    return stacked(spreads, maps.weights.shape[-1], square and maps.causal, maps.layers, maps.heads)
+
+
+def spread(weights: np.ndarray, square: bool = True) -> tuple[np.ndarray, np.ndarray | None]:
+    """(entropy, distance) of one layer's weights, (head, query, key): each (head,), a mean over the tokens that look.
+
+    Without `square`, where queries and keys are of two texts, there is no distance.
+    """
+    entropy = np.array([entropies(head).mean() for head in weights])  # one by one: of a long text, a head is much
+    if not square:
+        return entropy, None
+    places = np.arange(weights.shape[-1])
+    apart = np.abs(places[:, None] - places).astype(np.float32)
+    return entropy, np.array([(head * apart).sum(dtype=np.float64) / len(head) for head in weights])
+
+
+def stacked(
+    spreads: list[tuple[np.ndarray, np.ndarray | None]],
+    n_keys: int,
+    causal: bool,
+    layers: tuple[int, ...],
+    heads: tuple[int, ...],
+) -> Summary:
+    """The `spread` of every layer as one summary, with what a head would have that spreads evenly."""
+    entropy = np.stack([its for its, _ in spreads])
+    if spreads[0][1] is None:
+        return Summary(entropy, None, float(np.log(n_keys)), None, layers, heads)
+    in_sight = np.arange(1, n_keys + 1) if causal else np.full(n_keys, n_keys)
+    # a token that sees itself and i others behind it is i/2 away from them on average
+    even_distance = (n_keys - 1) / 4 if causal else (n_keys**2 - 1) / (3 * n_keys)
+    distance = np.stack([its for _, its in spreads])
+    return Summary(entropy, distance, float(np.log(in_sight).mean()), even_distance, layers, heads)
 
 
 def entropies(weights: np.ndarray) -> np.ndarray:
     """Entropy of each row, (..., query), in nats, of weights (..., query, key)."""
-    logs = np.log(weights, out=np.zeros(weights.shape), where=weights > 0)
-    return -(weights * logs).sum(axis=-1)
+    return torch.special.entr(torch.from_numpy(weights)).sum(-1, dtype=torch.float64).numpy()
 
 
 def _listed(what: str, numbers: tuple[int, ...], n: int) -> str:

@@ -42,7 +42,7 @@ def build(bench: Bench) -> None:
         asked = source.read(values)
         chosen = values[view]
         if chosen == NEURON_VIEW:
-            seen = vectors(asked, int(values[layer]))
+            seen = vectors(asked, int(values[layer]), stop)
             drawn = bertviz.neuron_view(
                 seen.weights,
                 seen.queries,
@@ -74,7 +74,7 @@ def build(bench: Bench) -> None:
             sizes = {layer: gr.update(maximum=max(maps.n_layers - 1, 1)), head: gr.update(visible=False)}
         return {caption: said, frame: drawn.html} | sizes
 
-    def vectors(asked, at: int):
+    def vectors(asked, at: int, stop):
         """Queries and keys of a layer, or of the nearest that the model has."""
         from playground.labs.attention import maps as attention
         from playground.labs.attention import queries_keys
@@ -84,7 +84,7 @@ def build(bench: Bench) -> None:
             wanted = (place["stack"], place["kind"]) if place else next(iter(attention.sites(engine)), None)
             offered = attention.sites(engine).get(wanted, (at,))
             return queries_keys.queries_keys(
-                engine, asked.text, nearest(at, offered), asked.pair, complete=asked.complete, **place
+                engine, asked.text, nearest(at, offered), asked.pair, complete=asked.complete, stop=stop, **place
             )
 
     pane = Pane(TITLE, {view, layer, head}, [caption, frame, layer, head], draw)

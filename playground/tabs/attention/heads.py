@@ -6,7 +6,7 @@ It does not know how heads are scored or drawn.
 import gradio as gr
 
 from playground.tabs.attention.panes import BUTTONS, Bench, Heads, Pane, clicks
-from playground.tabs.attention.source import fitting
+from playground.tabs.attention.source import CROSS, fitting
 from playground.tabs.kit import title_of
 from playground.views.attention import words as words_view
 from playground.views.continuations import note
@@ -32,27 +32,25 @@ def build(bench: Bench) -> Heads:
     clicked = gr.HTML("", visible="hidden", js_on_load=clicks("#heads-chart"))
 
     def scored(asked, stop):
-        """(scores, entropy and distance) of every head."""
+        """The scores of every head."""
         from playground.labs.attention import heads
-        from playground.labs.attention import views as attention_views
 
         def make():
-            maps = source.maps(asked, stop=stop)
             with bench.page.models.lease(asked.reference) as engine:
                 place = fitting(engine, asked).stack_and_kind
-                found = heads.heads(engine, asked.text, asked.pair, place.get("stack"), asked.complete, stop=stop)
-            return found, attention_views.summary(maps)
+                return heads.heads(engine, asked.text, asked.pair, place.get("stack"), asked.complete, stop=stop)
 
-        return source.kept.get(("heads", asked), make, lambda found: found[0].scores.nbytes * 4)
+        return source.kept.get(("heads", asked), make, lambda found: found.scores.nbytes * 4)
 
     def draw(values: dict, stop) -> dict:
         from playground.labs.attention import heads
         from playground.views.attention import heads as view
 
         asked = source.read(values)
-        found, summary = scored(asked, stop)
+        found = scored(asked, stop)
+        summary = found.summary
         names = [pattern.name for pattern in found.patterns]
-        offered = [*names, ENTROPY, *([DISTANCE] if summary.distance is not None else [])]
+        offered = [*names, ENTROPY, DISTANCE]
         chosen = values[shown] if values[shown] in offered else offered[0]
         if chosen in names:
             at = names.index(chosen)
@@ -67,6 +65,8 @@ def build(bench: Bench) -> Heads:
             drawn = view.figure(numbers, summary.layers, summary.heads, chosen, most=None, shares=False)
             even = summary.even_entropy if entropy else summary.even_distance
             about = words_view.of_summary(entropy, even)
+        if asked.place == CROSS:
+            about = f"Of the decoder's self-attention, since the patterns are about one text. {about}"
         return {
             shown: gr.update(choices=offered, value=chosen),
             caption: words_view.paragraph(about, title_of(asked.reference), found.provenance),
