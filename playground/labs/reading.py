@@ -15,6 +15,7 @@ from playground.engine.engine import Engine
 from playground.errors import PlaygroundError
 
 _VISIBLE = {"\n": "⏎", "\r": "␍", "\t": "⇥", " ": "·"}
+_JOINERS = "\u200c\u200d"  # within Persian words, and between the parts of an emoji
 _BYTE_PIECE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
 
@@ -248,9 +249,11 @@ def _units(text: str) -> list[tuple[int, int]]:
         c = text[at]
         if c.isspace():
             return "space"
+        if unicodedata.category(c).startswith("M") or c in _JOINERS:
+            return "part"  # of the character before: an accent, the colour of an emoji
         if "\u3400" <= c <= "\u9fff" or "\uf900" <= c <= "\ufaff" or "\U00020000" <= c <= "\U0003ffff":
             return "single"
-        if c.isalnum() or c == "_" or unicodedata.category(c).startswith("M"):
+        if c.isalnum() or c == "_":
             return "word"
         if c in "'’" and 0 < at < len(text) - 1 and text[at - 1].isalnum() and text[at + 1].isalnum():
             return "word"  # can't
@@ -260,7 +263,10 @@ def _units(text: str) -> list[tuple[int, int]]:
     before = "space"
     for at in range(len(text)):
         now = kind(at)
-        if now == before and now in ("word", "symbol"):
+        joins = now == before and now in ("word", "symbol")
+        if now == "part":
+            joins, now = before != "space", "word" if before == "space" else before
+        if joins:
             units[-1] = (units[-1][0], at + 1)
         elif now != "space":
             units.append((at, at + 1))

@@ -21,8 +21,7 @@ def test_every_token_has_a_label_a_place_and_a_word(architecture, text):
 
 def test_labels_of_bytes_white_space_and_pieces():
     seen = reading.read(tiny.engine("llama"), "cat\n 猫\tsat")
-    assert seen.labels[0] == "cat" or seen.labels[:2]
-    assert "⏎" in seen.labels[:4] or any("⏎" in label for label in seen.labels)
+    assert "".join(seen.labels).startswith("cat⏎·") and "⇥" in "".join(seen.labels)
     split = [label for label in seen.labels if "猫" in label]
     assert len(split) > 1 and split[-1] == f"猫[{len(split)}/{len(split)}]"
     pieces = reading.read(tiny.engine("bert"), "uncomfortable").labels
@@ -39,6 +38,20 @@ def test_words_are_the_words_of_the_text(architecture):
 def test_bytes_of_one_character_are_one_word():
     seen = reading.in_words(reading.read(tiny.engine("gpt2"), "The 🦊 sat"))
     assert seen.labels == ("The", "🦊", "sat")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("I ❤\ufe0fcats ❤\ufe0f", ["I", "❤\ufe0f", "cats", "❤\ufe0f"]),  # the second character says: in colour
+        ("ok 👍🏽no", ["ok", "👍🏽", "no"]),
+        ("می\u200cخواهم بروم", ["می\u200cخواهم", "بروم"]),
+        ("cafe\u0301 葛\U000e0100城", ["cafe\u0301", "葛\U000e0100", "城"]),
+    ],
+)
+def test_marks_and_joiners_stay_with_their_character(text, words):
+    seen = reading.in_words(reading.read(tiny.engine("gpt2"), text))
+    assert list(seen.labels) == words
 
 
 def test_special_tokens_that_stand_in_a_complete_text():
