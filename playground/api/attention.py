@@ -45,15 +45,17 @@ def add(models: ModelCache, settings: Settings) -> None:
             aggregate: "none", "heads" (mean over heads), "layers" (mean over layers), "both", or "rollout" (Abnar and
                 Zuidema 2020).
             words: join tokens into words: summed over the word looked at, averaged over the word that looks.
-            hide: "special" or "first" to leave out special tokens or the first one, with rows scaled back to 1.
+            hide: "special" or "first" to leave out special tokens or the first one, with rows scaled back to 1; before
+                tokens are joined into words.
             stack: "encoder" or "decoder"; empty for the one there is.
             kind: "self", or "cross" for an encoder-decoder.
             complete: special tokens are in the text already.
 
         Returns:
-            weights: (layer, head, query, key), five decimals; queries and keys: objects with id (null for words),
-            label, special, segment and word; layers and heads: the numbers of the first two axes, null where they
-            were averaged; remarks: what was done; stack, kind, causal, model, revision, dtype, seconds.
+            tokens: labels of what is looked at; weights: (layer, head, query, key), five decimals; queries and keys:
+            objects with id (null for words), label, special, segment and word, the same but for "cross"; layers and
+            heads: the numbers of the first two axes, null where they were averaged; remarks: what was done; stack,
+            kind, causal, model, revision, dtype, seconds.
         """
         with user_errors():
             from playground.labs.attention import maps as lab
@@ -66,10 +68,11 @@ def add(models: ModelCache, settings: Settings) -> None:
             seen = views.rollout(seen) if aggregate == "rollout" else seen
             seen = views.mean_over_heads(seen) if aggregate in ("heads", "both") else seen
             seen = views.mean_over_layers(seen) if aggregate in ("layers", "both") else seen
-            seen = views.words(seen) if words else seen
             seen = views.without(seen, hide) if hide else seen
+            seen = views.words(seen) if words else seen
             _check_size(seen.weights.shape)
             return {
+                "tokens": list(seen.keys.labels),
                 "weights": seen.weights.astype(float).round(5).tolist(),
                 "queries": _tokens(seen.queries),
                 "keys": _tokens(seen.keys),
@@ -93,9 +96,10 @@ def add(models: ModelCache, settings: Settings) -> None:
 
         Returns:
             patterns: objects with name, sentence, formula, source, scores (layer, head), mean (over heads), even
-            (what a head scores that spreads evenly), counted (tokens); interesting: heads that stand out, with
-            pattern, layer, head, score, mean, even and deviations (standard deviations above the mean); left_out:
-            patterns that do not apply, and why; layers, heads, seed, model, revision, dtype, seconds.
+            (what a head scores that spreads evenly), counted (tokens); entropy (nats) and distance (tokens): (layer,
+            head), even_entropy and even_distance; interesting: heads that stand out, with pattern, layer, head,
+            score, mean, even and deviations (standard deviations above the mean); left_out: patterns that do not
+            apply, and why; layers, heads, seed, model, revision, dtype, seconds.
         """
         with user_errors():
             from playground.labs.attention import heads as lab
@@ -120,6 +124,10 @@ def add(models: ModelCache, settings: Settings) -> None:
                     }
                     for pattern, scores, mean, even, counted in zip(*columns, strict=True)
                 ],
+                "entropy": found.summary.entropy.round(5).tolist(),
+                "distance": found.summary.distance.round(5).tolist(),
+                "even_entropy": found.summary.even_entropy,
+                "even_distance": found.summary.even_distance,
                 "interesting": [asdict(ranked) for ranked in lab.interesting(found, top)],
                 "left_out": dict(found.left_out),
                 "layers": list(found.layers),
@@ -129,9 +137,9 @@ def add(models: ModelCache, settings: Settings) -> None:
 
     def attention_pairs(
         text: str,
-        source: str,
-        target: str,
         model: str = first,
+        source: str = "",
+        target: str = "",
         threshold: float = 0.3,
         text_pair: str = "",
         source_occurrence: int = 1,
@@ -142,9 +150,9 @@ def add(models: ModelCache, settings: Settings) -> None:
 
         Args:
             text: what to read.
+            model: a reference from /models, or any hub id that the operator allows.
             source: the word that looks.
             target: the word that is looked at. A model that reads left to right looks back only.
-            model: a reference from /models, or any hub id that the operator allows.
             threshold: heads with more weight than this are listed.
             text_pair: the second of two sentences, or what an encoder-decoder shall write.
             source_occurrence: which of several such words, counted from 1.

@@ -25,7 +25,7 @@ def test_maps_are_those_of_the_lab(client, engine):
     expected = attention.attention(engine, TEXT, layers=[0, 2], heads=[1])
     np.testing.assert_allclose(seen["weights"], expected.weights, atol=6e-6)
     assert seen["layers"] == [0, 2] and seen["heads"] == [1] and seen["causal"] is True
-    assert [token["label"] for token in seen["keys"]] == list(expected.keys.labels)
+    assert [token["label"] for token in seen["keys"]] == seen["tokens"] == list(expected.keys.labels)
     assert [token["id"] for token in seen["queries"]] == list(expected.queries.ids)
     assert seen["model"] == engine.reference and seen["dtype"] == "float32" and seen["seconds"] > 0
 
@@ -33,10 +33,11 @@ def test_maps_are_those_of_the_lab(client, engine):
 def test_means_words_and_hidden_tokens(client):
     seen = client.predict(TEXT, aggregate="both", words=True, hide="first", api_name="/attention")
     assert seen["layers"] is None and seen["heads"] is None and np.shape(seen["weights"])[:2] == (1, 1)
-    labels = [word["label"] for word in seen["keys"]]
-    assert labels == ["cat", "sat", "on", "the", "mat", "because", "the", "cat", "was", "comfortable", "."]
+    assert seen["tokens"] == ["cat", "sat", "on", "the", "mat", "because", "the", "cat", "was", "comfortable", "."]
     np.testing.assert_allclose(np.sum(seen["weights"], axis=-1), 1, atol=1e-4)
     assert len(seen["remarks"]) == 4 and all(word["id"] is None for word in seen["keys"])
+    split = client.predict("Comfortable cat", aggregate="both", words=True, hide="first", api_name="/attention")
+    assert split["tokens"] == ["omfortable", "cat"]  # a token is hidden, not a word, as on the page
     rolled = client.predict(TEXT, aggregate="rollout", api_name="/attention")
     assert rolled["heads"] is None and rolled["layers"] == [0, 1, 2]
 
@@ -47,12 +48,14 @@ def test_heads_are_those_of_the_lab(client, engine):
     assert [p["name"] for p in seen["patterns"]] == [p.name for p in expected.patterns]
     for row, scores in zip(seen["patterns"], expected.scores, strict=True):
         np.testing.assert_allclose(row["scores"], scores, atol=1e-5)
+    np.testing.assert_allclose(seen["entropy"], expected.summary.entropy, atol=1e-5)
+    np.testing.assert_allclose(seen["distance"], expected.summary.distance, atol=1e-5)
     assert seen["interesting"][0].keys() == {"pattern", "layer", "head", "score", "mean", "even", "deviations"}
     assert "next token" in seen["left_out"]
 
 
 def test_a_pair_of_words(client):
-    seen = client.predict(TEXT, "mat", "Cat", threshold=0.01, api_name="/attention_pairs")
+    seen = client.predict(TEXT, source="mat", target="Cat", threshold=0.01, api_name="/attention_pairs")
     assert seen["source"]["text"] == "mat" and seen["target"]["of"] == 2 and np.shape(seen["weights"]) == (3, 4)
     assert all(link["weight"] > 0.01 for link in seen["over"])
     assert len(seen["over"]) == (np.array(seen["weights"]) > 0.01).sum()
@@ -77,6 +80,8 @@ def test_attribution_adds_up(client):
         ("/attention", {"text": ""}, "no text to read"),
         ("/attention", {"text": "cat " * 3000}, "reads at most 2,048"),
         ("/attention", {"text": TEXT, "layers": [9]}, "9 is no layer"),
+        ("/attention", {"text": TEXT, "layers": 1}, "layers are 1, and not a list"),
+        ("/attention_pairs", {"text": TEXT}, "No word was named"),
         ("/attention", {"text": TEXT, "aggregate": "max"}, "aggregate is 'max'"),
         ("/attention", {"text": TEXT, "hide": "all"}, "'all' cannot be hidden"),
         ("/attention", {"text": TEXT, "aggregate": "rollout", "layers": [1]}, "every layer from the first on"),

@@ -117,6 +117,8 @@ def test_too_much_is_refused_with_what_would_fit():
         ("llama", {"text": "cat", "layers": [3]}, "3 is no layer of it: this model's layers with attention are 0 to 2"),
         ("llama", {"text": "cat", "heads": [-1]}, "-1 is no head of it"),
         ("llama", {"text": "cat", "heads": []}, "No head was named"),
+        ("llama", {"text": "cat", "layers": 5}, r"layers are 5, and not a list of numbers. Write \[0\]"),
+        ("bert", {"text": "cat", "text_pair": "\u200b"}, "no token of the second text"),
         ("llama", {"text": "cat", "kind": "cross"}, "no decoder cross-attention. Ask for what it has: decoder self"),
         ("llama", {"text": "cat", "text_pair": "dog"}, "knows no sentence pairs"),
         ("mamba", {"text": "cat"}, "shows no attention"),
@@ -220,5 +222,5 @@ def test_what_is_no_number_is_not_shown(tmp_path):
     engine = tiny.loaded(tiny.save(tmp_path / "broken", "llama"))
     engine.model.model.layers[1].self_attn.q_proj.weight.data.fill_(float("nan"))
     for look in (lab.attention, *LAYER_BY_LAYER.values()):
-        with pytest.raises(PlaygroundError, match="not a number in float32. Choose another"):
+        with pytest.raises(PlaygroundError, match="not a number in float32"):
             look(engine, TEXT)

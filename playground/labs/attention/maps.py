@@ -237,6 +237,10 @@ def _picked(what: str, asked: Sequence[int] | None, there: Sequence[int]) -> tup
     """The layers or heads asked for, in order and once each."""
     if asked is None:
         return tuple(there)
+    if isinstance(asked, str) or not isinstance(asked, (Sequence, np.ndarray)):
+        raise PlaygroundError(
+            f"{what}s are {asked!r}, and not a list of numbers. Write [0] for the first {what} alone."
+        )
     wrong = [n for n in asked if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n not in there]
     if wrong or not len(asked):
         named = f"{wrong[0]!r} is no {what} of it" if wrong else f"No {what} was named"
@@ -275,6 +279,8 @@ def inputs_of(
             f"{engine.reference} reads one text from left to right and knows no sentence pairs. Put both into one text."
         )
     read = reading.read(engine, text, text_pair if text_pair.strip() else "", complete)
+    if len(read.texts) > 1 and not (read.segment == 1).any():
+        raise PlaygroundError("The tokenizer makes no token of the second text. Type something else, or leave it out.")
     engine.check_fits(len(read))
     inputs = {"input_ids": _tensor(engine, read.ids)}
     segments = getattr(engine.model.config, "type_vocab_size", None) or 0
