@@ -77,14 +77,12 @@ def rendered(prompt: Prompt, row: Row, number: int | None = None) -> str | Messa
     check(prompt)
     before = _joined(
         (
-            _filled(prompt.instruction, row, number, "instruction"),
-            _filled(prompt.output_format, row, number, "output format"),
+            filled(prompt.instruction, row, number, "instruction"),
+            filled(prompt.output_format, row, number, "output format"),
         ),
         "\n",
     )
-    question = _filled(prompt.query, row, number, "query").strip()
-    if not question:
-        raise PlaygroundError(f"{_row(number)} makes an empty query. Fill it in, or remove the row.")
+    question = asked(prompt, row, number)
     examples = prompt.examples if prompt.few_shot else ()
     made = (_chat if prompt.as_chat else _completion)(prompt, before, examples, question)
     letters = len(made) if isinstance(made, str) else sum(len(message["content"]) for message in made)
@@ -93,6 +91,11 @@ def rendered(prompt: Prompt, row: Row, number: int | None = None) -> str | Messa
             f"{_row(number)} makes a prompt of {letters:,} characters; at most {MOST_LETTERS:,} are taken. Shorten it."
         )
     return made
+
+
+def asked(prompt: Prompt, row: Row, number: int | None = None) -> str:
+    """The query, filled from a row. Raises PlaygroundError: the row lacks a value, or the braces do not match."""
+    return filled(prompt.query, row, number, "query").strip()
 
 
 def stop_strings(prompt: Prompt) -> tuple[str, ...]:
@@ -111,7 +114,12 @@ def variables(prompt: Prompt) -> tuple[str, ...]:
         PlaygroundError: its braces do not match.
     """
     parts = ((prompt.instruction, "instruction"), (prompt.output_format, "output format"), (prompt.query, "query"))
-    return tuple(dict.fromkeys(name for text, place in parts for _, name in _pieces(text, place) if name is not None))
+    return tuple(dict.fromkeys(name for text, place in parts for name in names_in(text, place)))
+
+
+def names_in(text: str, place: str) -> tuple[str, ...]:
+    """The variables of a template, in order. Raises PlaygroundError: its braces do not match."""
+    return tuple(dict.fromkeys(name for _, name in _pieces(text, place) if name is not None))
 
 
 def check(prompt: Prompt, rows: Sequence[Row] | None = None) -> None:
@@ -186,7 +194,8 @@ def _answer(prompt: Prompt, example: Example) -> str:
     return f"{example.reasoning.strip()} {THEREFORE.format(answer)}" if prompt.reasons else answer
 
 
-def _filled(text: str, row: Row, number: int | None, place: str) -> str:
+def filled(text: str, row: Row, number: int | None, place: str) -> str:
+    """A template with its variables filled in; `place` names it when that fails."""
     return "".join(
         plain if name is None else _value(row, name, number, f"the {place}") for plain, name in _pieces(text, place)
     )

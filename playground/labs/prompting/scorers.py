@@ -1,0 +1,382 @@
+"""Whether an output is right: correct, wrong, or unparseable, with what was read out of it.
+
+What cannot be parsed is counted apart from what is wrong: a model that answers in another form is not one that does not
+know. Nothing that a person types is run as code, and a pattern has 0.2 s a row. It does not know which prompt wrote it.
+"""
+
+import contextlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from fractions import Fraction
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal, get_args
+
+from playground.errors import PlaygroundError
+from playground.labs.prompting import answers, prompts
+from playground.labs.prompting.prompts import Row
+
+if TYPE_CHECKING:
+    from playground.engine.engine import Engine
+
+Kind = Literal["exact", "contains", "number", "written", "choice", "regex", "json", "similarity", "judge"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+Outcome = Literal["correct", "wrong", "unparseable"]
+Lend = Callable[[str], contextlib.AbstractContextManager["Engine"]]  # a reference -> its Engine for a while
+SECONDS = 0.2  # that a pattern may take on one output
+LONGEST_PATTERN = 1_000
+LONGEST_OUTPUT = 20_000  # characters of an output that a pattern is tried on
+JUDGE = (
+    "Is the answer to the question right? Compare it with the reference.\n"
+    "Question: {{question}}\nReference: {{reference}}\nAnswer: {{answer}}\n"
+    "Say yes or no.\nVerdict:"
+)
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """How outputs are scored.
+
+    exact: the same as the expected value, but for case, spaces and a mark at the end.
+    contains: the expected value stands in it. number: it gives the same number. written: it names one of the choices,
+    the expected one. choice: the model gives the expected choice the highest probability; nothing is written.
+    regex: the pattern is found; if it has a group, what it holds is the expected value. json: valid against the schema.
+    similarity: the cosine of its embedding with that of the expected value is at least the threshold.
+    judge: another model says yes when it is shown output and expected value.
+    """
+
+    kind: Kind = "exact"
+    expected: str = "label"  # the column with the right answer
+    choices: tuple[str, ...] = ()
+    pattern: str = ""
+    schema: str = ""  # JSON schema, whose {{variables}} are filled from the row
+    threshold: float = 0.8
+    reference: str = ""  # the model that embeds or judges
+    judge: str = JUDGE
+
+    @property
+    def needs_model(self) -> bool:
+        return self.kind in ("similarity", "judge")
+
+    @property
+    def needs_choices(self) -> bool:
+        return self.kind in ("written", "choice")
+
+    @property
+    def needs_expected(self) -> bool:
+        return self.kind != "json" and not (self.kind == "regex" and not _groups(self.pattern))
+
+
+@dataclass(frozen=True)
+class Judged:
+    outcome: Outcome
+    parsed: str = ""  # what was read out of the output
+    why: str = ""  # of wrong and unparseable ones, in a sentence
+    value: float | None = None  # cosine, of similarity
+
+
+def read(data: object) -> Scorer:
+    """A scorer from plain values; fields that are left out have their defaults.
+
+    Raises:
+        PlaygroundError: there is no such field or kind, or a value is of the wrong kind.
+    """
+    if not isinstance(data, Mapping):
+        raise PlaygroundError(f"This is no scorer. Give an object with a kind: {', '.join(KINDS)}.")
+    known = {field.name: field.default for field in fields(Scorer)}
+    for name, value in data.items():
+        if name not in known:
+            raise PlaygroundError(f"A scorer has no field “{name}”. It has: {', '.join(known)}.")
+        right = (list, tuple) if name == "choices" else (int, float) if name == "threshold" else str
+        if not isinstance(value, right) or isinstance(value, bool):
+            raise PlaygroundError(f"The scorer's {name} is {value!r}, which is of the wrong kind. Correct it.")
+    values = dict(data)
+    if "choices" in values:
+        values["choices"] = tuple(str(choice) for choice in values["choices"])
+    return Scorer(**values)
+
+
+def check(scorer: Scorer, rows: Sequence[Row] | None = None) -> None:
+    """Raises PlaygroundError with one sentence when outputs cannot be scored, or not those of each of `rows`."""
+    if scorer.kind not in KINDS:
+        raise PlaygroundError(f"There is no scorer “{scorer.kind}”. There are: {', '.join(KINDS)}.")
+    if scorer.needs_choices:
+        _check_choices(scorer)
+    if scorer.kind == "regex":
+        _compiled(scorer.pattern)
+    if scorer.kind == "json":
+        _json_schema(_filled_schema(scorer.schema, dict.fromkeys(prompts.names_in(scorer.schema, "schema"), "x"), None))
+    if scorer.kind == "similarity" and not 0 < scorer.threshold <= 1:
+        raise PlaygroundError(f"The threshold is {scorer.threshold}; it must be above 0 and at most 1, like 0.8.")
+    if scorer.needs_model and not scorer.reference:
+        raise PlaygroundError("No model is named that should embed or judge. Pick one under Score.")
+    if scorer.kind == "judge" and "answer" not in prompts.names_in(scorer.judge, "judge's prompt"):
+        raise PlaygroundError("The judge's prompt does not show the answer. Put {{answer}} into it.")
+    for number, row in enumerate(rows or (), 1):
+        if scorer.needs_expected:
+            expected(scorer, row, number)
+
+
+def _check_choices(scorer: Scorer) -> None:
+    named = [choice.strip() for choice in scorer.choices]
+    if len(named) < 2 or not all(named):
+        raise PlaygroundError(
+            "Fewer than two labels are given. Write them with commas between, like positive, negative."
+        )
+    if len({name.casefold() for name in named}) < len(named):
+        raise PlaygroundError("One label is there twice. Remove one of the two.")
+
+
+def expected(scorer: Scorer, row: Row, number: int | None = None) -> str:
+    """The right answer of a row. Raises PlaygroundError when there is none, or it can never be right."""
+    where = "The row" if number is None else f"Row {number}"
+    value = row.get(scorer.expected)
+    if value is None:
+        raise PlaygroundError(
+            f"{where} has no column “{scorer.expected}” with the right answer. It has: {', '.join(row)}. "
+            "Pick the column under Score."
+        )
+    if not value.strip():
+        raise PlaygroundError(f"{where} has no right answer in “{scorer.expected}”. Fill it in, or remove the row.")
+    if scorer.needs_choices and _same(value, scorer.choices) is None:
+        raise PlaygroundError(
+            f"{where} has the answer “{value}”, which is none of the labels. Add it, or correct the row."
+        )
+    if scorer.kind == "number" and not answers.number(value).readable:
+        raise PlaygroundError(f"{where} has “{value}” as its right answer, which is no number. Correct it.")
+    return value.strip()
+
+
+def _same(value: str, choices: Sequence[str]) -> str | None:
+    return next((choice for choice in choices if choice.strip().casefold() == value.strip().casefold()), None)
+
+
+def score(scorer: Scorer, output: str, row: Row, number: int | None = None) -> Judged:
+    """Judges one output by a scorer that needs no model. For "choice" the output is the label that was chosen.
+
+    Raises:
+        PlaygroundError: the scorer is not whole, or the row has no right answer.
+    """
+    if scorer.needs_model:
+        raise ValueError("use `scored`")
+    right = expected(scorer, row, number) if scorer.needs_expected else ""
+    if not output.strip():
+        return Judged("unparseable", why="Nothing was written.")
+    return _BY_KIND[scorer.kind](scorer, output, right, row, number)
+
+
+def scored(scorer: Scorer, outputs: Sequence[str], rows: Sequence[Row], lend: Lend | None = None) -> list[Judged]:
+    """Judges each output; `lend` gives the model of scorers that need one. Raises PlaygroundError as `score`."""
+    check(scorer, rows)
+    if not scorer.needs_model:
+        return [score(scorer, out, row, n) for n, (out, row) in enumerate(zip(outputs, rows, strict=True), 1)]
+    if lend is None:
+        raise PlaygroundError("This scorer needs a model, and none can be had here. Pick another scorer.")
+    right = [expected(scorer, row, n) for n, row in enumerate(rows, 1)]
+    written = [i for i, output in enumerate(outputs) if output.strip()]
+    with lend(scorer.reference) as engine:
+        judged = (_similar if scorer.kind == "similarity" else _asked)(
+            scorer, engine, [outputs[i] for i in written], [right[i] for i in written], [rows[i] for i in written]
+        )
+    found = dict(zip(written, judged, strict=True))
+    return [found.get(i, Judged("unparseable", why="Nothing was written.")) for i in range(len(outputs))]
+
+
+def _verdict(right: bool, parsed: str, why: str = "") -> Judged:
+    return Judged("correct" if right else "wrong", parsed, "" if right else why)
+
+
+def _exact(scorer: Scorer, output: str, right: str, row: Row, number: int | None) -> Judged:
+    found = answers.plain(output)
+    return _verdict(found == answers.plain(right), found, f"It is not “{right}”.")
+
+
+def _contains(scorer: Scorer, output: str, right: str, row: Row, number: int | None) -> Judged:
+    found = right.casefold() in output.casefold()
+    return _verdict(found, right if found else "", f"“{right}” is not in it.")
+
+
+def _number(scorer: Scorer, output: str, right: str, row: Row, number: int | None) -> Judged:
+    parsed = answers.number(output)
+    if not parsed.readable:
+        return Judged("unparseable", why=parsed.why)
+    wanted: Fraction = answers.number(right).value
+    return _verdict(parsed.value == wanted, answers.written(parsed.value), f"It is not {answers.written(wanted)}.")
+
+
+def _written(scorer: Scorer, output: str, right: str, row: Row, number: int | None) -> Judged:
+    parsed = answers.label(output, scorer.choices)
+    if not parsed.readable:
+        return Judged("unparseable", why=parsed.why)
+    return _verdict(parsed.value == _same(right, scorer.choices), parsed.value, f"It is not {right}.")
+
+
+def _choice(scorer: Scorer, output: str, right: str, row: Row, number: int | None) -> Judged:
+    chosen = _same(output, scorer.choices)
+    if chosen is None:
+        return Judged("unparseable", why="It is none of the labels.")
+    return _verdict(chosen == _same(right, scorer.choices), chosen, f"It is not {right}.")
+
+
+def _regex(scorer: Scorer, output: str, right: str, row: Row, number: int | None) -> Judged:
+    pattern = _compiled(scorer.pattern)
+    try:
+        match = pattern.search(output[:LONGEST_OUTPUT], timeout=SECONDS)
+    except TimeoutError:
+        where = "one of the outputs" if number is None else f"the output of row {number}"
+        raise PlaygroundError(
+            f"The pattern takes more than {SECONDS} s on {where}: it tries too many ways. Write it without a repeated "
+            "group inside a repeated group, like (a+)+."
+        ) from None
+    if not pattern.groups:
+        return _verdict(match is not None, match.group() if match else "", "The pattern is not in it.")
+    if match is None or match.group(1) is None:
+        return Judged("unparseable", why="The pattern is not in it.")
+    return _verdict(answers.plain(match.group(1)) == answers.plain(right), match.group(1), f"It is not “{right}”.")
+
+
+@lru_cache(maxsize=32)
+def _compiled(pattern: str):
+    import regex
+
+    if not pattern:
+        raise PlaygroundError("The pattern is empty. Write one, like answer is (\\d+).")
+    if len(pattern) > LONGEST_PATTERN:
+        raise PlaygroundError(f"The pattern has {len(pattern):,} characters; at most {LONGEST_PATTERN:,} are taken.")
+    try:
+        return regex.compile(pattern)
+    except (regex.error, OverflowError, RecursionError) as error:
+        raise PlaygroundError(f"The pattern cannot be read: {error}. Correct it.") from None
+
+
+def _groups(pattern: str) -> int:
+    return _compiled(pattern).groups
+
+
+def _json(scorer: Scorer, output: str, right: str, row: Row, number: int | None) -> Judged:
+    parsed = answers.json_value(output)
+    if not parsed.readable:
+        return Judged("unparseable", why=parsed.why)
+    (value,) = parsed.value
+    shown = json.dumps(value, ensure_ascii=False)
+    schema = _json_schema(_filled_schema(scorer.schema, row, number))
+    try:
+        error = next(iter(schema.iter_errors(value)), None)
+    except TimeoutError:
+        raise PlaygroundError(f"A pattern of the schema takes more than {SECONDS} s. Write a simpler one.") from None
+    except RecursionError:
+        return Judged("wrong", shown, "It is nested too deeply.")
+    except Exception as error:  # a reference that leads nowhere is found only when it is followed
+        raise PlaygroundError(f"The schema cannot be used: {error}. Correct it.") from None
+    return _verdict(error is None, shown, error.message[:200] if error else "")
+
+
+def _filled_schema(schema: str, row: Row, number: int | None) -> str:
+    """The schema with the row's values put in as JSON writes them inside quotation marks."""
+    escaped = {name: json.dumps(value, ensure_ascii=False)[1:-1] for name, value in row.items()}
+    return prompts.filled(schema, escaped, number, "schema")
+
+
+@lru_cache(maxsize=256)
+def _json_schema(schema: str):
+    from jsonschema import exceptions, validators
+    from referencing import Registry
+
+    try:
+        value = json.loads(schema)
+    except (ValueError, RecursionError) as error:
+        raise PlaygroundError(f"The schema is no JSON ({error}). Correct it.") from None
+    if not isinstance(value, (dict, bool)):
+        raise PlaygroundError('The schema is no JSON object. Write one, like {"type": "object"}.')
+    known = validators.validator_for(value, default=validators.Draft202012Validator)
+    try:
+        known.check_schema(value)
+    except exceptions.SchemaError as error:
+        raise PlaygroundError(f"The schema is not valid: {error.message[:200]}. Correct it.") from None
+    bounded = validators.extend(known, {"pattern": _pattern, "patternProperties": _no_pattern_properties})
+    return bounded(value, registry=Registry())  # an empty registry: nothing is fetched
+
+
+def _pattern(validator, pattern, instance, schema):
+    from jsonschema import exceptions
+
+    if isinstance(instance, str) and not _compiled(pattern).search(instance[:LONGEST_OUTPUT], timeout=SECONDS):
+        yield exceptions.ValidationError(f"“{instance[:60]}” does not fit the pattern {pattern[:60]}")
+
+
+def _no_pattern_properties(validator, patterns, instance, schema):
+    raise PlaygroundError("The schema uses patternProperties, which is not supported here. Name the properties.")
+    yield
+
+
+def _similar(scorer: Scorer, engine: "Engine", outputs: list[str], right: list[str], rows: list[Row]) -> list[Judged]:
+    vectors = embed(engine, [*outputs, *right])
+    judged = []
+    for i, wanted in enumerate(right):
+        cosine = float(vectors[i] @ vectors[len(outputs) + i])
+        low = f"Its similarity to “{wanted[:60]}” is {cosine:.2f}, below {scorer.threshold}."
+        verdict = _verdict(cosine >= scorer.threshold, f"{cosine:.2f}", low)
+        judged.append(Judged(verdict.outcome, verdict.parsed, verdict.why, cosine))
+    return judged
+
+
+def embed(engine: "Engine", texts: Sequence[str]):
+    """Vectors of length 1, (text, dimension): the mean over each text's last hidden states, as sentence encoders do."""
+    import numpy as np
+    import torch
+
+    if engine.anatomy.writes:
+        raise PlaygroundError(
+            f"{engine.reference} writes text; similarity needs a model that embeds. Pick one of those."
+        )
+    vectors = []
+    with torch.inference_mode():
+        for text in texts:
+            limit = engine.anatomy.context_length
+            batch = engine.tokenizer(text, return_tensors="pt", truncation=limit is not None, max_length=limit)
+            states = engine.model(**batch.to(engine.device), output_hidden_states=True).hidden_states[-1]
+            mean = states[0].float().mean(0)
+            vectors.append((mean / mean.norm()).cpu().numpy())
+    return np.stack(vectors) if vectors else np.zeros((0, 1))
+
+
+def _asked(scorer: Scorer, engine: "Engine", outputs: list[str], right: list[str], rows: list[Row]) -> list[Judged]:
+    """What a judge says: the first of yes and no that it names."""
+    from playground.engine.sampling import Sampling
+    from playground.labs.chat import replies
+
+    judged = []
+    for output, wanted, row in zip(outputs, right, rows, strict=True):
+        asked = judge_prompt(scorer, output, wanted, row)
+        sampling = Sampling(max_new_tokens=8, temperature=0)
+        if replies.has_chat_template(engine):
+            written = replies.reply(engine, [{"role": "user", "content": asked}], sampling)
+        else:
+            written = replies.complete(engine, asked, sampling)
+        *_, last = written
+        found = answers.label(last.text, ("yes", "no"))
+        if found.readable:
+            judged.append(
+                _verdict(found.value == "yes", f"judge: {found.value}", f"The judge wrote “{last.text.strip()}”.")
+            )
+        else:
+            judged.append(Judged("unparseable", last.text.strip(), "The judge said neither yes nor no."))
+    return judged
+
+
+def judge_prompt(scorer: Scorer, output: str, right: str, row: Row) -> str:
+    """Exactly what the judge is given."""
+    query = row.get("question") or row.get("text") or " / ".join(v for k, v in row.items() if k != scorer.expected)
+    values = {**row, "question": query or "–", "reference": right, "answer": output}
+    return prompts.filled(scorer.judge, values, None, "judge's prompt")
+
+
+_BY_KIND = {
+    "exact": _exact,
+    "contains": _contains,
+    "number": _number,
+    "written": _written,
+    "choice": _choice,
+    "regex": _regex,
+    "json": _json,
+}
