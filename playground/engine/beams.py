@@ -12,13 +12,13 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
-import psutil
 import torch
 from torch import Tensor
 from transformers import DynamicCache, EncoderDecoderCache
 
 from playground.engine.decoding import Decoder, TextStream, decoder_start
 from playground.engine.engine import Engine
+from playground.engine.memory import free_bytes
 from playground.engine.sampling import Sampling, beam_scores
 from playground.engine.steps import Step, StopReason, Token, alternatives, check_usable, end_ids, text_so_far
 from playground.engine.stops import first_stop, open_tail
@@ -303,7 +303,7 @@ def _check_room(
     else:
         growing, fixed = _n_bytes(cache), 0
     needed = int(n_beams * (fixed + growing / max(n_read, 1) * (n_read + room)))
-    free = _free_memory(engine.device)
+    free = free_bytes(engine.device)
     if needed > free:
         raise PlaygroundError(
             f"{n_beams} beams of {n_read + room:,} tokens may need {needed / 1e9:.1f} GB and {engine.device} has "
@@ -314,9 +314,3 @@ def _check_room(
 def _n_bytes(cache: DynamicCache) -> int:
     tensors = [t for layer in cache.layers for t in (getattr(layer, "keys", None), getattr(layer, "values", None))]
     return sum(t.numel() * t.element_size() for t in tensors if t is not None)
-
-
-def _free_memory(device: torch.device) -> int:
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return psutil.virtual_memory().available

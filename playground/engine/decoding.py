@@ -73,6 +73,11 @@ class Decoder:
             logits = torch.full_like(logits, -torch.inf).index_fill(0, torch.tensor(forced, device=ids.device), 0)
         return logits
 
+    @property
+    def cache(self) -> DynamicCache | EncoderDecoderCache | None:
+        """Keys, values and states of what was read; None where the model keeps none."""
+        return self._fixed.get(self._cache_name or "past_key_values")
+
     def next(self, token: int) -> Tensor:
         """Adds one token and returns the logits of what comes after it, (vocabulary,)."""
         new = torch.tensor([[token]], device=self._engine.device)

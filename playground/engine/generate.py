@@ -50,7 +50,7 @@ def stream(
             "Pick a chat or base model to generate."
         )
     sampling = with_words(sampling, engine.tokenizer)
-    room = _room(engine, ids.shape[1], len(written), sampling.max_new_tokens)
+    room = room_for(engine, ids.shape[1], len(written), sampling.max_new_tokens)
     left = threading.Event()  # nobody listens any more; `stop` stays the caller's, who may use it for several streams
     steps: queue.SimpleQueue[Step | BaseException] = queue.SimpleQueue()
 
@@ -88,8 +88,8 @@ def stream(
         worker.join()  # so that a lease is never given back while the model still runs
 
 
-def _room(engine: Engine, n_prompt: int, n_written: int, wanted: int) -> int:
-    """How many tokens can be written."""
+def room_for(engine: Engine, n_prompt: int, n_written: int, wanted: int) -> int:
+    """How many tokens can be written after a prompt. Raises PlaygroundError: none, the context is full."""
     limit = engine.anatomy.context_length
     if limit is None:
         return wanted

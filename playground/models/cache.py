@@ -66,7 +66,7 @@ class ModelCache:
         try:
             yield slot.engine
         except (MemoryError, RuntimeError) as error:
-            from playground.models.loading import out_of_memory
+            from playground.engine.memory import out_of_memory
 
             if not out_of_memory(error):
                 raise

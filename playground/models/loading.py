@@ -15,6 +15,7 @@ from playground.engine import int8, joint, rows
 from playground.engine.anatomy import Kind
 from playground.engine.checks import run_checks
 from playground.engine.engine import Check, Engine
+from playground.engine.memory import out_of_memory
 from playground.engine.tap import ATTENTION
 from playground.errors import PlaygroundError
 from playground.models import heap
@@ -136,11 +137,3 @@ def _all_weights_present(info: dict) -> Check:
 
 def _first_sentence(error: Exception) -> str:
     return str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that the device, or this machine, has no memory left."""
-    said = str(error).lower()
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
-        isinstance(error, RuntimeError) and ("out of memory" in said or "can't allocate memory" in said)
-    )

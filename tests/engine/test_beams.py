@@ -200,7 +200,7 @@ def test_a_recurrent_model_says_that_it_cannot():
 
 
 def test_beams_that_would_not_fit_are_refused_beforehand(monkeypatch):
-    monkeypatch.setattr(beams, "_free_memory", lambda device: 100_000)
+    monkeypatch.setattr(beams, "free_bytes", lambda device: 100_000)
     with pytest.raises(PlaygroundError, match=r"4 beams of .* tokens may need .* Use fewer beams"):
         run(tiny.engine("llama"), Sampling(max_new_tokens=200, **PLAIN))
 
