@@ -21,7 +21,16 @@ from playground.engine.decoding import TextStream
 from playground.engine.engine import Engine
 from playground.engine.int8 import Int8Linear
 from playground.engine.memory import free_bytes, out_of_memory
-from playground.engine.padded import Layers, Padded, bytes_per_token, common_start, read_start, tokens_a_pass, why_alone
+from playground.engine.padded import (
+    Layers,
+    Padded,
+    bytes_per_token,
+    common_start,
+    padding_shows,
+    read_start,
+    tokens_a_pass,
+    why_alone,
+)
 from playground.engine.sampling import Sampling, draw
 from playground.engine.steps import StopReason, check_usable, end_ids
 from playground.engine.stops import HeldBack
@@ -140,24 +149,7 @@ def write(
 def _why_alone(engine: Engine, jobs: Sequence[Job], stopped: Callable[[], bool]) -> str:
     if any(job.sampling.beams > 1 for job in jobs):
         return "Beams are searched for one text at a time."
-    return why_alone(engine) or (len(jobs) > 1 and padding_shows(engine, stopped)) or ""
-
-
-def padding_shows(engine: Engine, stopped: Callable[[], bool] = lambda: False) -> str:
-    """A trial on this model: does a text read beside a longer one come out as it does alone? A sentence if not."""
-    n = engine.anatomy.vocabulary_size
-    long, short = [i % n for i in range(3, 12)], [3, 20 % n, 7 % n]
-    with torch.inference_mode():
-        expected = Padded(engine, (), 1).read([short], stopped)
-        start = read_start(engine, long[:1], stopped, reuse=False)
-        seen = None if start is None else Padded(engine, start, 2).read([long[1:], short[1:]], stopped)
-        if expected is None or seen is None:
-            return ""
-        off = (seen[1].float() - expected[0].float()).abs().max() / expected[0].float().abs().max().clamp(min=1e-9)
-    allowed = 1e-3 if engine.dtype == torch.float32 else 0.05  # rounding alone
-    if off <= allowed:
-        return ""
-    return f"{engine.reference} reads a text beside a longer one differently (its logits are {off:.0%} off)."
+    return why_alone(engine) or (padding_shows(engine, stopped) if len(jobs) > 1 else "")
 
 
 def _one_by_one(engine: Engine, jobs: Sequence[Job], alone: str, stopped: Callable[[], bool], put: Callable) -> None:

@@ -192,3 +192,20 @@ def _cache(engine: Engine, layers: Sequence[tuple[Tensor, Tensor]]) -> DynamicCa
         layer.lazy_initialization(keys, values)
         layer.keys, layer.values = keys, values
     return cache
+
+
+def padding_shows(engine: Engine, stopped: Callable[[], bool] = lambda: False) -> str:
+    """A trial on this model: does a text read beside a longer one come out as it does alone? A sentence if not."""
+    n = engine.anatomy.vocabulary_size
+    long, short = [i % n for i in range(3, 12)], [3, 20 % n, 7 % n]
+    with torch.inference_mode():
+        expected = Padded(engine, (), 1).read([short], stopped)
+        start = read_start(engine, long[:1], stopped, reuse=False)
+        seen = None if start is None else Padded(engine, start, 2).read([long[1:], short[1:]], stopped)
+        if expected is None or seen is None:
+            return ""
+        off = (seen[1].float() - expected[0].float()).abs().max() / expected[0].float().abs().max().clamp(min=1e-9)
+    allowed = 1e-3 if engine.dtype == torch.float32 else 0.05  # rounding alone
+    if off <= allowed:
+        return ""
+    return f"{engine.reference} reads a text beside a longer one differently (its logits are {off:.0%} off)."

@@ -123,7 +123,7 @@ def label(
                 raise
             failed.append(Label(row, choices, (), (), np.zeros(0), None, 0, made_by, error=str(error)))
     yield from failed
-    alone = why_alone(engine)
+    alone = why_alone(engine) or padding_shows(engine, stopped)
     free, n_free = [], len(content_free)
     for question, logprobs in (_one_by_one if alone else _together)(engine, questions, n_free, stopped):
         if question.row < 0:
