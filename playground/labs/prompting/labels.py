@@ -21,7 +21,16 @@ import torch
 
 from playground.engine import provenance, score
 from playground.engine.engine import Engine
-from playground.engine.padded import Layers, Padded, bytes_per_token, common_start, read_start, tokens_a_pass, why_alone
+from playground.engine.padded import (
+    Layers,
+    Padded,
+    bytes_per_token,
+    common_start,
+    padding_shows,
+    read_start,
+    tokens_a_pass,
+    why_alone,
+)
 from playground.engine.provenance import Provenance
 from playground.errors import PlaygroundError
 from playground.labs.chat import replies as chat
