@@ -5,6 +5,7 @@ It does not know how the files got there or who keeps the Engine.
 
 import dataclasses
 import logging
+import threading
 
 import torch
 import transformers
@@ -24,6 +25,10 @@ from playground.models.sources import Files, Report, parse
 from playground.settings import Settings
 
 log = logging.getLogger(__name__)
+
+# While transformers builds a model it swaps functions of torch and of its own for the whole process: of two models
+# built at the same time, one is left without weights.
+_ONE_AT_A_TIME = threading.Lock()
 
 _AUTO_CLASSES: dict[Kind, type] = {
     "causal": transformers.AutoModelForCausalLM,
@@ -53,8 +58,11 @@ def load(files: Files, settings: Settings, machine: Machine, report: Report) -> 
     try:
         report(None, "Reading the tokenizer")
         tokenizer = transformers.AutoTokenizer.from_pretrained(files.folder, **trusted)
-        report(None, f"Loading weights on {machine.device}")
-        model, info = _weights(_AUTO_CLASSES[kind], files, dtype, trusted)
+        if _ONE_AT_A_TIME.locked():
+            report(None, "Waiting until another model is loaded")
+        with _ONE_AT_A_TIME:
+            report(None, f"Loading weights on {machine.device}")
+            model, info = _weights(_AUTO_CLASSES[kind], files, dtype, trusted)
         if precision == "int8":
             report(None, "Rounding the weights to 8 bits")
             int8.quantize(model)
