@@ -122,6 +122,51 @@ def test_a_layer_that_this_model_lacks_becomes_the_nearest(desk, folders):
     assert "layer 2, head 3" in by_id(drawn, "map-caption")
 
 
+LONG = "猫狗" * 38  # each character is three tokens
+
+
+@pytest.fixture
+def heavy(desk, folders, monkeypatch):
+    """All layers of `LONG` are too much to record when one is enough. Its number of characters does not tell."""
+    from playground.labs.attention import maps as lab
+    from playground.tabs.attention import source
+
+    engine = tiny.loaded(folders["llama"])
+    n = len(lab.prepare(engine, LONG).keys)
+    assert n > 2 * len(LONG)
+    limit = lab.estimate(engine, n - 1, 3, 4)
+    monkeypatch.setattr(source, "ALL_AT_ONCE", limit)
+    monkeypatch.setattr(lab, "MOST_BYTES", limit)
+
+
+@pytest.mark.parametrize("title", ["Map", "Compare", "Export", "BertViz"])
+def test_of_a_long_text_one_layer_is_recorded_where_one_is_enough(desk, folders, heavy, title, monkeypatch):
+    monkeypatch.setattr("playground.views.attention.export.MOST_VALUES", 10**9)
+    if title == "BertViz":
+        given = values(desk, folders["llama"], text=LONG, **{"Layer to open on": 29})
+        assert '"include_layers":[2]' in unescape(by_id(draw(desk, title, given), "bertviz"))
+        return
+    drawn = draw(desk, title, values(desk, folders["llama"], text=LONG, Layer=29, Head=1))
+    expected = maps_of(folders["llama"], LONG, layers=[2], heads=[1]).weights[0, 0]
+    if title == "Export":
+        [whole] = [path for path in by_id(drawn, "export-files") if path.endswith(".json")]
+        plain = json.loads(Path(whole).read_text("utf-8"))
+        assert (plain["layers"], plain["heads"]) == ([2], [1])
+        np.testing.assert_allclose(plain["weights"][0][0], expected, atol=1e-6)
+        assert "[2]" in by_id(drawn, "export-code")
+    else:
+        chart = "map-chart" if title == "Map" else "compare-left"
+        np.testing.assert_allclose(figure(drawn, chart).data[0].z, expected, atol=1e-6)
+
+
+def test_a_map_too_large_for_files_has_its_script(desk, folders, monkeypatch):
+    monkeypatch.setattr("playground.views.attention.export.MOST_VALUES", 10)
+    drawn = draw(desk, "Export", values(desk, folders["llama"]))
+    assert by_id(drawn, "export-files") == []
+    assert "shorten the text to 1,000 tokens" in by_id(drawn, "export-caption")
+    assert "from_pretrained" in by_id(drawn, "export-code")
+
+
 def test_picking_a_token_draws_its_row_without_a_model(desk, folders):
     seen = shown(draw(desk, "Map", values(desk, folders["llama"], Layer=1, Head=0)))
     at = 4
@@ -200,7 +245,10 @@ def test_a_new_request_ends_the_one_before_and_nobody_elses(desk):
     assert first.is_set()
     assert not second.is_set()
     assert not benchmark.is_set(), "another pane goes on"
+    assert desk.stops.said(one, "Map", first) is None, "the status is the second one's"
+    assert desk.stops.said(other, "Map", theirs) == attention_panes.STOPPED
     desk.stops.halt(one)
+    assert desk.stops.said(one, "Map", second) == attention_panes.STOPPED
     assert second.is_set()
     assert benchmark.is_set()
     assert not theirs.is_set()
@@ -231,7 +279,10 @@ def test_kept_maps_stay_within_their_limit():
     make("a", 4)
     make("b", 4)
     make("huge", 11)
-    assert made == ["a", "b", "c", "b", "huge"]
+    make("huge", 11)
+    make("a", 4)
+    make("b", 4)
+    assert made == ["a", "b", "c", "b", "huge", "huge"], "what is too large drives nothing out"
 
 
 def test_the_tab_adapts_to_a_model(desk, folders):
@@ -348,6 +399,14 @@ def test_two_texts_share_one_scale(desk, folders):
     assert left.zmax == right.zmax == pytest.approx(max(np.max(left.z), np.max(right.z)))
     second = maps_of(folders["llama"], attention_compare.EXAMPLE).weights[1, 2]
     np.testing.assert_allclose(right.z, second, atol=1e-6)
+
+
+def test_a_stop_while_the_second_model_is_loaded_waits_for_nothing(desk, folders, tmp_path_factory):
+    stop = threading.Event()
+    stop.set()
+    other = str(tiny.save(tmp_path_factory.mktemp("gpt2"), "gpt2"))
+    with pytest.raises(PlaygroundError, match="Stopped before the second model"):
+        list(desk.panes["Compare"].draw(values(desk, folders["llama"], **{"Second model": other}), stop))
 
 
 def test_two_models_share_one_scale(desk, folders):

@@ -159,6 +159,15 @@ def test_a_long_map_leaves_labels_out_but_no_cell():
     assert len(figure.to_json()) < 1_000_000
 
 
+def test_a_map_too_long_for_a_screen_is_made_smaller_by_its_largest_weights():
+    weights = random_weights(1, 1, 2500)[0, 0]
+    assert attention_map.is_pooled(weights) and not attention_map.is_pooled(weights[:1000, :1000])
+    [trace] = attention_map.figure(weights, ["token"] * 2500, ["token"] * 2500).data
+    assert trace.z.shape == (834, 834)
+    assert trace.z[1, 2] == weights[3:6, 6:9].max() and trace.z.max() == weights.max()
+    assert (trace.y[1], trace.x[2]) == (4, 7), "a click finds the token in the middle"
+
+
 def test_the_mosaic_is_one_trace_and_a_click_finds_its_head():
     weights = random_weights(5, 3, 4)
     figure = attention_mosaic.figure(weights)

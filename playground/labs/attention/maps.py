@@ -217,8 +217,8 @@ def _counted(n: int, thing: str) -> str:
     return f"{n:,} {thing}" + ("" if n == 1 else "s")
 
 
-def _place(engine: Engine, stack: str | None, kind: str) -> tuple[str, str]:
-    """(stack, kind), checked against what the model offers."""
+def place_of(engine: Engine, stack: str | None = None, kind: str = "self") -> tuple[str, str]:
+    """(stack, kind), a key of `sites`. Arguments and errors as in `attention`."""
     there = sites(engine)
     if not there:
         raise PlaygroundError(
@@ -261,7 +261,7 @@ def prepare(
     stop: threading.Event | None = None,
 ) -> Prepared:
     """Reads the text and finds the maps. Arguments and errors as in `attention`."""
-    stack, kind = _place(engine, stack, kind)
+    stack, kind = place_of(engine, stack, kind)
     layers = sites(engine)[stack, kind]
     if engine.anatomy.kind == "seq2seq":
         inputs, queries, keys, remarks = _pair_of_stacks(engine, text, text_pair, stack, kind, complete, stop)

@@ -7,9 +7,9 @@ from functools import partial
 
 import gradio as gr
 
-from playground.tabs.attention.map import FIRST_HEAD, FIRST_LAYER, nearest
+from playground.tabs.attention.map import FIRST_HEAD, FIRST_LAYER
 from playground.tabs.attention.panes import Bench, Pane
-from playground.tabs.attention.source import fitting
+from playground.tabs.attention.source import fitting, layers_of, nearest
 from playground.tabs.kit import title_of
 from playground.views.attention import words as words_view
 from playground.views.attention.frames import RESIZE
@@ -76,15 +76,12 @@ def build(bench: Bench) -> None:
 
     def vectors(asked, at: int, stop):
         """Queries and keys of a layer, or of the nearest that the model has."""
-        from playground.labs.attention import maps as attention
         from playground.labs.attention import queries_keys
 
         with bench.page.models.lease(asked.reference) as engine:
-            place = fitting(engine, asked).stack_and_kind
-            wanted = (place["stack"], place["kind"]) if place else next(iter(attention.sites(engine)), None)
-            offered = attention.sites(engine).get(wanted, (at,))
+            place, layer = fitting(engine, asked).stack_and_kind, nearest(at, layers_of(engine, asked))
             return queries_keys.queries_keys(
-                engine, asked.text, nearest(at, offered), asked.pair, complete=asked.complete, stop=stop, **place
+                engine, asked.text, layer, asked.pair, complete=asked.complete, stop=stop, **place
             )
 
     pane = Pane(TITLE, {view, layer, head}, [caption, frame, layer, head], draw)

@@ -10,6 +10,7 @@ from functools import partial
 
 import gradio as gr
 
+from playground.errors import PlaygroundError
 from playground.tabs.attention.map import MapPane
 from playground.tabs.attention.panes import Bench, Pane
 from playground.tabs.kit import arriving, title_of
@@ -58,8 +59,10 @@ def build(bench: Bench, map_pane: MapPane) -> None:
             right = replace(right, reference=second, pair="")
         for news in arriving(page.models, right.reference, stop):
             yield {source.status: note(news)}
+        if stop.is_set():
+            raise PlaygroundError("Stopped before the second model was there.")
         chosen = map_pane.choice(values)
-        recorded = [source.maps(asked, stop=stop) for asked in (left, right)]
+        recorded = [source.maps(asked, layer=chosen.only, stop=stop) for asked in (left, right)]
         parts = [chosen.of(maps) for maps in recorded]
         most = max(float(part.weights.max(initial=0.0)) for part in parts) or 1.0
         figures = [

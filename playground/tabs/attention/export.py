@@ -12,9 +12,9 @@ from pathlib import Path
 import gradio as gr
 
 from playground.errors import PlaygroundError
-from playground.tabs.attention.map import HEAD, HEADS, MapPane, nearest
+from playground.tabs.attention.map import HEAD, MapPane
 from playground.tabs.attention.panes import Bench, Pane
-from playground.tabs.attention.source import fitting
+from playground.tabs.attention.source import fitting, nearest
 from playground.tabs.kit import title_of
 from playground.views.attention import export
 from playground.views.continuations import note
@@ -26,6 +26,10 @@ INTRODUCTION = (
 )
 MOST_FOLDERS = 20
 TOO_MANY = "All heads together are more than a million weights, so the JSON and the page hold the map alone."
+FAR_TOO_MANY = (
+    "This map alone is more than a million weights, too much for these files: shorten the text to 1,000 tokens, or run "
+    "the Python below, which saves them for NumPy."
+)
 
 
 def build(bench: Bench, map_pane: MapPane) -> None:
@@ -38,12 +42,21 @@ def build(bench: Bench, map_pane: MapPane) -> None:
 
     def draw(values: dict, stop: threading.Event) -> dict:
         asked, chosen = source.read(values), map_pane.choice(values)
-        maps = source.maps(asked, stop=stop)
+        maps = source.maps(asked, layer=chosen.only, stop=stop)
         part = chosen.of(maps)
-        fits = maps.weights.size <= export.MOST_VALUES
-        whole = maps if fits else part
+        whole = maps if len(maps.layers) == maps.n_layers and maps.weights.size <= export.MOST_VALUES else part
         layer, head = nearest(chosen.layer, maps.layers), nearest(chosen.head, maps.heads)
-        title = title_of(asked.reference)
+        which = {} if chosen.only is None else {"layers": [layer], "heads": [head] if chosen.how == HEAD else None}
+        said = FAR_TOO_MANY if part.weights.size > export.MOST_VALUES else TOO_MANY if whole is part else ""
+        paths = [] if said == FAR_TOO_MANY else written(part, whole, title_of(asked.reference), layer, head)
+        return {
+            caption: note(f"{INTRODUCTION} {said}".strip()),
+            files: paths,
+            code: script(asked, which, stop),
+        }
+
+    def written(part, whole, title: str, layer: int, head: int) -> list[str]:
+        """Paths of the files: the map, and with it all that the page can hold."""
         folder = Path(tempfile.mkdtemp(prefix="attention-"))
         made.append(folder)
         while len(made) > MOST_FOLDERS:  # Gradio has copies of its own
@@ -55,12 +68,7 @@ def build(bench: Bench, map_pane: MapPane) -> None:
         }
         for name, content in contents.items():
             (folder / name).write_text(content, "utf-8")
-        which = {"layers": [layer], "heads": [head] if chosen.how == HEAD else None}
-        return {
-            caption: note(INTRODUCTION if fits else f"{INTRODUCTION} {TOO_MANY}"),
-            files: [str(folder / name) for name in contents],
-            code: script(asked, which if chosen.how in (HEAD, HEADS) else {}, stop),
-        }
+        return [str(folder / name) for name in contents]
 
     def script(asked, which: dict, stop: threading.Event) -> str:
         """Python for the maps that the picture is made of, or a comment that says why there is none."""

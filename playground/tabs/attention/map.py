@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from playground.tabs.attention.panes import BUTTONS, Bench, Pane, clicks, places
+from playground.tabs.attention.source import nearest
 from playground.tabs.kit import AT_ONCE, title_of
 from playground.views.attention import row as row_view
 from playground.views.attention import words as words_view
@@ -79,6 +80,11 @@ class Choice:
     words: bool
     hide: str | None  # a key of labs.attention.views.HIDE
 
+    @property
+    def only(self) -> int | None:
+        """The layer that is enough for it; None: it needs all."""
+        return self.layer if self.how in (HEAD, HEADS) else None
+
     def of(self, maps: Maps) -> Maps:
         """That one map, as maps with one layer and one head."""
         from playground.labs.attention import views
@@ -115,10 +121,6 @@ def one(maps: Maps, layer: int | None, head: int | None) -> Maps:
     return maps
 
 
-def nearest(number: float, offered: tuple[int, ...]) -> int:
-    return min(offered, key=lambda other: abs(other - number))
-
-
 def build(bench: Bench) -> MapPane:
     """Lays out the pane and connects it."""
     source = bench.source
@@ -150,8 +152,7 @@ def build(bench: Bench) -> MapPane:
         from playground.views.attention import map as view
 
         asked, chosen = source.read(values), choice(values)
-        alone = chosen.how in (HEAD, HEADS)
-        maps = source.maps(asked, layer=chosen.layer if alone else None, stop=stop)
+        maps = source.maps(asked, layer=chosen.only, stop=stop)
         part = chosen.of(maps)
         weights = part.weights[0, 0]
         seen = Shown(
@@ -161,7 +162,7 @@ def build(bench: Bench) -> MapPane:
             tuple(part.queries.special.tolist()),
         )
         at = seen.find(values[word])
-        said = words_view.caption(part, chosen.named(maps), title_of(asked.reference))
+        said = words_view.caption(part, chosen.named(maps), title_of(asked.reference), view.is_pooled(weights))
         return {
             caption: said,
             chart: gr.update(value=view.figure(weights, part.queries.labels, part.keys.labels), visible=True),

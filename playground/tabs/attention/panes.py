@@ -39,18 +39,28 @@ class Stops:
 
     def __init__(self, blocks: gr.Blocks):
         self._running: dict[str, dict[str, threading.Event]] = {}
+        self._lock = threading.Lock()
         blocks.unload(self.halt)
 
     def begin(self, request: gr.Request, title: str) -> threading.Event:
-        running = self._running.setdefault(request.session_hash, {})
-        if title in running:
-            running[title].set()
-        stop = running[title] = threading.Event()
+        stop = threading.Event()
+        with self._lock:
+            running = self._running.setdefault(request.session_hash, {})
+            if title in running:
+                running[title].set()
+            running[title] = stop
         return stop
 
     def halt(self, request: gr.Request) -> None:
-        for stop in self._running.pop(request.session_hash, {}).values():
-            stop.set()
+        with self._lock:
+            for stop in self._running.pop(request.session_hash, {}).values():
+                stop.set()
+
+    def said(self, request: gr.Request, title: str, stop: threading.Event) -> str | None:
+        """What the status says of a request that was stopped; None: nothing, for a newer one of this pane has it."""
+        with self._lock:
+            newest = self._running.get(request.session_hash, {}).get(title, stop)
+        return STOPPED if newest is stop else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +109,7 @@ class Bench:
                 for news in arriving(self.page.models, reference, stop):
                     yield {status: note(news)}
                 if stop.is_set():
-                    yield {status: note(STOPPED)}
+                    yield stopped(request, pane, stop)
                     return
                 yield {status: note("Reading …")}
                 try:
@@ -109,7 +119,11 @@ class Bench:
                 except PlaygroundError:
                     if not stop.is_set():
                         raise
-                    yield {status: note(STOPPED)}
+                    yield stopped(request, pane, stop)
+
+        def stopped(request: gr.Request, pane: Pane, stop: threading.Event) -> dict:
+            said = self.stops.said(request, pane.title, stop)
+            return {status: gr.skip() if said is None else note(said)}
 
         return work
 

@@ -47,7 +47,7 @@ class Asked:
 
 
 class Kept:
-    """What was computed lately, by what was asked. Over the limit the oldest goes first; what is too large, at once."""
+    """What was computed lately, by what was asked. Over the limit the oldest goes first; what is larger never stays."""
 
     def __init__(self, budget: int = KEEP):
         self._budget = budget
@@ -61,8 +61,11 @@ class Kept:
                 self._held.move_to_end(key)
                 return self._held[key][0]
         made = make()
+        n_bytes = size(made)
+        if n_bytes > self._budget:
+            return made
         with self._lock:
-            self._held[key] = (made, size(made))
+            self._held[key] = (made, n_bytes)
             self._held.move_to_end(key)
             while sum(n for _, n in self._held.values()) > self._budget:
                 self._held.popitem(last=False)
@@ -93,7 +96,7 @@ class Source:
         return Asked(reference, values[self.text], values[self.pair] or "", values[self.complete], values[self.place])
 
     def maps(self, asked: Asked, layer: int | None = None, stop: threading.Event | None = None):
-        """The maps asked for; all layers, unless they are many bytes and one layer is enough.
+        """The maps asked for; all layers, unless they are many bytes and one, `layer` or the nearest to it, is enough.
 
         Raises:
             PlaygroundError: as the lab.
@@ -112,18 +115,21 @@ class Source:
                     **fitting(engine, asked).stack_and_kind,
                 )
 
-        if layer is not None and self._heavy(asked):
-            asked = replace(asked, layers=(layer,))
+        if layer is not None:
+            asked = self._thrifty(asked, layer)
         return self.kept.get(asked, make, lambda maps: maps.weights.nbytes)
 
-    def _heavy(self, asked: Asked) -> bool:
-        """Whether all layers are so many bytes that one alone should be recorded."""
+    def _thrifty(self, asked: Asked, layer: int) -> Asked:
+        """The same, or where all layers would be many bytes, the layer next to `layer` alone."""
         from playground.labs.attention import maps as attention
 
         with self.page.models.lease(asked.reference) as engine:
-            n_tokens = len(asked.text) // 3 + len(asked.pair) // 3
+            n_tokens = sum(len(engine.tokenizer(t, verbose=False).input_ids) for t in (asked.text, asked.pair) if t)
             n_bytes = attention.estimate(engine, n_tokens, engine.anatomy.n_layers, engine.anatomy.n_heads or 1)
-        return n_bytes > ALL_AT_ONCE
+            if n_bytes <= ALL_AT_ONCE:
+                return asked
+            offered = layers_of(engine, asked)
+        return replace(asked, layers=(nearest(layer, offered),))
 
 
 def fitting(engine, asked: Asked) -> Asked:
@@ -132,6 +138,17 @@ def fitting(engine, asked: Asked) -> Asked:
 
     offered = {PLACES.get(place) for place in attention.sites(engine)}
     return asked if asked.place in offered else replace(asked, place=None)
+
+
+def layers_of(engine, asked: Asked) -> tuple[int, ...]:
+    """The layers that have the attention asked for. Raises PlaygroundError when the model has none."""
+    from playground.labs.attention import maps as attention
+
+    return attention.sites(engine)[attention.place_of(engine, **fitting(engine, asked).stack_and_kind)]
+
+
+def nearest(number: float, offered: tuple[int, ...]) -> int:
+    return min(offered, key=lambda other: abs(other - number))
 
 
 def shape(page: Page, reference: str) -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ from playground.views.tokens import percent
 
 INK = "#6b7280"  # readable on light and on dark
 MOST_LABELS = 64  # more would be drawn over one another
+MOST_SIDE = 1000  # cells; a screen has no more dots for them, and 4 MB are enough to send
 MOST_HOVERS = 160  # tokens: beyond, the words under the pointer would be most of what the page is sent
 _LONGEST = 14  # characters of a label
 
@@ -25,7 +26,10 @@ def figure(
     most: float | None = None,
     unit: str = "Attention",
 ) -> go.Figure:
-    """The map as one heatmap. `most` is where the colour is full; None: the largest value."""
+    """The map as one heatmap. `most` is where the colour is full; None: the largest value.
+
+    Of a long text each cell is the largest weight of a small square, and stands where the middle of the square does.
+    """
     ceiling = most if most is not None else float(np.nanmax(values, initial=0.0)) or 1.0
     hover = {"hoverinfo": "none"}
     if max(values.shape) <= MOST_HOVERS:
@@ -40,10 +44,18 @@ def figure(
             ],
             "hoverinfo": "text",
         }
+    small, by = values, [-(-n // MOST_SIDE) for n in values.shape]
+    y, x = (np.arange(n, dtype=np.int32) for n in values.shape)
+    if is_pooled(values):
+        small = pooled(values, *by)
+        y, x = (
+            np.arange(n, dtype=np.float32) * a_cell + (a_cell - 1) / 2
+            for n, a_cell in zip(small.shape, by, strict=True)
+        )
     drawn = go.Heatmap(
-        z=values.astype(np.float32),
-        x=np.arange(values.shape[1], dtype=np.int32),
-        y=np.arange(values.shape[0], dtype=np.int32),
+        z=small.astype(np.float32),
+        x=x,
+        y=y,
         colorscale="Viridis",
         zmin=0,
         zmax=ceiling,
@@ -60,6 +72,21 @@ def figure(
         yaxis=_axis(queries, "looks", autorange="reversed"),
     )
     return go.Figure(drawn, layout)
+
+
+def is_pooled(values: np.ndarray) -> bool:
+    """Whether a map, (query, key), has more cells than are drawn."""
+    return max(values.shape) > MOST_SIDE
+
+
+def pooled(weights: np.ndarray, by_query: int, by_key: int) -> np.ndarray:
+    """Weights, (..., query, key), made smaller: a cell is the largest of by_query x by_key; NaN where there is none."""
+    *others, n_queries, n_keys = weights.shape
+    rows, columns = -(-n_queries // by_query), -(-n_keys // by_key)
+    padded = np.full((*others, rows * by_query, columns * by_key), -1.0, dtype=np.float32)
+    padded[..., :n_queries, :n_keys] = np.nan_to_num(weights, nan=-1.0)
+    largest = padded.reshape(*others, rows, by_query, columns, by_key).max((-3, -1))
+    return np.where(largest < 0, np.nan, largest)
 
 
 LOOK = {

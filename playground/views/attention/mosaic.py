@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from playground.views.attention import map as attention_map
 from playground.views.attention.map import LOOK
 
 MOST_CELLS = 300_000  # of the whole mosaic, 4 bytes each
@@ -73,15 +74,7 @@ def _squares(weights: np.ndarray) -> tuple[int, int]:
 
 def pooled(weights: np.ndarray) -> np.ndarray:
     """The maps, made smaller where the mosaic would be too large: each cell is the largest weight of a square."""
-    n_layers, n_heads, n_queries, n_keys = weights.shape
-    by_query, by_key = _squares(weights)
-    if by_query == by_key == 1:
-        return weights
-    rows, columns = -(-n_queries // by_query), -(-n_keys // by_key)
-    padded = np.full((n_layers, n_heads, rows * by_query, columns * by_key), -1.0, dtype=np.float32)
-    padded[:, :, :n_queries, :n_keys] = np.nan_to_num(weights, nan=-1.0)
-    largest = padded.reshape(n_layers, n_heads, rows, by_query, columns, by_key).max((3, 5))
-    return np.where(largest < 0, np.nan, largest)
+    return attention_map.pooled(weights, *_squares(weights)) if is_pooled(weights) else weights
 
 
 def _centres(n_tiles: int, n_cells: int) -> np.ndarray:

@@ -23,16 +23,18 @@ BEFORE = (
     "Press Look. Each row of the map is a token that looks, each column one that is looked at; bright is much "
     "attention, and a row sums to 100 %."
 )
+POOLED = "So many tokens do not fit: each dot is the largest weight of a small square of the map."
 _SINK = 0.3  # mean share of the first token from which it is called a sink
 
 
-def caption(part: Maps, named: str, title: str) -> str:
+def caption(part: Maps, named: str, title: str, pooled: bool) -> str:
     """What one map shows: maps with one layer and one head, what they are, and the model's name."""
     what = {"cross": "cross-attention, from what is written to what was read"}.get(
         part.kind, f"{part.stack} self-attention"
     )
     said = [f"<b>{escape(title)}</b>, {escape(named)}: {what}. {_look_for(part)}"]
     said += [escape(remark) for remark in part.remarks]
+    said += [POOLED] if pooled else []
     return f'<p class="note">{" ".join(said)}</p><p class="note">{origin(part.provenance)}</p>'
 
 
@@ -75,7 +77,7 @@ def of_all(maps: Maps, title: str, pooled: bool) -> str:
     ]
     said += [escape(remark) for remark in maps.remarks]
     if pooled:
-        said.append("So many tokens do not fit: each dot is the largest weight of a small square of the map.")
+        said.append(POOLED)
     return f'<p class="note">{" ".join(said)}</p><p class="note">{origin(maps.provenance)}</p>'
 
 
