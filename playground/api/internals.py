@@ -23,7 +23,8 @@ def add(models: ModelCache, settings: Settings) -> None:
             text: what to read.
             model: a reference from /models, or any hub id that the operator allows.
             k: tokens listed for each layer and position.
-            follow: a token whose rank and probability are wanted everywhere, like " Paris"; none: the model's answer.
+            follow: a word of one token whose rank and probability are wanted everywhere, like "Paris"; none: the
+                model's answer.
 
         Returns:
             tokens and positions of the text; layers; arrays top_ids, top_texts and top_probabilities (layer, position,

@@ -62,6 +62,12 @@ def test_every_cell_is_what_hidden_states_say(name):
     np.testing.assert_allclose(seen.token_probabilities, probabilities[..., seen.token], rtol=2e-4)
     near = [(probabilities > probabilities[..., [seen.token]] * (1 + slack)).sum(-1) for slack in (1e-4, -1e-4)]
     assert (near[0] <= seen.token_ranks).all() and (seen.token_ranks <= near[1]).all()  # ties may go either way
+    final, clear = probabilities[-1].argmax(-1), best[-1, :, 1] < best[-1, :, 0] * (1 - 1e-4)  # without ties
+    at = np.take_along_axis(probabilities, np.broadcast_to(final[:, None], (4, len(final), 1)), axis=-1)[..., 0]
+    np.testing.assert_allclose(seen.final_probabilities[:, clear], at[:, clear], rtol=2e-4)
+    assert (clear.any() or name == "gemma2") and (seen.final_ranks[-1] == 0).all()  # its cap makes ties of all
+    assert ((seen.final_ranks == 0) >= (seen.top_ids[..., 0] == final))[:, clear].all()
+    assert seen.answer_position == logits.shape[1] - 1 == seen.n_positions - 1
     assert seen.deviation < 1e-5 and seen.divergences[-1].max() < 1e-6
     assert seen.predicts == ("same" if engine.anatomy.kind == "masked" else "next")
 
@@ -115,3 +121,20 @@ def test_what_cannot_be_done_is_said():
     ):
         with pytest.raises(PlaygroundError, match=sentence):
             lab.lens(llama, **arguments)
+
+
+def test_the_answer_of_a_masked_model_is_read_at_the_mask():
+    engine = tiny.engine("bert")
+    text = "The cat [MASK] on the mat."
+    seen = lab.lens(engine, text, k=1)
+    at = seen.labels.index("[MASK]")
+    logits, _ = by_hand(engine, text)
+    assert seen.answer_position == at and seen.token == logits[-1, at].argmax() == seen.top_ids[-1, at, 0]
+    part = lab.lens(engine, text, k=1, begin=at + 1)  # also when it is not among what is shown
+    assert part.answer_position == at and part.token == seen.token and part.n_positions == seen.n_positions
+
+
+def test_no_special_tokens_are_added_to_a_text_that_has_them():
+    engine = tiny.engine("bert")
+    whole = lab.lens(engine, "[CLS] the cat [SEP]", complete=True)
+    assert whole.labels == lab.lens(engine, "the cat").labels

@@ -99,9 +99,14 @@ def check_model(engine: Engine) -> None:
 
 def encoded(engine: Engine, text: str) -> Tensor:
     """As `Engine.encode`; white space alone is no text."""
+    check_text(text)
+    return engine.encode(text)
+
+
+def check_text(text: str) -> None:
+    """Raises PlaygroundError when there is nothing but white space."""
     if not text.strip():
         raise PlaygroundError("There is no text to read. Type something first.")
-    return engine.encode(text)
 
 
 def place(engine: Engine, ids: Tensor) -> int:
@@ -138,7 +143,7 @@ def answer_token(engine: Engine, text: str, answer: str) -> int:
         found.append(ids)
     pieces = " + ".join(f"“{engine.tokenizer.decode([i])}”" for i in found[0]) or "nothing"
     raise PlaygroundError(
-        f"“{answer}” is {len(found[0])} tokens to this model ({pieces}), and an answer must be one. "
+        f"“{answer}” is {len(found[0])} tokens to this model ({pieces}), and one is needed. "
         + (f"Use its first, “{engine.tokenizer.decode(found[0][:1])}”, or another word." if found[0] else "")
     )
 

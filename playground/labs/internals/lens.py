@@ -35,6 +35,8 @@ class Lens:
 
     labels: tuple[str, ...]  # (column,): the token that stands there
     positions: np.ndarray  # (column,): its place in the text, from 0
+    n_positions: int  # of the whole text
+    answer_position: int  # where the answer to the whole text is read: its last token, or its first mask
     predicts: str  # "next": a column says which token follows it; "same": which stands there (masked models)
     layers: tuple[str, ...]  # (row,): "embedding", then "0" to the last, whose row is the model's answer
     top_ids: np.ndarray  # (row, column, k), most probable first
@@ -42,10 +44,12 @@ class Lens:
     top_probabilities: np.ndarray  # (row, column, k)
     entropies: np.ndarray  # (row, column), nats: 0 is certainty
     divergences: np.ndarray  # (row, column), nats: KL(last row || this row), 0 in the last
-    token: int | None  # the token that is followed through the layers
-    token_text: str | None
-    token_ranks: np.ndarray | None  # (row, column), 0: no token is more probable
-    token_probabilities: np.ndarray | None  # (row, column)
+    final_ranks: np.ndarray  # (row, column), of what the last row holds most probable; 0: no token is more probable
+    final_probabilities: np.ndarray  # (row, column)
+    token: int  # the token that is followed through the layers
+    token_text: str
+    token_ranks: np.ndarray  # (row, column)
+    token_probabilities: np.ndarray  # (row, column)
     deviation: float  # largest difference of the last row from the model's own logits, at the last position
     provenance: Provenance
 
@@ -58,6 +62,7 @@ def lens(
     written: str = "",
     begin: int = 0,
     end: int | None = None,
+    complete: bool = False,
     report: Report = quiet,
     stop: threading.Event | None = None,
 ) -> Lens:
@@ -65,10 +70,11 @@ def lens(
 
     Args:
         k: tokens listed a cell.
-        follow: a token whose rank and probability are wanted in each cell, as it stands in a text (" Paris"); none:
-            the one that the model holds most probable at the last position.
+        follow: a word of one token whose rank and probability are wanted in each cell ("Paris"; the space that stands
+            before it in a text is added); none: what the model holds most probable where the answer is read.
         written: for encoder-decoders: the beginning of what they write about `text`; the lens looks at these tokens.
         begin, end: positions to look at, as in a slice; all of them without.
+        complete: special tokens are in the text already, so that none are added.
 
     Raises:
         PlaygroundError: no unembedding, no such positions, more than one token to follow, a k out of range, stopped.
@@ -81,18 +87,19 @@ def lens(
         )
     if not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= MOST:
         raise PlaygroundError(f"k is {k!r}; it must be a whole number from 1 to {MOST}. Change it and try again.")
-    inputs, ids = _inputs(engine, text, written)
+    inputs, ids = _inputs(engine, text, written, complete)
     chosen = range(ids.shape[1])[begin:end]
     if not chosen:
         raise PlaygroundError(f"There are no positions {begin} to {end}: the text has {ids.shape[1]} tokens, from 0.")
-    followed = _one_token(engine, follow) if follow else None
+    followed = contrasts.answer_token(engine, text, follow) if follow.strip() else None
+    answer_position = _answer_position(engine, ids)
     try:
         report(None, "Reading the text")
-        residuals, own = _residuals(engine, inputs, chosen, stop)
-        last = read_out(engine, residuals["last position"])[0].float()
+        rows, ends, own = _residuals(engine, inputs, chosen, answer_position, stop)
+        last, answer = read_out(engine, ends).float()
         deviation = (last.cpu() - own).abs().max().item()
-        followed = int(own.argmax()) if followed is None else followed
-        rows = [residuals[name] for name in residuals if name != "last position"]
+        if followed is None:
+            followed = int(own.argmax() if answer_position == ids.shape[1] - 1 else answer.argmax())
         grid = _grid(engine, rows, min(k, own.shape[-1]), followed, report, stop)
     except passes.Stopped:
         raise PlaygroundError("Stopped before the lens had seen every layer.") from None
@@ -102,13 +109,17 @@ def lens(
     return Lens(
         labels=tuple(reading.of_ids(engine, ids[0].tolist()).labels[i] for i in chosen),
         positions=np.array(chosen),
+        n_positions=ids.shape[1],
+        answer_position=answer_position,
         predicts="same" if engine.anatomy.kind == "masked" else "next",
-        layers=tuple(name for name in residuals if name != "last position"),
+        layers=("embedding", *map(str, range(engine.anatomy.n_layers))),
         top_ids=top_ids,
         top_texts=tuple(tuple(tuple(texts[t] for t in cell) for cell in row) for row in top_ids.tolist()),
         top_probabilities=grid["top_probabilities"],
         entropies=grid["entropies"],
         divergences=grid["divergences"],
+        final_ranks=grid["final_ranks"],
+        final_probabilities=grid["final_probabilities"],
         token=followed,
         token_text=decode([followed]),
         token_ranks=grid["ranks"],
@@ -116,15 +127,16 @@ def lens(
         deviation=deviation,
         provenance=provenance.of(
             engine,
-            {"k": k, "follow": decode([followed]), "written": written, "begin": begin, "end": end},
+            {"text": text, "k": k, "follow": decode([followed]), "written": written, "begin": begin, "end": end},
             time.perf_counter() - started,
         ),
     )
 
 
-def _inputs(engine: Engine, text: str, written: str) -> tuple[dict[str, Tensor], Tensor]:
+def _inputs(engine: Engine, text: str, written: str, complete: bool) -> tuple[dict[str, Tensor], Tensor]:
     """What the model is given, and the ids of the positions that are looked at, (1, position)."""
-    ids = contrasts.encoded(engine, text)
+    contrasts.check_text(text)
+    ids = engine.encode(text, add_special_tokens=not complete)
     if engine.anatomy.kind != "seq2seq":
         if written:
             raise PlaygroundError("Only encoder-decoders have a second text. Leave it empty.")
@@ -134,20 +146,19 @@ def _inputs(engine: Engine, text: str, written: str) -> tuple[dict[str, Tensor],
     return {"input_ids": ids, "decoder_input_ids": decoder}, decoder
 
 
-def _one_token(engine: Engine, text: str) -> int:
-    ids = engine.tokenizer(text, add_special_tokens=False).input_ids
-    if len(ids) != 1:
-        parts = ", ".join(f"“{engine.tokenizer.decode([i])}”" for i in ids)
-        raise PlaygroundError(f"“{text}” is {len(ids)} tokens to this model ({parts}). Name one of them.")
-    return ids[0]
+def _answer_position(engine: Engine, ids: Tensor) -> int:
+    """Where the answer is read in ids, (1, position): at the first mask, or at the end."""
+    masks = (ids[0] == engine.tokenizer.mask_token_id).nonzero() if engine.anatomy.kind == "masked" else []
+    return int(masks[0]) if len(masks) else ids.shape[1] - 1
 
 
 def _residuals(
-    engine: Engine, inputs: dict[str, Tensor], chosen: range, stop: threading.Event | None
-) -> tuple[dict[str, Tensor], Tensor]:
-    """Residuals at the chosen positions by row, (column, hidden), on its device, and the model's logits, (vocabulary,).
+    engine: Engine, inputs: dict[str, Tensor], chosen: range, answer_position: int, stop: threading.Event | None
+) -> tuple[list[Tensor], Tensor, Tensor]:
+    """Residuals at the chosen positions, for each row (column, hidden), on the model's device.
 
-    "last position" is one more row: the last block at the text's end, (1, hidden).
+    With them the last block's at the last position and at the answer's, (2, hidden), and the model's own logits at the
+    last, (vocabulary,).
     """
     anatomy = engine.anatomy
     n_rows = anatomy.n_layers + 1
@@ -157,20 +168,21 @@ def _residuals(
             f"The residuals of {len(chosen):,} positions in {n_rows - 1} layers take {megabytes(needed)}, and "
             f"{megabytes(_LIMIT)} is the most. Look at fewer positions."
         )
-    kept: dict[str, Tensor] = {}
+    name = anatomy.main.name
+    sites = [Site(name, 0, "embedding"), *(Site(name, layer, "block") for layer in range(anatomy.n_layers))]
+    kept: dict[Site, Tensor] = {}
+    ends: list[Tensor] = []
 
-    def keep(name: str):
+    def keep(site: Site) -> passes.Watch:
         def watch(values: Tensor) -> None:
-            kept[name] = values[0, chosen.start : chosen.stop].clone()
-            kept["last position"] = values[0, -1:].clone()
+            kept[site] = values[0, chosen.start : chosen.stop].clone()
+            if site == sites[-1]:
+                ends.append(values[0, [-1, answer_position]])
 
         return watch
 
-    name = anatomy.main.name
-    sites = {Site(name, 0, "embedding"): "embedding"}
-    sites |= {Site(name, layer, "block"): str(layer) for layer in range(anatomy.n_layers)}
-    own = passes.last_logits(engine, inputs, {site: keep(row) for site, row in sites.items()}, stop)
-    return {row: kept[row] for row in sites.values()} | {"last position": kept["last position"]}, own
+    own = passes.last_logits(engine, inputs, {site: keep(site) for site in sites}, stop)
+    return [kept[site] for site in sites], ends[0], own
 
 
 def _grid(
@@ -190,6 +202,7 @@ def _grid(
             piece.append(_cells(read_out(engine, row[start : start + step]).float(), final, k, token))
         pieces.append(piece)
     names = ("top_ids", "top_probabilities", "entropies", "divergences", "ranks", "probabilities")
+    names += ("final_ranks", "final_probabilities")
     return {
         name: np.stack([np.concatenate([piece[r][i] for piece in pieces]) for r in range(len(rows))])
         for i, name in enumerate(names)
@@ -202,6 +215,7 @@ def _cells(logits: Tensor, final: Tensor, k: int, token: int) -> tuple[np.ndarra
     probabilities = logprobs.exp()
     top = logprobs.topk(k)
     chosen = logprobs[:, token]
+    told = logprobs.gather(-1, final.argmax(-1, keepdim=True))[:, 0]  # of what the last row holds most probable
     found = (
         top.indices,
         top.values.exp(),
@@ -209,5 +223,7 @@ def _cells(logits: Tensor, final: Tensor, k: int, token: int) -> tuple[np.ndarra
         (final.exp() * (final - logprobs)).nansum(-1).clamp(min=0),
         (logprobs > chosen[:, None]).sum(-1),
         chosen.exp(),
+        (logprobs > told[:, None]).sum(-1),
+        told.exp(),
     )
     return tuple(values.cpu().numpy() for values in found)

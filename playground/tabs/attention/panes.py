@@ -68,7 +68,7 @@ class Bench:
     """What the panes are connected to."""
 
     page: Page
-    source: Source
+    source: Source  # or what has `inputs` and `status` like it
     stops: Stops
     showing: gr.State  # the title of the sub-tab that is open
     panes: dict[str, Pane] = field(default_factory=dict)
@@ -194,9 +194,10 @@ def reported(
         raise
 
 
-def progress(fraction: float, sentence: str) -> str:
-    """How far long work is, as HTML."""
+def progress(fraction: float | None, sentence: str) -> str:
+    """How far long work is, as HTML. None: nobody can say."""
+    value, share = ("", "") if fraction is None else (f' value="{fraction:.3f}"', f", {fraction:.0%}")
     return (
-        f'<div class="progress"><progress max="1" value="{fraction:.3f}" aria-label="Progress"></progress>'
-        f"{note(f'{sentence}, {fraction:.0%}')}</div>"
+        f'<div class="progress"><progress max="1"{value} aria-label="Progress"></progress>'
+        f"{note(f'{sentence}{share}')}</div>"
     )

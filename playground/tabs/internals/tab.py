@@ -6,15 +6,27 @@ its name in PANES.
 
 import gradio as gr
 
-from playground.tabs.internals import probing
-from playground.tabs.kit import Page
+from playground.tabs.internals import lens, probing
+from playground.tabs.kit import AT_ONCE, Page, Parcel
 
 TITLE = "Internals"
-PANES = (probing,)  # in screen order; logit lens, interventions and neurons follow
+TAKES_TEXTS = True  # from other tabs, by post: the lens reads them
+PANES = (  # in screen order
+    lens,
+    probing,
+)
 
 
 def build(page: Page) -> None:
-    with gr.Tabs(elem_id="internals"):
+    built = {}
+    with gr.Tabs(elem_id="internals") as strip:
         for pane in PANES:
             with gr.Tab(pane.TITLE, id=pane.TITLE):
-                pane.build(page)
+                built[pane.TITLE] = pane.build(page)
+    reader = built[lens.TITLE]
+
+    def receive(parcel: Parcel | None) -> list:
+        return [gr.skip() if parcel is None else gr.update(selected=lens.TITLE), *reader.receive(parcel)]
+
+    came = page.post[TITLE].change(receive, page.post[TITLE], [strip, *reader.receiving], **AT_ONCE)
+    reader.listen(came.success)
