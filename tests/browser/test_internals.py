@@ -1,0 +1,64 @@
+"""The journeys of the Internals tab on the real starter: a cell of the lens, a neuron found, looked at and taken out."""
+
+import os
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, expect
+
+ROOT = Path(__file__).parents[2]
+
+
+def keep_for_readme(what: Page | Locator, name: str) -> None:
+    """Writes the README's picture anew, when asked to."""
+    if os.environ.get("PLAYGROUND_TEST_UPDATE_SCREENSHOTS"):
+        what.screenshot(path=ROOT / "assets" / "screenshots" / f"{name}.png", animations="disabled")
+
+
+def open_pane(page: Page, name: str) -> None:
+    page.get_by_role("tab", name="Internals", exact=True).click()
+    page.locator("#internals").get_by_role("tab", name=name, exact=True).click()
+
+
+def expect_curves(page: Page) -> None:
+    expect(page.locator("#lens-chart .scatterlayer .trace").first).to_be_visible(timeout=120_000)
+
+
+def test_from_the_lens_to_one_cell(visit, shot, accessible):
+    page = visit(height=1300)
+    open_pane(page, "Logit lens")
+    assert page.locator("#lens-text textarea").input_value() == "The capital of France is"
+    page.locator("#lens-look").click()
+    expect(page.locator("#lens-caption")).to_contain_text("the answer, ·Paris", timeout=120_000)
+    expect(page.locator("#lens-caption")).to_contain_text("bf16 on cpu")
+    expect(page.locator("#lens-grid button")).to_have_count(31 * 5)
+    expect(page.locator("#lens-detail h4")).to_contain_text("Layer 29")
+    expect_curves(page)
+    shot(page, "internals-1-lens", full_page=True)
+    keep_for_readme(page, "lens")
+    accessible(page)
+
+    cell = page.locator("#lens-grid button[data-at='24,4']")  # layer 23, since the embedding is row 0
+    cell.click()
+    expect(page.locator("#lens-detail h4")).to_contain_text("Layer 23")
+    expect(page.locator("#lens-detail tbody tr")).to_have_count(10)
+    expect(page.locator("#lens-detail")).to_contain_text("·Paris")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Enter")
+    expect(page.locator("#lens-detail h4")).to_contain_text("Layer 24 at ·France")
+    expect(page.locator("#lens-grid button[aria-pressed=true]")).to_have_attribute("data-at", "25,3")
+    page.locator("#lens-colour").get_by_label("Entropy").check()
+    expect(page.locator("#lens-caption")).to_contain_text("narrowed it down")
+    page.locator("#lens-curve").get_by_label("Probability").check()
+    expect(page.locator("#lens-curve-note")).to_contain_text("suddenly believed")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Downloads").click()
+        page.locator("#lens-export a[download='logit-lens.csv']").click()
+    assert len(Path(download.value.path()).read_text("utf-8").splitlines()) == 1 + 31 * 5
+
+    page.locator("#lens-text textarea").fill("The cat sat on the mat. " * 12)
+    page.keyboard.press("Enter")
+    expect(page.locator("#lens-caption")).to_contain_text("all were read")
+    expect(page.locator("#lens-first")).to_be_visible()
+    expect(page.locator("#lens-grid thead th")).to_have_count(41)
+    shot(page, "internals-2-lens-long", full_page=True)
