@@ -1,4 +1,4 @@
-"""The journeys of the Internals tab on the real starter: a cell of the lens, a neuron found, looked at and taken out."""
+"""The journeys of the Internals tab on the real starter: a cell of the lens, a neuron found, seen and taken out."""
 
 import os
 from pathlib import Path
@@ -34,7 +34,7 @@ def test_from_the_lens_to_one_cell(visit, shot, accessible):
     expect(page.locator("#lens-detail h4")).to_contain_text("Layer 29")
     expect_curves(page)
     shot(page, "internals-1-lens", full_page=True)
-    keep_for_readme(page, "lens")
+    keep_for_readme(page.locator("#lens-row"), "lens")
     accessible(page)
 
     cell = page.locator("#lens-grid button[data-at='24,4']")  # layer 23, since the embedding is row 0
@@ -61,4 +61,21 @@ def test_from_the_lens_to_one_cell(visit, shot, accessible):
     expect(page.locator("#lens-caption")).to_contain_text("all were read")
     expect(page.locator("#lens-first")).to_be_visible()
     expect(page.locator("#lens-grid thead th")).to_have_count(41)
+    expect(page.locator("#lens-grid button[aria-pressed=true]")).to_be_in_viewport()
     shot(page, "internals-2-lens-long", full_page=True)
+
+
+def test_a_reply_of_the_chat_is_read_by_the_lens(visit, shot, accessible):
+    page = visit(width=390, dark=True)
+    page.locator("#message textarea").fill("Say hello.")
+    page.locator("#send").click()
+    expect(page.locator("#send")).to_be_enabled(timeout=120_000)
+    page.get_by_role("button", name="Tokens of the last reply").click()
+    page.locator("#why-internals").click()
+    expect(page.locator("#lens-caption")).to_contain_text("the answer", timeout=120_000)
+    assert page.locator("#lens-text textarea").input_value().startswith("<|im_start|>system")
+    expect(page.get_by_label("Special tokens are in the text already").last).to_be_checked()
+    expect_curves(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    accessible(page)
+    shot(page, "internals-3-lens-phone", full_page=True)

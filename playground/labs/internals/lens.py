@@ -25,7 +25,7 @@ from playground.labs.internals import contrasts
 from playground.models.progress import Report, megabytes, quiet
 
 MOST = 100  # tokens that can be listed for a cell
-_HELD = 2**22  # logits in memory at once: positions times vocabulary
+_HELD = 2**23  # logits in memory at once: rows times positions times vocabulary
 _LIMIT = 4 * 10**9  # bytes of residuals of one text
 
 
@@ -188,42 +188,36 @@ def _residuals(
 def _grid(
     engine: Engine, rows: list[Tensor], k: int, token: int, report: Report, stop: threading.Event | None
 ) -> dict[str, np.ndarray]:
-    """Everything that is said of a cell, position by position, so that few logits are in memory at once."""
-    n_columns = rows[0].shape[0]
-    step = max(1, _HELD // engine.anatomy.vocabulary_size)
-    pieces = []  # by piece of columns: by row: one column of tensors
+    """Everything that is said of a cell, some positions at a time, so that few logits are in memory at once."""
+    residuals = torch.stack(rows)  # (row, column, hidden)
+    n_rows, n_columns = residuals.shape[:2]
+    step = max(1, _HELD // (n_rows * engine.anatomy.vocabulary_size))
+    pieces = []  # by piece of columns: one tensor of cells for each name below
     for start in range(0, n_columns, step):
-        final = read_out(engine, rows[-1][start : start + step]).float().log_softmax(-1)
-        piece = []
-        for number, row in enumerate(rows):
-            passes.check_stop(stop)
-            done = (start / step * len(rows) + number) / (len(rows) * -(-n_columns // step))
-            report(done, f"Reading off layer {number} of {len(rows) - 1}")
-            piece.append(_cells(read_out(engine, row[start : start + step]).float(), final, k, token))
-        pieces.append(piece)
+        passes.check_stop(stop)
+        report(start / n_columns, f"Reading off position {start + 1} of {n_columns}")
+        pieces.append(_cells(read_out(engine, residuals[:, start : start + step]).float(), k, token))
     names = ("top_ids", "top_probabilities", "entropies", "divergences", "ranks", "probabilities")
     names += ("final_ranks", "final_probabilities")
-    return {
-        name: np.stack([np.concatenate([piece[r][i] for piece in pieces]) for r in range(len(rows))])
-        for i, name in enumerate(names)
-    }
+    return {name: np.concatenate([piece[i] for piece in pieces], axis=1) for i, name in enumerate(names)}
 
 
-def _cells(logits: Tensor, final: Tensor, k: int, token: int) -> tuple[np.ndarray, ...]:
-    """Numbers of some cells of one row. logits and final, the last row's logarithms: (column, vocabulary)."""
+def _cells(logits: Tensor, k: int, token: int) -> tuple[np.ndarray, ...]:
+    """Numbers of the cells of some columns. logits: (row, column, vocabulary), the last row the model's answer."""
     logprobs = logits.log_softmax(-1)
     probabilities = logprobs.exp()
     top = logprobs.topk(k)
-    chosen = logprobs[:, token]
-    told = logprobs.gather(-1, final.argmax(-1, keepdim=True))[:, 0]  # of what the last row holds most probable
+    said = logprobs[-1].argmax(-1)  # (column,)
+    chosen = logprobs[..., token]
+    told = logprobs.gather(-1, said.expand(len(logprobs), -1)[..., None])[..., 0]
     found = (
         top.indices,
         top.values.exp(),
         -(probabilities * logprobs).nansum(-1).clamp(max=0),  # nansum: 0 log 0 is 0
-        (final.exp() * (final - logprobs)).nansum(-1).clamp(min=0),
-        (logprobs > chosen[:, None]).sum(-1),
+        (probabilities[-1] * (logprobs[-1] - logprobs)).nansum(-1).clamp(min=0),
+        (logprobs > chosen[..., None]).sum(-1),
         chosen.exp(),
-        (logprobs > told[:, None]).sum(-1),
+        (logprobs > told[..., None]).sum(-1),
         told.exp(),
     )
     return tuple(values.cpu().numpy() for values in found)

@@ -35,6 +35,10 @@ element.addEventListener('click', (event) => {
   mark(button);
   trigger('select', {index: at(button), value: button.dataset.at});
 });
+new MutationObserver(() => {  // a new grid: what is looked at may stand far to the right
+  const button = element.querySelector('[aria-pressed=true]'), box = element.querySelector('.lens');
+  if (button && box) box.scrollLeft = button.offsetLeft - box.clientWidth / 2;
+}).observe(element, {childList: true, subtree: true});
 const steps = {ArrowUp: [1, 0], ArrowDown: [-1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1]};
 element.addEventListener('keydown', (event) => {
   const button = event.target.closest('button[data-at]'), step = steps[event.key];
@@ -59,7 +63,8 @@ class Example:
 
 EXAMPLES = (
     Example("The capital of France is", "The capital of France is", "London"),
-    Example("… because it was", "The cat sat on the mat because it was", "comfortable"),
+    Example("The opposite of hot is", "The opposite of hot is", "warm"),
+    Example("The cat sat on the mat because it was", "The cat sat on the mat because it was", "comfortable"),
 )
 FIRST = EXAMPLES[0]
 
@@ -148,14 +153,12 @@ def build(page: Page) -> LensPane:
         with gr.Row(elem_id="lens-row"):
             with gr.Column(scale=5, min_width=320):
                 grid = gr.HTML(elem_id="lens-grid", js_on_load=CELLS)
-            with gr.Column(scale=2, min_width=260, elem_classes="stays"):
+            with gr.Column(scale=3, min_width=320, elem_id="lens-cell"):
                 detail = gr.HTML(elem_id="lens-detail")
-        with gr.Row(elem_id="lens-curves"):
-            with gr.Column(scale=4, min_width=320):
-                curve_note = gr.HTML(elem_id="lens-curve-note")
-                chart = gr.Plot(show_label=False, elem_id="lens-chart")
-            with gr.Column(scale=1, min_width=200):
-                curve = gr.Radio([words.RANK, words.SHARE], value=words.RANK, label="Curves show", elem_id="lens-curve")
+                with gr.Column(min_width=300):
+                    curve = gr.Radio([words.RANK, words.SHARE], value=words.RANK, label="Curves", elem_id="lens-curve")
+                    curve_note = gr.HTML(elem_id="lens-curve-note")
+                    chart = gr.Plot(show_label=False, elem_id="lens-chart")
         with gr.Accordion("Downloads", open=False, elem_id="lens-export"):
             files = gr.File(label="A row a cell as CSV, everything as JSON", file_count="multiple", interactive=False)
     kept = Files()

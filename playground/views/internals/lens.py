@@ -69,8 +69,8 @@ def _legend(seen: Lens, by: str) -> str:
     most = f" ({float(top.max()):.1f} nats)" if top is not None else ""
     return (
         f"<p class='note scale'><span>{dark}</span><i style='background:{scale.GRADIENT}'></i>"
-        f"<span>{bright}{most}</span> The number is the word's probability in %. "
-        f"<span class='same-sample'>Underlined</span>: what the last layer says there.</p>"
+        f"<span>{bright}{most}</span></p><p class='note'>The number is the word's probability in %. "
+        f"<u>Underlined</u>: what the last layer says there.</p>"
     )
 
 
@@ -127,8 +127,8 @@ def curves(seen: Lens, column: int, show: str) -> go.Figure:
     else:
         side = {"range": [-0.03, 1.03], "title": {"text": "Probability"}, "tickformat": ".0%"}
     rows = len(seen.layers)
-    step = max(1, math.ceil(rows / 16))
-    ticks = [row for row in range(rows) if row == 0 or (row - 1) % step == 0]
+    step = max(1, math.ceil(rows / 8))
+    ticks = [row for row in range(rows) if row == 0 or (row > step / 2 and (row - 1) % step == 0)]
     layout = go.Layout(
         height=340,
         **{**LOOK, "margin": {"l": 10, "r": 10, "t": 40, "b": 10}},

@@ -102,11 +102,11 @@ def curve_note(seen: Lens, column: int, show: str) -> str:
     """What the curves show, and what to look for."""
     where = f"<b>{escape(seen.labels[column])}</b> ({int(seen.positions[column])})"
     look = (
-        "Rank 1 is the word the layer would name; the scale is logarithmic. Look for the layers where a curve climbs"
+        "Rank 1 is the word that the layer would name; the scale is logarithmic. Look for layers where a curve climbs"
         if show == RANK
-        else "Look for the layer where a word is suddenly believed"
+        else "Look for layers where a word is suddenly believed"
     )
-    return f'<p class="note">At {where}, layer by layer. {look}: what is added there makes the answer.</p>'
+    return f'<p class="note">At {where}, layer by layer. {look}: what they add brings the word forward.</p>'
 
 
 def origin(seen: Lens) -> str:
@@ -116,5 +116,9 @@ def origin(seen: Lens) -> str:
     seconds = "" if made.seconds is None else f", {made.seconds:.2f} s"
     return (
         f"Looked at in {precision} on {escape(made.device)}{seconds}; revision {escape(str(made.revision)[:12])}. "
-        f"The top row differs from the model's own logits by {seen.deviation:.1g} at most."
+        f"The top row {_exact(seen.deviation)} the model's own logits."
     )
+
+
+def _exact(deviation: float) -> str:
+    return "equals" if deviation == 0 else f"differs by at most {deviation:.1g} from"
