@@ -71,6 +71,7 @@ def test_a_reply_of_the_chat_is_read_by_the_lens(visit, shot, accessible):
     page.locator("#send").click()
     expect(page.locator("#send")).to_be_enabled(timeout=120_000)
     page.get_by_role("button", name="Tokens of the last reply").click()
+    expect(page.locator("#tokens button.token").first).to_be_visible(timeout=120_000)
     page.locator("#why-internals").click()
     expect(page.locator("#lens-caption")).to_contain_text("the answer", timeout=120_000)
     assert page.locator("#lens-text textarea").input_value().startswith("<|im_start|>system")
