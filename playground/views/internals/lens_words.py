@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # the lab imports torch, which a page that is being laid out 
 PROBABILITY, ENTROPY, DIVERGENCE = "Probability of its word", "Entropy", "KL to the last layer"
 COLOURS = {  # what the colour of a cell can be: (caption of the dark end, caption of the bright end, what to look for)
     PROBABILITY: ("0 %", "100 %", "Bright cells are sure of the word they show."),
-    ENTROPY: ("sure of one word", "as likely any word", "Dark cells have narrowed it down, bright ones have not."),
+    ENTROPY: ("sure of one word", "undecided", "Dark cells have narrowed it down, bright ones have not."),
     DIVERGENCE: ("like the answer", "unlike it", "Dark cells already say nearly what the last layer says."),
 }
 RANK, SHARE = "Rank", "Probability"
