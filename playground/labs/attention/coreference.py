@@ -2,6 +2,10 @@
 
 A head is right in a sentence when the pronoun gives the right candidate more attention than the wrong one. Both
 answers are right equally often, so that chance is one half, and so is always taking the nearer candidate.
+
+What decides mostly stands behind the pronoun: of 120 pairs of sentences with different answers, 88 are the same up to
+it. A model that reads left to right cannot know the answer there, so it gets `QUESTION` behind the sentence, and what
+counts is where its last token looks.
 """
 
 import csv
@@ -21,11 +25,18 @@ from playground.engine.provenance import Provenance
 from playground.errors import PlaygroundError
 from playground.labs.attention import maps as maps_lab
 from playground.labs.attention import pairs as attention_pairs
+from playground.labs.attention.pairs import Word
 from playground.labs.chat.votes import wilson
+from playground.labs.reading import Reading
 from playground.models.progress import Report, quiet
 
 SHIPPED = ASSETS / "data" / "winogender.tsv"
 SOURCE = "Winogender schemas (Rudinger et al. 2018)"
+QUESTION = ' The word "{}" refers to the'
+_ASKED = (
+    "This model reads from left to right, and what decides mostly stands behind the pronoun. So "
+    f"“{QUESTION.format('he').strip()}” is put behind each sentence, and what counts is where its last token looks."
+)
 _PRONOUN = re.compile(r"\b(he|she|they|him|her|them|his|hers|their|theirs)\b", re.IGNORECASE)
 _CONFIDENCE = 0.95
 
@@ -59,6 +70,7 @@ class Coreference:
     share: np.ndarray  # (layer, head): of the sentences; a tie counts as half
     occupation: np.ndarray  # (layer, head): how often it prefers the occupation, right or wrong
     n: int  # sentences
+    asked: bool  # whether `QUESTION` stood behind each, and its last token was the one that looks
     ranked: tuple[Best, ...]  # the ten best heads
     held_out: Best  # the head that is best on one half of the occupations, measured on the other half
     n_held_out: int
@@ -108,35 +120,52 @@ def coreference(
     """
     started = time.perf_counter()
     sentences = schemas() if sentences is None else sentences
+    asked = _looks_back(engine, sentences[0].sentence, stack, stop)
     margins = []  # by sentence: weight on the occupation minus weight on the participant, (layer, head)
     for n, schema in enumerate(sentences):
         report(n / len(sentences), f"Sentence {n + 1} of {len(sentences)}")
-        place = maps_lab.prepare(engine, schema.sentence, stack=stack, stop=stop)
-        pronoun = attention_pairs.find(place.queries, schema.pronoun)
+        text = schema.sentence + (QUESTION.format(schema.pronoun.lower()) if asked else "")
+        place = maps_lab.prepare(engine, text, stack=stack, stop=stop)
+        looks = _last(place.queries) if asked else attention_pairs.find(place.queries, schema.pronoun)
         both = [attention_pairs.find(place.keys, word) for word in (schema.occupation, schema.participant)]
-        weights, _ = attention_pairs.weights_between(engine, place, pronoun, both, stop)
+        weights, _ = attention_pairs.weights_between(engine, place, looks, both, stop)
         margins.append(np.sign(weights[0] - weights[1]))
     prefers = (np.stack(margins) + 1) / 2  # (sentence, layer, head): 1 the occupation, 0 the participant, ½ a tie
     answers = np.array([schema.answer == "occupation" for schema in sentences])
     right = np.where(answers[:, None, None], prefers, 1 - prefers)
-    settings = dict(sentences=len(sentences), source=SOURCE, stack=place.stack)
+    settings = dict(sentences=len(sentences), source=SOURCE, stack=place.stack, question=QUESTION if asked else "")
     share, ranked, held_out, n_held_out = judge(right, [schema.occupation for schema in sentences], place.layers)
     return Coreference(
         share=share,
         occupation=prefers.mean(axis=0),
         n=len(sentences),
+        asked=asked,
         ranked=ranked,
         held_out=held_out,
         n_held_out=n_held_out,
         layers=place.layers,
         heads=tuple(range(engine.anatomy.n_heads)),
         remarks=(
+            *([_ASKED] if asked else []),
             f"The best of {share.size:,} heads looks good by luck alone: the corrected intervals hold for all heads at "
             "once, and the held-out figure is of a head picked on other occupations.",
             "Sentences of one occupation are much alike, so that the intervals are narrower than they should be.",
         ),
         provenance=provenance.of(engine, settings, time.perf_counter() - started),
     )
+
+
+def _looks_back(engine: Engine, text: str, stack: str | None, stop: threading.Event | None) -> bool:
+    """Whether no token of the model looks ahead."""
+    place = maps_lab.prepare(engine, text, stack=stack, stop=stop)
+    first = Word("", 1, 1, (0,))
+    return attention_pairs.weights_between(engine, place, first, [first], stop)[1]
+
+
+def _last(read: Reading) -> Word:
+    """The last token that is text."""
+    at = int(np.flatnonzero(~read.special)[-1])
+    return Word(read.labels[at], 1, 1, (at,))
 
 
 def judge(

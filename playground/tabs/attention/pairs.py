@@ -23,7 +23,8 @@ INTRODUCTION = (
 )
 BENCHMARK = (
     "Winogender sentences name two people and then use a pronoun for one of them. For each head: how often does the "
-    "pronoun give the right one more attention than the wrong one? Guessing is right in half of them."
+    "pronoun give the right one more attention than the wrong one? Guessing is right in half of them. Models that read "
+    "from left to right are asked behind the sentence, where all of it has been read."
 )
 
 
