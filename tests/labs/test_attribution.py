@@ -28,10 +28,7 @@ def test_integrated_gradients_are_complete(architecture):
     difference = seen.value - seen.neutral_value
     assert abs(seen.scores.sum() - difference) <= max(0.01 * abs(difference), 1e-3)
     # the two ends, computed by the shared model itself
-    ids = torch.tensor([seen.reading.ids])
-    kept = torch.tensor(seen.reading.special)
-    kept[0] |= engine.anatomy.kind == "causal"
-    neutral = torch.where(kept, ids, engine.tokenizer.mask_token_id)
+    ids, neutral = ends(engine, seen)
     with torch.no_grad():
         there, nowhere = (engine.model(input_ids=i).logits[0, seen.position, seen.answer.id] for i in (ids, neutral))
     assert seen.value == pytest.approx(there.item(), abs=1e-4)
@@ -55,6 +52,37 @@ def test_gradients_are_the_slopes_of_the_logit():
             with torch.no_grad():
                 ends.append(engine.model(inputs_embeds=moved).logits[0, -1, seen.answer.id].item())
         assert (ends[0] - ends[1]) / (2 * step) == pytest.approx(seen.scores[at], abs=2e-3)
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "llama", "bert"])
+def test_gradients_are_those_of_captum(architecture):
+    """Captum's own points, along the same way from the same neutral text, on the model as transformers runs it."""
+    from captum.attr import InputXGradient, IntegratedGradients
+
+    engine = tiny.engine(architecture)
+    seen = lab.attribute(engine, text_for(engine))
+    ids, neutral = ends(engine, seen)
+    embed = engine.model.get_input_embeddings()
+
+    def logit(embeddings):
+        return engine.model(inputs_embeds=embeddings).logits[:, seen.position, seen.answer.id]
+
+    theirs = IntegratedGradients(logit).attribute(
+        embed(ids), embed(neutral), n_steps=200, internal_batch_size=50, method="gausslegendre"
+    )
+    size = np.abs(seen.scores).max()
+    np.testing.assert_allclose(seen.scores, theirs.sum(-1)[0].detach().numpy(), atol=2e-3 * size)
+    local = lab.attribute(engine, text_for(engine), "gradient x input")
+    theirs = InputXGradient(logit).attribute(embed(ids).detach().requires_grad_())
+    np.testing.assert_allclose(local.scores, theirs.sum(-1)[0].detach().numpy(), atol=1e-5)
+
+
+def ends(engine, seen):
+    """(ids of the text, ids of the neutral text), each (1, token), as `attribute` says that it takes them."""
+    ids = torch.tensor([seen.reading.ids])
+    kept = torch.tensor(seen.reading.special)
+    kept[0] |= engine.anatomy.kind == "causal"
+    return ids, torch.where(kept, ids, engine.tokenizer.mask_token_id)
 
 
 def test_leaving_out_is_replacing_one_token():
@@ -190,7 +218,8 @@ def test_a_class_is_explained(tmp_path):
         ("llama", {"text": TEXT, "method": "shap"}, "Choose one of: integrated gradients, gradient x input"),
         ("llama", {"text": TEXT, "target": "cat", "against": "cat"}, "compared with itself"),
         ("llama", {"text": TEXT, "neutral": "noise"}, "Choose one of: token, all, zero"),
-        ("llama", {"text": TEXT, "budget": 10}, "What fits: 0 tokens"),
+        ("llama", {"text": TEXT, "budget": 10}, "The gradient of .* What fits: 0 tokens"),
+        ("llama", {"text": TEXT, "budget": 10, "method": "leave one out"}, "A pass over .* What fits: 0 tokens"),
         ("bert", {"text": TEXT}, r"Put \[MASK\] where"),
         ("bert", {"text": "a [MASK]", "mask": 2}, "mask is 2, and there are 1"),
         ("t5", {"text": TEXT}, "reads one text and writes another"),
@@ -206,3 +235,43 @@ def test_a_stop_ends_it():
     stop.set()
     with pytest.raises(PlaygroundError, match="Stopped"):
         lab.attribute(tiny.engine("llama"), TEXT, stop=stop)
+
+
+@pytest.mark.parametrize("method", list(lab.METHODS))
+@pytest.mark.parametrize("after", [1, 4, 7])
+def test_a_stop_is_heard_within_a_batch(method, after, monkeypatch):
+    """After each block on the way there, and before each on the way back: a batch of a long text takes many seconds."""
+    engine, stop, heard = tiny.engine("llama"), threading.Event(), []
+    heed, aimed = attribution_methods.Run._heed_stop, attribution_methods.Run.aim
+
+    def counted(run):
+        heard.append(run)
+        if len(heard) == after:
+            stop.set()
+        heed(run)
+
+    def aim(run, *answers):
+        aimed(run, *answers)
+        heard.clear()
+
+    monkeypatch.setattr(attribution_methods.Run, "_heed_stop", counted)
+    monkeypatch.setattr(attribution_methods.Run, "aim", aim)
+    with pytest.raises(PlaygroundError, match="Stopped before every token"):
+        lab.attribute(engine, TEXT, method, stop=stop)
+    assert len(heard) == after
+
+
+def test_scores_are_shown_where_attention_does_not_fit(monkeypatch):
+    from playground.labs.attention import maps
+
+    engine = tiny.engine("llama")
+    monkeypatch.setattr(maps, "MOST_BYTES", 10)
+    seen = lab.attribute(engine, TEXT, "leave one out")
+    assert seen.attention is None and seen.scores.any()
+    assert seen.remarks[-1].startswith("There is no attention beside the scores: The attention of one layer")
+
+
+def test_no_answer_named_is_the_most_probable():
+    engine = tiny.engine("llama")
+    seen = lab.attribute(engine, TEXT, "gradient x input", target="", against="")
+    assert seen.answer == seen.choices[0] and seen.against is None

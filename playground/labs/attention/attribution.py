@@ -110,11 +110,11 @@ def attribute(
     inputs, read = maps_lab.inputs_of(engine, text, text_pair, complete)
     position = _position(engine, read, mask)
     net, precision = _net(engine)
-    rows = _rows(engine, len(read), budget)
+    rows = _rows(engine, len(read), method != "leave one out", budget)
     run = Run(engine, net, inputs, position, rows, stop, report)
     logits = run.logits()
     answer = _answer(engine, logits, target)
-    other = None if against is None else _answer(engine, logits, against)
+    other = None if not against else _answer(engine, logits, against)
     if other is not None and other.id == answer.id:
         raise PlaygroundError(f"{answer.label!r} is compared with itself. Choose two different answers.")
     run.aim(answer.id, None if other is None else other.id)
@@ -124,13 +124,14 @@ def attribute(
     remarks = found.remarks
     if read.special.any() and method != "gradient x input":
         remarks += ("Special tokens are the same in the neutral text, so that they score 0.",)
+    attention, missing = _mean_attention(engine, text, text_pair, complete, position, stop)
     words = reading.in_words(read)
     return Attribution(
         reading=read,
         scores=found.scores,
         words=words.labels,
         word_scores=np.bincount(read.words, weights=found.scores, minlength=read.n_words),
-        attention=_mean_attention(engine, text, text_pair, complete, position, stop),
+        attention=attention,
         method=method,
         answer=answer,
         against=other,
@@ -143,7 +144,7 @@ def attribute(
         complete=found.complete,
         steps=found.steps,
         precision=precision,
-        remarks=remarks,
+        remarks=remarks + missing,
         provenance=provenance.of(
             engine,
             dict(method=method, target=answer.label, against=against, neutral=neutral, steps=found.steps),
@@ -152,21 +153,22 @@ def attribute(
     )
 
 
-def estimate(engine: Engine, n_tokens: int) -> int:
-    """Bytes that the gradient of one text of this length takes above the model itself: what its layers keep."""
+def estimate(engine: Engine, n_tokens: int, gradient: bool = True) -> int:
+    """Bytes that one text of this length takes above the model: what its layers keep for the gradient, or one holds."""
     anatomy = engine.anatomy
-    layers = sum(len(stack.blocks) for stack in anatomy.stacks)
+    layers = sum(len(stack.blocks) for stack in anatomy.stacks) if gradient else 1
     return n_tokens * (_KEPT * layers * anatomy.hidden_size + 4 * anatomy.vocabulary_size * (anatomy.kind == "masked"))
 
 
-def _rows(engine: Engine, n_tokens: int, budget: int | None) -> int:
-    """Texts whose gradients are taken at once."""
+def _rows(engine: Engine, n_tokens: int, gradient: bool, budget: int | None) -> int:
+    """Texts that go through the model at once."""
     if budget is None:
         budget = min(MOST_BYTES, int(free_bytes(engine.device) / 2))
-    each = estimate(engine, n_tokens)
+    each = estimate(engine, n_tokens, gradient)
     if each > budget:
+        what = "The gradient of" if gradient else "A pass over"
         raise PlaygroundError(
-            f"The gradient of {n_tokens:,} tokens takes about {each / 1e9:.2f} GB ({each:,} bytes), and one request "
+            f"{what} {n_tokens:,} tokens takes about {each / 1e9:.2f} GB ({each:,} bytes), and one request "
             f"may take {budget / 1e9:.2f} GB. What fits: {budget * n_tokens // each:,} tokens."
         )
     return max(1, min(_MOST_ROWS, budget // each))
@@ -233,7 +235,7 @@ def _answer(engine: Engine, logits: Tensor, wanted: str | None) -> Answer:
     A word may stand with or without the space before it: the more probable of the two is meant. Of several tokens the
     first counts, since that is what the model decides on here.
     """
-    if wanted is None:
+    if not wanted:
         return _as_answer(engine, logits, int(logits.argmax()))
     if engine.anatomy.kind == "classifier":
         labels = {str(label).casefold(): i for i, label in engine.model.config.id2label.items()}
@@ -262,9 +264,9 @@ def _neutral_token(engine: Engine) -> tuple[int, str]:
 
 
 def _mean_attention(engine: Engine, text: str, text_pair: str, complete: bool, position: int | None, stop):
-    """What the place that answers gives to each token, (token,), mean over all layers and heads; None without maps."""
+    """(what the answer's place gives to each token, (token,), mean over all layers and heads; why there is none)."""
     if not maps_lab.sites(engine):
-        return None
+        return None, ()
     place = maps_lab.prepare(engine, text, text_pair, complete=complete)
     rows: list[np.ndarray] = []
 
@@ -274,5 +276,10 @@ def _mean_attention(engine: Engine, text: str, text_pair: str, complete: bool, p
             at = len(place.queries) - 1 if not weights[:, 0, 1:].any() else 0
         rows.append(weights[:, at].float().mean(0).cpu().numpy())
 
-    maps_lab.each_layer(engine, place, place.layers, take, stop)
-    return np.mean(rows, axis=0)
+    try:
+        maps_lab.each_layer(engine, place, place.layers, take, stop)
+    except PlaygroundError as error:
+        if stop is not None and stop.is_set():
+            raise
+        return None, (f"There is no attention beside the scores: {error}",)  # which are worth showing without it
+    return np.mean(rows, axis=0), ()

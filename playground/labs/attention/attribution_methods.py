@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from playground.engine.engine import Engine
+from playground.engine.tap import Site, Tap, open_tap
 from playground.errors import PlaygroundError
 from playground.labs.reading import Reading
 
@@ -96,12 +97,21 @@ class Run:
         return gradient
 
     def batches(self, n: int, sentence: str) -> Iterator[slice]:
-        """The parts in which n texts are worked through; the place where a stop is heard."""
+        """The parts in which n texts are worked through."""
         for begin in range(0, n, self._rows):
             self._report(begin / n, sentence)
-            if self._stop is not None and self._stop.is_set():
-                raise PlaygroundError("Stopped before every token had its score.")
+            self._heed_stop()
             yield slice(begin, min(begin + self._rows, n))
+
+    def _heed(self, _site: Site, residual: Tensor) -> None:
+        """Hears a stop after every block, and on the way back before it: a batch may take many seconds."""
+        self._heed_stop()
+        if residual.requires_grad:
+            residual.register_hook(lambda _gradient: self._heed_stop())
+
+    def _heed_stop(self) -> None:
+        if self._stop is not None and self._stop.is_set():
+            raise PlaygroundError("Stopped before every token had its score.")
 
     def _aimed(self, **texts: Tensor) -> Tensor:
         logits = self._forward(**texts)
@@ -114,7 +124,8 @@ class Run:
         others = {k: v.expand(n, -1) for k, v in self._inputs.items() if k != "input_ids"}
         if self._kind == "classifier" and "attention_mask" in inspect.signature(self._net.forward).parameters:
             others["attention_mask"] = torch.ones(n, self.ids.shape[1], dtype=torch.long, device=self.ids.device)
-        logits = self._net(**texts, **others, **self._options).logits.float()
+        with open_tap(Tap(residual=self._heed)):
+            logits = self._net(**texts, **others, **self._options).logits.float()
         if self._position is None:
             return logits
         return logits[:, 0] if self._cut else logits[:, self._position]
@@ -125,8 +136,8 @@ def integrated_gradients(run: Run, read: Reading, replacement: int, neutral: str
 
     The path is cut into intervals with a few Gauss-Legendre points each. What the gradients of one add up to must be
     what the logit changes over it; those that miss it most are halved, until all together miss less than 1 %, and not
-    because large misses cancel. Evenly
-    spaced points would need thousands: models switch some units within a thousandth of the path.
+    because large misses cancel. Evenly spaced points would need thousands: models switch some units within a thousandth
+    of the path.
     """
     kept = torch.tensor(read.special, device=run.ids.device)
     if run.rests_on_first and neutral == "token" and len(read) > 1:

@@ -77,7 +77,7 @@ def sentence(found: Attribution) -> str:
         holds = "which is complete" if found.complete else "which is not complete"
         said.append(
             f"Completeness: the scores add up to {float(found.scores.sum()):.3f}, and the text changes the logit by "
-            f"{difference:.3f} from a neutral one (“{found.neutral}” for every token); they differ by "
+            f"{difference:.3f} from a neutral one (“{found.neutral}” for every token that is scored); they differ by "
             f"{found.error:.3f}, {holds} to 1 %. {found.steps} points on the way."
         )
     elif found.neutral:
