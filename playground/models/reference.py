@@ -68,7 +68,7 @@ def parse(text: str) -> Reference:
     Raises:
         PlaygroundError: the text names nothing; says how references are written.
     """
-    text = text.strip().strip("\"'").strip()
+    text = text.strip().strip("\"'").strip() if isinstance(text, str) else ""  # an emptied box may hold None
     if not text:
         raise PlaygroundError(f"No model was named. {_WAYS}")
     if len(text) > 1000 or any(ord(sign) < 32 for sign in text):

@@ -74,7 +74,7 @@ def test_relative_paths_become_absolute(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "  ", "two words", "a/b/c", "org/..", "a--b/c", "org/name@", "x\ny/z", "n" * 2000]
+    "text", [None, "", "  ", "two words", "a/b/c", "org/..", "a--b/c", "org/name@", "x\ny/z", "n" * 2000]
 )
 def test_what_names_nothing_is_told_how_names_are_written(text):
     with pytest.raises(PlaygroundError, match="Write a hub id"):

@@ -170,6 +170,13 @@ def test_stop_before_the_models_are_there_puts_the_text_back(laid, chatty, rival
     expect_quiet(laid, within=20)
 
 
+def test_stop_while_it_waits_for_its_turn_empties_nothing(laid, chatty, rival):
+    """A generator that gives nothing empties all that it could have changed, the votes that the browser keeps too."""
+    send(laid, "Hello")
+    laid.two.halt("", ONE)
+    assert list(laid.two.answer(values(laid, chatty, rival, **LONG), ONE)) == [gr.skip()]
+
+
 @pytest.mark.parametrize("failing", [0, 1])
 def test_a_failure_of_one_side_is_said_there_and_the_other_goes_on(laid, chatty, base, failing):
     models = [chatty, chatty]

@@ -9,6 +9,7 @@ import pytest
 from playground.labs.chat import conversations
 from playground.labs.chat.conversations import Thread
 from playground.tabs.chat.conversation import plain, said
+from playground.tabs.chat.runs import Run
 from tests.tabs.conftest import visitor
 
 ONE, OTHER = visitor("one"), visitor("other")
@@ -131,6 +132,17 @@ def test_stop_before_the_model_is_there_puts_the_text_back(laid, chatty):
     assert list(steps) == [] or not writers()
     expect_quiet(laid, within=20)
     assert laid.talk.settle("", ONE) == gr.skip()
+
+
+def test_stop_before_the_first_word_gives_the_page_something(laid, chatty, monkeypatch):
+    """A generator that gives nothing would empty the page, what is typed and set included."""
+    original = Run.start
+    monkeypatch.setattr(Run, "start", lambda run: original(run) and (run.stop.set() or True))
+    with laid.page.models.lease(str(chatty)):
+        pass
+    send(laid, "Hello")
+    assert list(laid.talk.answer(laid.values(chatty), ONE)) != []
+    assert laid.talk.settle("", ONE)[laid.talk.message] == "Hello"
 
 
 @pytest.mark.parametrize(

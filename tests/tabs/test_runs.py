@@ -1,5 +1,7 @@
 """One visitor's run: what Stop, an error and a closed page do to it, and that nobody else's is touched."""
 
+import threading
+import time
 from types import SimpleNamespace
 
 import gradio as gr
@@ -97,3 +99,72 @@ def test_who_leaves_while_an_event_waits_can_come_back(runs):
     runs.leave(ONE)
     runs.begin(ONE, "second", "page")
     assert runs.take_up(ONE).asked == "second"
+
+
+def test_an_answer_gives_something_even_if_nothing_is_to_be_done(runs):
+    """Gradio empties all that a generator could have changed when it gives nothing."""
+    runs.begin(ONE, "all", "page")
+    runs.stop(ONE)
+    assert list(runs.answered(ONE, lambda run: iter([{"never": 1}]))) == [gr.skip()], "it was stopped while it waited"
+    runs.begin(ONE, "all", "page")
+    assert list(runs.answered(ONE, lambda run: iter([]))) == [gr.skip()]
+    runs.begin(ONE, "all", "page")
+    assert list(runs.answered(ONE, lambda run: iter([{"text": 1}])))[-1] == {"text": 1}
+    assert runs.fruitless(ONE).over
+
+
+def test_an_answer_that_is_left_or_fails_is_over(runs):
+    def work(run):
+        raise PlaygroundError("No <b>room</b>.")
+        yield
+
+    runs.begin(ONE, "all", "page")
+    with pytest.raises(gr.Error, match="No &lt;b&gt;room"):
+        list(runs.answered(ONE, work))
+    runs.begin(ONE, "all", "page")
+    answer = runs.answered(ONE, work)
+    next(answer)
+    answer.close()
+    runs.expect_idle(ONE)
+
+
+class Slow(dict):
+    """Gives other threads their chance between a look and what is made of it."""
+
+    def get(self, *arguments):
+        found = super().get(*arguments)
+        time.sleep(0.01)
+        return found
+
+
+def at_once(*actions):
+    threads = [threading.Thread(target=action) for action in actions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_of_two_requests_at_once_one_is_refused(runs):
+    runs._runs = Slow()
+    refused = []
+
+    def click():
+        try:
+            runs.begin(ONE, "all", "page")
+        except PlaygroundError as error:
+            refused.append(error)
+
+    at_once(*[click] * 4)
+    assert len(refused) == 3
+
+
+def test_a_run_that_is_stopped_as_its_turn_comes_does_not_swallow_the_next(runs):
+    for _ in range(8):
+        runs._runs = Slow()
+        runs.begin(ONE, "first", "page")
+        at_once(lambda: runs.stop(ONE), lambda: runs.take_up(ONE))
+        runs.begin(ONE, "second", "page")
+        run = runs.take_up(ONE)
+        assert run is not None and run.asked == "second"
+        run.end()

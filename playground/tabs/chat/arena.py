@@ -18,6 +18,7 @@ from playground.labs.chat.votes import Choice, Vote
 from playground.tabs.chat import arena_sides, arena_turn
 from playground.tabs.chat.arena_sides import EXAMPLES, Example, Side
 from playground.tabs.chat.arena_turn import SIDES, Failure, Turn, Turns
+from playground.tabs.chat.asking import Asking
 from playground.tabs.chat.runs import Run, Runs
 from playground.tabs.chat.sampling import whole_number
 from playground.tabs.chat.together import together
@@ -35,7 +36,7 @@ TO_THE_MESSAGE = "() => document.querySelector('#arena-message textarea')?.focus
 
 
 @dataclass(frozen=True)
-class Arena:
+class Arena(Asking):
     """The pane and what happens in it. Its methods are the handlers: components in, updates out."""
 
     page: Page
@@ -84,18 +85,11 @@ class Arena:
             self.runs.begin(request, turn, turns, text)
             return self.show((*turns, turn), running=True) | {self.message: ""}
 
-    def answer(self, values: dict, request: gr.Request) -> Iterator[dict]:
-        run = self.runs.take_up(request)
-        if run is None:
-            return
-        try:
-            with user_errors():
-                seed = whole_number(values[self.seed])
-                read = [side.read(values, seed) for side in self.sides]
-                run.asked = replace(run.asked, contestants=tuple(contestant for contestant, _ in read))
-                yield from self._both(run, [settings for _, settings in read])
-        finally:
-            run.end()
+    def work(self, run: Run, values: dict) -> Iterator[dict]:
+        seed = whole_number(values[self.seed])
+        read = [side.read(values, seed) for side in self.sides]
+        run.asked = replace(run.asked, contestants=tuple(contestant for contestant, _ in read))
+        yield from self._both(run, [settings for _, settings in read])
 
     def _both(self, run: Run, settings: Sequence["Sampling"]) -> Iterator[dict]:
         before: Turns = run.before
@@ -129,20 +123,8 @@ class Arena:
         with self.page.models.writer(who.reference) as writer:
             yield from writing.reply(writer, asked, settings, who.system, run.stop)
 
-    def halt(self, typed: str, request: gr.Request) -> dict:
-        return self._put_back(self.runs.stop(request), typed)
-
-    def settle(self, typed: str, request: gr.Request) -> dict:
-        return self._put_back(self.runs.fruitless(request), typed)
-
-    def settle_failure(self, typed: str, request: gr.Request) -> dict:
-        return self._put_back(self.runs.fruitless(request, failed=True), typed)
-
-    def _put_back(self, run: Run | None, typed: str) -> dict:
-        """The page as it was before `run`; what the visitor has typed since then is kept too."""
-        if run is None:
-            return gr.skip()
-        return self.show(run.before) | {self.message: "\n".join(text for text in (run.text, typed) if text)}
+    def before(self, run: Run) -> dict:
+        return self.show(run.before)
 
     def vote(self, place: int | Choice, turns: Turns, kept: list, request: gr.Request) -> dict:
         """Counts a vote for the reply in a place, or for neither, once; and tells whose replies they were."""
@@ -177,6 +159,10 @@ class Arena:
             return settings | shown | {self.look: note(example.look)}
 
     @property
+    def inputs(self) -> set[gr.components.Component]:
+        return {self.seed} | self.sides[0].all | self.sides[1].all
+
+    @property
     def screen(self) -> list[gr.components.Component]:
         parts = [
             *self.names,
@@ -199,14 +185,7 @@ class Arena:
     def send_after(self, event: gr.events.Dependency) -> None:
         """Sends what is in the box once `event` has succeeded."""
         inputs = [self.message, self.blind, self.turns]
-        self._answer_after(event.success(self.begin, inputs, self.screen, **MAY_REFUSE))
-
-    def _answer_after(self, begun: gr.events.Dependency) -> None:
-        inputs = {self.seed} | self.sides[0].all | self.sides[1].all
-        # "multiple": one that was stopped while it waited must not block the next
-        answered = begun.success(self.answer, inputs, self.screen, trigger_mode="multiple", **self.page.queued)
-        answered.success(self.settle, self.message, self.screen, **AT_ONCE)
-        answered.failure(self.settle_failure, self.message, self.screen, **AT_ONCE)
+        self.answer_after(event.success(self.begin, inputs, self.screen, **MAY_REFUSE))
 
     def start_with(self, button: gr.Button, example: Example, also: dict | None = None) -> None:
         """Makes a button fill in an example, with updates of other components, and send it."""
@@ -285,7 +264,7 @@ def build(page: Page) -> Arena:
         score,
     )
     inputs = [message, blind, turns]
-    pane._answer_after(gr.on([send.click, message.submit], pane.begin, inputs, pane.screen, **MAY_REFUSE))
+    pane.answer_after(gr.on([send.click, message.submit], pane.begin, inputs, pane.screen, **MAY_REFUSE))
     stop.click(pane.halt, message, pane.screen, **AT_ONCE)
     clear.click(lambda: pane.show(()) | {turns: ()}, None, pane.screen, **AT_ONCE)
     blind.input(pane.explain, blind, look, **AT_ONCE)

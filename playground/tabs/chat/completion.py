@@ -59,20 +59,13 @@ class Completion:
             return self.show(running=True) | {self.text: gr.update(value=start, interactive=False)}
 
     def answer(self, values: dict, request: gr.Request) -> Iterator[dict]:
-        run = self.runs.take_up(request)
-        if run is None:
-            yield gr.skip()  # a generator that gives nothing would empty what it could have changed
-            return
-        try:
-            with user_errors():
-                for news in arriving(self.page.models, values[self.page.reference], run.stop):
-                    yield {self.notes: continuations.note(news)}
-                if run.start():
-                    yield from self._write(run, values)
-                else:
-                    yield gr.skip()
-        finally:
-            run.end()
+        yield from self.runs.answered(request, lambda run: self._work(run, values))
+
+    def _work(self, run: Run, values: dict) -> Iterator[dict]:
+        for news in arriving(self.page.models, values[self.page.reference], run.stop):
+            yield {self.notes: continuations.note(news)}
+        if run.start():
+            yield from self._write(run, values)
 
     def _write(self, run: Run, values: dict) -> Iterator[dict]:
         from playground.labs.chat import writing

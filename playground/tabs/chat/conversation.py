@@ -12,6 +12,7 @@ from playground.errors import PlaygroundError
 from playground.labs.chat import conversations
 from playground.labs.chat.conversations import Thread
 from playground.tabs.chat import answering, bubbles, changes, full_context, saved, token_pane
+from playground.tabs.chat.asking import Asking
 from playground.tabs.chat.bubbles import plain, said, waiting
 from playground.tabs.chat.runs import Run, Runs
 from playground.tabs.chat.sampling import Controls
@@ -28,7 +29,7 @@ AfterFailure = Callable[[gr.events.Dependency, gr.Textbox], None]  # connects wh
 
 
 @dataclass(frozen=True)
-class Pane:
+class Pane(Asking):
     """The pane and what happens in it. Its methods are the handlers: components in, updates out."""
 
     page: Page
@@ -126,43 +127,23 @@ class Pane:
         shown = self.show(asked, running=True)
         return shown | {self.chatbot: [*shown[self.chatbot], waiting()]}
 
-    def answer(self, values: dict, request: gr.Request) -> Iterator[dict]:
-        run = self.runs.take_up(request)
-        if run is None:
-            yield gr.skip()  # a generator that gives nothing would empty what it could have changed
-            return
-        try:
-            with user_errors():
-                asked = bubbles.messages(run.asked.now)
-                reference = run.branch.written.reference if run.branch else values[self.page.reference]
-                for news in arriving(self.page.models, reference, run.stop):
-                    yield {self.chatbot: [*asked, waiting(news)]}
-                if run.start():
-                    yield from answering.write(self, run, reference, values)
-                else:
-                    yield gr.skip()
-        finally:
-            run.end()
+    def work(self, run: Run, values: dict) -> Iterator[dict]:
+        asked = bubbles.messages(run.asked.now)
+        reference = run.branch.written.reference if run.branch else values[self.page.reference]
+        for news in arriving(self.page.models, reference, run.stop):
+            yield {self.chatbot: [*asked, waiting(news)]}
+        if run.start():
+            yield from answering.write(self, run, reference, values)
 
-    def halt(self, typed: str, request: gr.Request) -> dict:
-        return self._put_back(self.runs.stop(request), typed)
+    def before(self, run: Run) -> dict:
+        return self.show(run.before) | self.offer.show(run.refused)
 
-    def settle(self, typed: str, request: gr.Request) -> dict:
-        return self._put_back(self.runs.fruitless(request), typed)
-
-    def settle_failure(self, typed: str, request: gr.Request) -> dict:
-        return self._put_back(self.runs.fruitless(request, failed=True), typed)
-
-    def _put_back(self, run: Run | None, typed: str) -> dict:
-        """The page as it was before `run`; what the visitor has typed since then is kept too."""
-        if run is None:
-            return gr.skip()
-        text = "\n".join(text for text in (run.text, typed) if text)
-        return self.show(run.before) | self.offer.show(run.refused) | {self.message: text}
+    @property
+    def inputs(self) -> set[gr.components.Component]:
+        return {self.page.reference} | self.controls.all
 
     @property
     def screen(self) -> list[gr.components.Component]:
-        """All that an update of the pane may change."""
         changing = [self.system, self.drawer, self.chatbot, self.versions, self.message, self.thread, self.written]
         buttons = [self.send, self.stop, self.again, self.undo, self.redo, self.clear, self.new]
         return [*changing, *buttons, self.meter, *self.offer.screen]
@@ -174,12 +155,7 @@ class Pane:
 
     def answer_after(self, begun: gr.events.Dependency) -> None:
         """Lets the model answer once `begun`, which has called `ask`, has succeeded."""
-        inputs = {self.page.reference} | self.controls.all
-        # "multiple": one that was stopped while it waited must not block the next
-        answered = begun.success(self.answer, inputs, self.screen, trigger_mode="multiple", **self.page.queued)
-        answered.success(self.settle, self.message, self.screen, **AT_ONCE)
-        failed = answered.failure(self.settle_failure, self.message, self.screen, **AT_ONCE)
-        self.after_failure(failed, self.message)
+        self.after_failure(super().answer_after(begun), self.message)
 
 
 def build(page: Page, controls: Controls, system: gr.Textbox, drawer: gr.HTML, after_failure: AfterFailure) -> Pane:

@@ -5,12 +5,14 @@ It does not know what a run computes.
 
 import threading
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
 
 from playground.errors import PlaygroundError
+from playground.tabs.kit import user_errors
 
 
 @dataclass(eq=False)
@@ -53,12 +55,14 @@ class Runs:
     def __init__(self, blocks: gr.Blocks):
         self._runs: dict[str, Run] = {}
         self._stale: Counter[str] = Counter()  # events still in the queue whose run was stopped; they come first
+        self._lock = threading.RLock()  # clicks and the queue come in threads of their own
         blocks.unload(self.leave)
 
     def begin(self, request: gr.Request, asked: Any, before: Any, text: str = "", branch: Any = None, how="") -> None:
         """Raises PlaygroundError while this visitor's last run is going on."""
-        self.expect_idle(request)
-        self._runs[request.session_hash] = Run(asked, before, text, branch, how)
+        with self._lock:
+            self.expect_idle(request)
+            self._runs[request.session_hash] = Run(asked, before, text, branch, how)
 
     def expect_idle(self, request: gr.Request) -> None:
         """Raises PlaygroundError while this visitor's last run is going on."""
@@ -68,24 +72,41 @@ class Runs:
 
     def take_up(self, request: gr.Request) -> Run | None:
         """The visitor's run, when its turn has come. None: it was stopped while it waited."""
-        if self._stale[request.session_hash]:
-            self._stale[request.session_hash] -= 1
-            return None
-        run = self._runs.get(request.session_hash)
-        if run is None or run.taken_up:
-            return None
-        run.taken_up = True
-        return run
+        with self._lock:
+            if self._stale[request.session_hash]:
+                self._stale[request.session_hash] -= 1
+                return None
+            run = self._runs.get(request.session_hash)
+            if run is None or run.taken_up:
+                return None
+            run.taken_up = True
+            return run
+
+    def answered(self, request: gr.Request, work: Callable[[Run], Iterator[dict]]) -> Iterator[dict]:
+        """What `work` makes of the visitor's run, when its turn has come; it is over then, whatever happened.
+
+        At least one update: a generator that gives none empties all that it could have changed.
+        """
+        run = self.take_up(request)
+        try:
+            yield gr.skip()
+            if run is not None:
+                with user_errors():
+                    yield from work(run)
+        finally:
+            if run is not None:
+                run.end()
 
     def stop(self, request: gr.Request) -> Run | None:
         """Stops the visitor's run. Returns it when it had not started, so that its text can be put back."""
-        run = self._runs.get(request.session_hash)
-        if run is None or run.over or run.halt():
-            return None
-        run.end()
-        if not run.taken_up:
-            self._stale[request.session_hash] += 1
-        return self.fruitless(request)
+        with self._lock:
+            run = self._runs.get(request.session_hash)
+            if run is None or run.over or run.halt():
+                return None
+            run.end()
+            if not run.taken_up:
+                self._stale[request.session_hash] += 1
+            return self.fruitless(request)
 
     def fruitless(self, request: gr.Request, failed: bool = False) -> Run | None:
         """The visitor's run, handed out once, if it is over and left nothing on the page.
@@ -93,14 +114,16 @@ class Runs:
         Args:
             failed: its event failed, so it is over even when its turn never came (the queue was full).
         """
-        run = self._runs.get(request.session_hash)
-        if run is None or run.fruitful or not (run.over or (failed and not run.taken_up)):
-            return None
-        return self._runs.pop(request.session_hash)
+        with self._lock:
+            run = self._runs.get(request.session_hash)
+            if run is None or run.fruitful or not (run.over or (failed and not run.taken_up)):
+                return None
+            return self._runs.pop(request.session_hash)
 
     def leave(self, request: gr.Request) -> None:
         """The visitor closed or reloaded the page."""
-        del self._stale[request.session_hash]
-        run = self._runs.pop(request.session_hash, None)
+        with self._lock:
+            del self._stale[request.session_hash]
+            run = self._runs.pop(request.session_hash, None)
         if run is not None:
             run.halt()
