@@ -114,9 +114,9 @@ class _Beams:
         nothing = _Hypothesis(0.0, (), "", stream)
         self.running = [nothing] * sampling.beams
         # all begin alike, so only the first counts at first
-        self._scores = torch.tensor([0.0] + [_NEVER] * (sampling.beams - 1))
+        self._scores = torch.tensor([0.0] + [_NEVER] * (sampling.beams - 1), dtype=torch.float32)
         self.finished: list[_Hypothesis | None] = [None] * sampling.beams
-        self._finished_scores = torch.full((sampling.beams,), _NEVER)
+        self._finished_scores = torch.full((sampling.beams,), _NEVER, dtype=torch.float32)
         self.over = False
 
     @property

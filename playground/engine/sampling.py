@@ -203,7 +203,7 @@ def _biased(logits: Tensor, biases: dict[int, float]) -> Tensor:
     if max(biases) >= len(logits):
         raise PlaygroundError(f"The logit bias names token {max(biases)}; this model has {len(logits):,}.")
     tokens = torch.tensor(list(biases))
-    values = torch.tensor(list(biases.values()))
+    values = torch.tensor(list(biases.values()), dtype=torch.float32)  # the default changes while a model is loaded
     forced = tokens[values == MOST_BIAS]
     if len(forced):
         return torch.full_like(logits, -torch.inf).index_copy(0, forced, logits[forced])
@@ -222,7 +222,7 @@ def _some_left(logits: Tensor) -> Tensor:
 def _from_temperature(logits: Tensor, sampling: Sampling, whole: bool) -> Iterator[Stage]:
     """At least one stage. Unless the `whole` is wanted, only the k tokens that can be drawn are sorted: quicker."""
     if sampling.temperature == 0:
-        yield Stage("temperature", logits.argmax().reshape(1), torch.ones(1))
+        yield Stage("temperature", logits.argmax().reshape(1), torch.ones(1, dtype=torch.float32))
         return
     logits = (logits - logits.max()) / sampling.temperature  # so that none overflows
     if not sampling.top_k or sampling.top_k >= len(logits):
@@ -232,7 +232,8 @@ def _from_temperature(logits: Tensor, sampling: Sampling, whole: bool) -> Iterat
         if whole:
             yield _sorted("temperature", logits)
         scores, ids = logits.topk(sampling.top_k)
-        stage = Stage("top-k", ids, scores.softmax(-1))
+        possible = scores > -torch.inf  # fewer may be left than k
+        stage = Stage("top-k", ids[possible], scores[possible].softmax(-1))
         yield stage
     for name, choose, on in (
         ("top-p", _top_p, sampling.top_p < 1),

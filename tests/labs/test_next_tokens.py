@@ -99,6 +99,23 @@ def test_a_word_can_be_ruled_out():
     assert all(rows[t] == 0 for t in (" cat", "cat") if t in rows)
 
 
+@pytest.mark.parametrize("top_k", [0, 50])
+def test_what_is_ruled_out_is_not_counted_among_the_likeliest(top_k):
+    """With fewer tokens left than top-k takes; transformers' own processors on the same logits."""
+    engine = tiny.engine("llama")
+    forced = (40, 41, 77)
+    sampling = Sampling(temperature=1, top_k=top_k, top_p=1, logit_bias=tuple((token, 100) for token in forced))
+    seen = next_tokens(engine, TEXT, sampling, k=400)
+    ids = engine.encode(TEXT)
+    with torch.no_grad():
+        scores = torch.full_like(engine.model(ids).logits[:, -1], -torch.inf)
+        scores[0, list(forced)] = engine.model(ids).logits[0, -1, list(forced)]
+    expected = (TopKLogitsWarper(50)(ids, scores) if top_k else scores).softmax(-1)[0]
+    np.testing.assert_allclose(seen.probabilities[-1], expected[seen.ids.tolist()].numpy(), atol=1e-5)
+    assert seen.kept.tolist()[1:] == [3] * (len(seen.stages) - 1)
+    assert seen.stages[-1] == ("top-k" if top_k else "temperature")
+
+
 def test_texts_are_the_tokens():
     engine = tiny.engine("gpt2")
     seen = next_tokens(engine, TEXT, PLAIN, k=5)

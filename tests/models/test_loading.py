@@ -2,8 +2,12 @@
 
 import threading
 
+import pytest
 import torch
 
+from playground.engine import generate
+from playground.engine.sampling import Sampling
+from playground.labs.chat.next_tokens import next_tokens
 from tests import tiny
 
 
@@ -24,3 +28,25 @@ def test_models_that_are_loaded_at_the_same_time_are_all_whole(tmp_path):
     for n, weights in enumerate(alone):
         assert weights.keys() == together[n].keys()
         assert all(torch.equal(weights[name], together[n][name]) for name in weights)
+
+
+@pytest.mark.parametrize(
+    "settings", [dict(beams=3), dict(temperature=0), dict(temperature=1, seed=1, logit_bias=((40, 1.23), (41, -2.34)))]
+)
+def test_the_default_precision_of_a_load_under_way_changes_no_number(settings):
+    """transformers sets it for the whole process while it builds a model; others may be writing."""
+    engine = tiny.engine("llama")
+    sampling = Sampling(max_new_tokens=8, **settings)
+
+    def results():
+        steps = list(generate.stream(engine, engine.encode("The cat sat"), sampling))
+        last = steps[-1].instead or [step.token for step in steps if step.token]
+        seen = next_tokens(engine, "The cat sat", sampling, k=20)
+        return [(token.id, token.logprob) for token in last], seen.probabilities.tolist()
+
+    expected = results()
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        assert results() == expected
+    finally:
+        torch.set_default_dtype(torch.float32)

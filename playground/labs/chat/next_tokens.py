@@ -76,7 +76,7 @@ def after(engine: Engine, ids: Tensor, sampling: Sampling, k: int = 10) -> NextT
 
 def _at(stage, listed: Tensor, n_vocabulary: int) -> np.ndarray:
     """The stage's probabilities of the listed tokens, (k,)."""
-    return torch.zeros(n_vocabulary).index_put((stage.ids,), stage.probabilities)[listed].numpy()
+    return torch.zeros(n_vocabulary, dtype=torch.float32).index_put((stage.ids,), stage.probabilities)[listed].numpy()
 
 
 def _entropy(probabilities: Tensor) -> float:
