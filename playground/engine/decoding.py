@@ -108,16 +108,27 @@ class TextStream:
     def __init__(self, tokenizer) -> None:
         self._tokenizer = tokenizer
         self._fast = DecodeStream(skip_special_tokens=True) if tokenizer.is_fast else None
-        self._ids: list[int] = []
+        self._ids: list[int] = []  # with a fast tokenizer, those whose text has not come yet
         self._shown = ""
 
     def add(self, token: int) -> str:
         """The text that this token completes."""
-        if self._fast is not None:
-            return self._fast.step(self._tokenizer.backend_tokenizer, token) or ""
         self._ids.append(token)
+        if self._fast is not None:
+            return self._next(token)
         text = self._tokenizer.decode(self._ids, skip_special_tokens=True)
         if text.endswith("\ufffd"):
             return ""
         new, self._shown = text[len(self._shown) :], text
         return new
+
+    def _next(self, token: int) -> str:
+        backend = self._tokenizer.backend_tokenizer
+        try:
+            text = self._fast.step(backend, token) or ""
+        except Exception:  # bytes that are no character: with them, what was given before would read differently
+            text = backend.decode(self._ids, skip_special_tokens=True)
+            self._fast = DecodeStream([token], skip_special_tokens=True)  # it would refuse every token from now on
+        if text:
+            self._ids.clear()
+        return text

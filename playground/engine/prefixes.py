@@ -53,6 +53,12 @@ class Prefixes:
         n = len(ids) // block * block
         if n == 0 or not all(type(layer) is DynamicLayer for layer in cache.layers):
             return  # a window has forgotten the beginning, and a recurrent state cannot be cut
+        with self._lock:
+            held = next((kept for kept in self._kept if _common(kept.ids, ids[:n]) == n), None)
+            if held is not None:  # as it is, or as the beginning of a longer one
+                self._kept.remove(held)
+                self._kept.append(held)
+                return
         layers = tuple((layer.keys[:, :, :n].clone(), layer.values[:, :, :n].clone()) for layer in cache.layers)
         kept = _Kept(tuple(ids[:n]), layers, sum(t.numel() * t.element_size() for pair in layers for t in pair))
         with self._lock:

@@ -176,6 +176,7 @@ def test_stop_ends_it_within_a_token_with_the_best_so_far(how, monkeypatch):
     stop = threading.Event()
     steps = generate.stream(engine, engine.encode("Paris is"), Sampling(max_new_tokens=200, **PLAIN), stop)
     seen = [next(steps) for _ in range(4)]
+    before = len(passes)
     if how == "close":
         steps.close()
     else:
@@ -183,7 +184,7 @@ def test_stop_ends_it_within_a_token_with_the_best_so_far(how, monkeypatch):
         rest = list(steps)
         assert rest[-1].stop_reason == "stopped" and len(rest[-1].instead) >= len(seen[-1].instead)
         assert rest[-1].text
-    assert len(passes) < 100
+    assert len(passes) <= before + 2  # the one under way, and one that had begun
     assert not [t for t in threading.enumerate() if t.name.startswith("generate")]
 
 

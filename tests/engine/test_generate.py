@@ -236,3 +236,23 @@ def test_text_streams_unharmed_with_a_tokenizer_in_python(tmp_path):
     stream = TextStream(tokenizer)
     pieces = [stream.add(i) for i in tokenizer(text, add_special_tokens=False).input_ids]
     assert "".join(pieces) == text and not any("\ufffd" in p for p in pieces)
+
+
+def test_bytes_that_are_no_character_end_no_text():
+    """Of a tokenizer with a token a byte, as Llama 2 and Gemma have; tokenizers' own stream refuses such bytes."""
+    from tokenizers import Tokenizer, decoders, models
+    from transformers import PreTrainedTokenizerFast
+
+    names = [*(f"<0x{byte:02X}>" for byte in range(256)), "b", "▁c"]
+    raw = Tokenizer(models.BPE({name: n for n, name in enumerate(names)}, [], byte_fallback=True))
+    steps = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    raw.decoder = decoders.Sequence(steps)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw)
+    b, c = 256, 257
+    for ids, text in (
+        ([0x0A, 0xE4, b, c, b], "\n\ufffdb cb"),  # a character that was begun and not gone on with
+        ([0x41, 0xE4, 0xBD, 0xA0, b, 0x42, 0xFF, c], "A你bB\ufffd c"),
+        ([b, 0xE4, 0xBD, 0xA0, c, c], "b你 c c"),
+    ):
+        stream = TextStream(tokenizer)
+        assert "".join(stream.add(i) for i in ids) == text

@@ -11,6 +11,7 @@ from playground.engine.prefixes import Prefixes
 from playground.engine.sampling import Sampling
 from playground.engine.tap import Tap
 from tests import tiny
+from tests.engine.test_generate import small_blocks
 
 GREEDY = Sampling(max_new_tokens=12, temperature=0)
 TEXT = [*range(5, 105), *range(5, 105)]  # 200 tokens: one block of 128 and a rest
@@ -103,6 +104,16 @@ def test_the_budget_holds_and_the_longest_unused_goes(n_read):
         assert engine.prefixes.n_bytes <= 2.5 * size
     assert [n_read(engine, texts[i])[1] for i in (0, 2)] == [73, 73]
     assert n_read(fresh("llama", budget=size // 2), texts[0])[1] == 201
+
+
+def test_the_beginning_of_what_is_there_is_not_kept_twice(n_read, monkeypatch):
+    small_blocks(monkeypatch, 32)
+    engine = fresh("llama")
+    write(engine, TEXT)
+    size = engine.prefixes.n_bytes
+    assert n_read(engine, TEXT[:100])[1] == 100 - 96
+    assert engine.prefixes.n_bytes == size
+    assert n_read(engine, TEXT)[1] == 200 - 192
 
 
 def test_many_at_once_on_one_beginning_write_what_each_would_alone():
