@@ -53,6 +53,7 @@ def serve(settings: Settings) -> None:
             max_file_size=settings.upload_limit,
             theme=theme(),
             css_paths=ASSETS / "style.css",
+            head_paths=ASSETS / "head.html",
             favicon_path=ASSETS / "favicon.png",
             footer_links=["api", "settings"],
             share=False,
