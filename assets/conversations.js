@@ -1,4 +1,5 @@
 // Conversations kept in this browser: one entry of localStorage each, so that two windows never overwrite each other's.
+// When both have the same one open, what is said in either is kept.
 // The page hands them over in props.value; what a person opens, imports or had open before goes back by trigger().
 const PLACE = 'playground.conversation.', DRAFTS = 'playground.draft.';
 const OPEN = 'playground.open', TYPED = 'playground.typed'; // of this window: they survive a reload, in sessionStorage
@@ -6,6 +7,7 @@ const ROOM = 5_000_000; // characters that browsers keep for a page, about
 const box = element.querySelector('.saved');
 const [list, search, name, notice, file] = ['.list', '.search', '.name', '.notice', '[type=file]'].map((s) => box.querySelector(s));
 let warned = false; // that there is no room left
+const known = new Map(); // of each conversation, which messages this window has seen: what it has not, another one has said
 const typing = () => document.querySelector('#message textarea');
 
 function read(key) {
@@ -61,6 +63,18 @@ function keep(key, value, again = () => keep(key, value)) {
   }
 }
 
+function merged(conversation) {
+  const seen = known.get(conversation.id) || new Set(), nodes = [...conversation.nodes];
+  const ids = new Set(nodes.map((each) => each.id));
+  known.set(conversation.id, new Set([...seen, ...ids]));
+  for (const each of read(PLACE + conversation.id)?.nodes || []) {
+    if (ids.has(each.id) || seen.has(each.id) || !(each.parent == null || ids.has(each.parent))) continue;
+    nodes.push(each);
+    ids.add(each.id);
+  }
+  return {...conversation, nodes};
+}
+
 function words(conversation) {
   return [conversation.name, ...conversation.nodes.map((each) => each.content)];
 }
@@ -93,6 +107,7 @@ function draw() {
 function ask(id, reload = false) {
   const conversation = read(PLACE + id);
   if (!conversation) return false;
+  known.set(id, new Set(conversation.nodes.map((each) => each.id)));
   const draft = read(DRAFTS + id);
   const alive = draft && !reload && Date.now() - draft.at < 4000; // another window is writing it
   trigger('opened', {conversation, draft: draft && !alive ? draft.node : null, typed: reload ? sessionStorage.getItem(TYPED) : null});
@@ -120,10 +135,11 @@ function take({conversation, draft, open, file: made}) {
   const id = conversation ? conversation.id : open;
   if (id === undefined) return;
   sessionStorage.setItem(OPEN, id);
-  name.value = conversation ? conversation.name : '';
+  if (document.activeElement !== name) name.value = conversation ? conversation.name : ''; // somebody is typing there
   if (conversation && id) {
-    if (!conversation.nodes.length) localStorage.removeItem(PLACE + id);
-    else keep(PLACE + id, conversation);
+    const whole = merged(conversation);
+    if (!whole.nodes.length) localStorage.removeItem(PLACE + id);
+    else keep(PLACE + id, whole);
     localStorage.removeItem(DRAFTS + id);
   }
   remember();

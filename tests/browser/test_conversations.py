@@ -183,6 +183,58 @@ def test_conversations_are_kept_found_named_exported_imported_and_deleted(visit,
     assert "Meanwhile here." in kept
 
 
+def test_what_two_windows_say_in_one_conversation_is_all_kept(visit):
+    page = visit()
+    set_up(page, max_new_tokens=3)
+    say(page, "Both know this.")
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.locator(".saved summary").click()
+    other.locator(".saved .open").first.click()
+    expect(other.locator("#conversation .user-row")).to_contain_text("Both know this.")
+    set_up(other, max_new_tokens=3)
+    say(other, "Said in the other window.")
+    say(page, "Said in this one.")
+    page.get_by_label("Delete this message").last.click()
+    expect(page.locator("#conversation .bot-row")).to_have_count(1)
+    kept = page.evaluate("Object.values(localStorage).join()")
+    for text in ("Both know this.", "Said in the other window.", "Said in this one."):
+        assert text in kept
+    page.reload()
+    expect(page.locator("#conversation .user-row").last).to_contain_text("Said in this one.")
+    page.get_by_label("Version after").last.click()
+    expect(page.locator("#conversation .user-row").last).to_contain_text("Said in the other window.")
+
+
+PICTURES = [
+    "![a](http://192.0.2.1/1.png) ![b][x]\n\n[x]: http://192.0.2.1/2.png",
+    "a ` tick\n\n<img src=http://192.0.2.1/3.png onerror=alert(1)>\n\nand ` another",
+    "    ```\n<img src=http://192.0.2.1/4.png>",
+    "`x | <b>`\n\n<script>document.title = 'mine'</script><a href='javascript:alert(1)'>x</a>",
+]
+
+
+def test_a_conversation_from_elsewhere_fetches_nothing_and_runs_nothing(visit, tmp_path):
+    """That nobody asked another machine is looked at when the page is left."""
+    file = tmp_path / "bad.json"
+    roles = ("user", "assistant")
+    file.write_text(json.dumps([{"role": roles[n % 2], "content": text} for n, text in enumerate(PICTURES)]))
+    page = visit()
+    title = page.title()
+    page.locator(".saved summary").click()
+    page.locator(".saved [type=file]").set_input_files(file)
+    expect(page.locator("#conversation .bot-row")).to_have_count(2)
+    expect(page.locator("#conversation")).to_contain_text("img src=http://192.0.2.1/3.png onerror=alert(1)>")
+    assert page.locator("#conversation .message img").count() == 0
+    assert page.title() == title
+    blocked = page.evaluate("""() => new Promise((resolve) => {
+      document.addEventListener('securitypolicyviolation', (event) => resolve(event.effectiveDirective), {once: true});
+      setTimeout(() => resolve('nothing'), 5000);
+      new Image().src = 'http://127.0.0.1:9/picture.png';
+    })""")
+    assert blocked == "img-src", "what is not of this page is not fetched, whatever is drawn"
+
+
 def test_a_full_browser_says_so_and_deletes_only_when_told(visit, shot):
     page = visit()
     set_up(page, max_new_tokens=3)

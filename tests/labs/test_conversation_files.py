@@ -92,6 +92,14 @@ def broken(**change) -> str:
             broken(node={"made": {"provenance": {}, "remote_tokens": [{"text": "a", "alternatives": [["a", "b"]]}]}}),
             "no texts with numbers",
         ),
+        (
+            broken(
+                node={"made": {"provenance": {}, "remote_tokens": [{"text": "a", "alternatives": [], "logprob": 1e3}]}}
+            ),
+            "no logarithm",
+        ),
+        (broken(node={"made": {"provenance": {}, "context_length": 10**400}}), "no fitting “context_length”"),
+        (broken(node={"made": {"provenance": {}, "tokens_per_second": float("nan")}}), "no fitting “tokens_per"),
         (broken(node={"shortened": 3}), "no fitting “since”"),
         (json.dumps([{"role": "user", "content": "x"}] * (files.MOST_MESSAGES + 1)), "5,001 messages"),
         ('"' + "x" * (files.LARGEST + 1) + '"', "may have 5,000,000"),

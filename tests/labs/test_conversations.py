@@ -97,6 +97,14 @@ def test_replies_that_were_given_more_keep_their_question():
     assert [node.content for node in cut.given()[0]] == ["c", "d", "e"]
 
 
+def test_a_question_that_is_itself_the_first_one_given_stays_that_when_it_is_edited():
+    conversation = told("a", "b").add("user", "c")
+    cut = conversation.shorten(conversation.active, "They spoke.").edit(conversation.active, "C")
+    given, summary = cut.given()
+    assert [node.content for node in given] == ["C"]
+    assert summary == "They spoke."
+
+
 def test_undo_and_redo():
     thread = conversations.start()
     with pytest.raises(PlaygroundError, match="nothing to undo"):

@@ -120,8 +120,11 @@ class Conversation:
 
     def edit(self, id: str, content: str) -> Conversation:
         """Another version of a message, with which the path now ends. What followed stays with the old version."""
-        old = self._node(id)
-        return self._with(replace(old, id=new_id(), content=content, made=None, edited=True))
+        old, new = self._node(id), new_id()
+        cut = old.shortened
+        if cut is not None and cut.since == old.id:  # it is itself the first that a model is given
+            cut = replace(cut, since=new)
+        return self._with(replace(old, id=new, content=content, made=None, edited=True, shortened=cut))
 
     def shorten(self, since: str, summary: str = "") -> Conversation:
         """From the last message on, a model is given only what was said since the message `since`.

@@ -150,7 +150,6 @@ def _made(value: object, where: str) -> Made:
     ids = _field(value, "ids", Sequence, (), where)
     if isinstance(ids, str) or not all(type(each) is int and each >= 0 for each in ids):
         raise _bad(f"{where} has token ids that are no whole numbers")
-    number = (int, float, type(None))
     words = {name: _field(source, name, str, "", where) for name in ("reference", "revision", "device", "dtype")}
     settings = _field(source, "settings", Mapping, {}, where)
     _field(settings, "beams", int, 1, where)
@@ -159,11 +158,11 @@ def _made(value: object, where: str) -> Made:
         system=_field(value, "system", str, "", where),
         ids=tuple(ids),
         stop_reason=_field(value, "stop_reason", (str, type(None)), None, where),
-        prompt_tokens=_field(value, "prompt_tokens", int, 0, where),
-        new_tokens=_field(value, "new_tokens", int, 0, where),
-        seconds_to_first_token=_field(value, "seconds_to_first_token", number, None, where),
-        tokens_per_second=_field(value, "tokens_per_second", number, None, where),
-        context_length=_field(value, "context_length", (int, type(None)), None, where),
+        prompt_tokens=_number(value, "prompt_tokens", int, 0, where),
+        new_tokens=_number(value, "new_tokens", int, 0, where),
+        seconds_to_first_token=_number(value, "seconds_to_first_token", (int, float), None, where),
+        tokens_per_second=_number(value, "tokens_per_second", (int, float), None, where),
+        context_length=_number(value, "context_length", int, None, where),
         stop_string=_field(value, "stop_string", (str, type(None)), None, where),
         notes=tuple(str(each) for each in _field(value, "notes", Sequence, (), where)),
         remote_tokens=tuple(_remote(each, where) for each in _field(value, "remote_tokens", Sequence, (), where)),
@@ -180,6 +179,8 @@ def _remote(value: object, where: str) -> RemoteToken:
     if len(numbers) != len(rivals):
         raise _bad(f"{where} has alternatives that are no texts with numbers")
     text, logprob = _field(value, "text", str, where=where), _field(value, "logprob", (int, float), where=where)
+    if not all(number <= 0.01 for number in (logprob, *numbers)):  # a little above 0 is rounding
+        raise _bad(f"{where} has a logprob that is no logarithm of a probability")
     return RemoteToken(text, float(logprob), tuple(zip(texts, numbers, strict=True)))
 
 
@@ -190,6 +191,14 @@ def _field(value: object, name: str, kind: Any, default: Any = _REQUIRED, where:
     """A member of an object from outside. Raises PlaygroundError when it is missing or of another kind."""
     found = value.get(name, default) if isinstance(value, Mapping) else _REQUIRED
     if found is _REQUIRED or not isinstance(found, kind):
+        raise _bad(f"{where} has no fitting “{name}”")
+    return found
+
+
+def _number(value: object, name: str, kind: Any, default: float | None, where: str) -> Any:
+    """A number that counts or measures something."""
+    found = _field(value, name, (kind, type(None)) if default is None else kind, default, where)
+    if found is not None and not 0 <= found < 2**53:
         raise _bad(f"{where} has no fitting “{name}”")
     return found
 

@@ -8,6 +8,7 @@ import time
 import gradio as gr
 
 from playground.assets import ASSETS
+from playground.errors import PlaygroundError
 from playground.labs.chat import conversations, files
 from playground.labs.chat.conversations import Conversation, Made, Node
 
@@ -51,6 +52,8 @@ def download(conversation: Conversation) -> dict:
 def restored(tree: object, draft: object) -> Conversation:
     """A conversation that the browser has kept, with what had come of a reply when the page was left.
 
+    A draft that does not go with it is left out: in a browser that is full, the conversation may be older than it.
+
     Raises:
         PlaygroundError: what was kept cannot be read.
     """
@@ -60,7 +63,10 @@ def restored(tree: object, draft: object) -> Conversation:
     if isinstance(made := draft.get("made"), dict):
         draft = {**draft, "made": {**made, "stop_reason": RELOADED}}
     nodes = [*files.tree(conversation)["nodes"], draft]
-    return files.from_tree(files.tree(conversation) | {"nodes": nodes, "active": draft.get("id")})
+    try:
+        return files.from_tree(files.tree(conversation) | {"nodes": nodes, "active": draft.get("id")})
+    except PlaygroundError:
+        return conversation
 
 
 def _order(**what) -> dict:
