@@ -96,6 +96,7 @@ def branch(
     """
     if not 0 <= at < len(written):
         raise PlaygroundError(f"The reply has {len(written)} tokens; there is none at position {at}. Pick one of them.")
+    _check_ids(engine, written[:at])
     if not 0 <= instead < engine.anatomy.vocabulary_size:
         raise PlaygroundError(f"{instead} is no token of {engine.reference}. Pick one from the list.")
     yield from chat.resume(engine, prompt, [*written[:at], instead], sampling, stop)

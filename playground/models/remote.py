@@ -14,6 +14,7 @@ from urllib.parse import quote
 from playground.errors import PlaygroundError
 from playground.models import remote_errors, sse
 
+ELSEWHERE, UNKNOWN = "elsewhere", "unknown"  # where it runs, and in which precision, in what is told of its replies
 N_ALTERNATIVES = 5  # the most that the protocol's plain completion allows
 SILENCE = 300.0  # seconds: reading a long prompt on a slow machine takes minutes
 

@@ -10,6 +10,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from playground.labs.chat.votes import Contestant
+from playground.models.remote import ELSEWHERE
 
 if TYPE_CHECKING:  # the lab imports torch, which a page that is being laid out must not wait for
     from playground.labs.chat.replies import Reply
@@ -66,7 +67,9 @@ def _speeds(a: Reply, b: Reply) -> str:
         return ""
     quicker = "A" if a.tokens_per_second >= b.tokens_per_second else "B"
     times = max(a.tokens_per_second, b.tokens_per_second) / min(a.tokens_per_second, b.tokens_per_second)
-    both = f"{a.tokens_per_second:.1f} and {b.tokens_per_second:.1f} tokens/s while both shared this machine"
+    both = f"{a.tokens_per_second:.1f} and {b.tokens_per_second:.1f} tokens/s"
+    if ELSEWHERE not in (a.provenance.device, b.provenance.device):
+        both += " while both shared this machine"
     return f"Equally quick ({both})." if times < 1.1 else f"{quicker} was {times:.1f} times as quick ({both})."
 
 

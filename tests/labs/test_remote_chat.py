@@ -195,3 +195,14 @@ def test_thoughts_are_marked(server, bad):
 
     server.answer = think
     assert last(remote_chat.reply(bad, HELLO, GREEDY)).text == "<think>\nhm, well\n</think>\n\n4"
+
+
+def test_a_server_that_has_ended_and_stays_silent_is_not_waited_for(server, bad, monkeypatch):
+    monkeypatch.setattr(remote_chat, "PATIENCE", 0.3)
+    silent = {"choices": [{"delta": {"content": "Hi"}, "finish_reason": "stop"}]}
+    server.answer = lambda request: (request.begin(), request.event(silent), server.left.wait(4))
+    started = time.monotonic()
+    reply = last(remote_chat.reply(bad, HELLO, GREEDY))
+    server.left.set()
+    assert (reply.text, reply.stop_reason) == ("Hi", "eos")
+    assert time.monotonic() - started < 4, "it waited until the server gave up"

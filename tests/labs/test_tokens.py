@@ -113,6 +113,10 @@ def test_the_whole_text_is_read_as_what_the_model_had_read_and_written():
 def test_ids_of_another_model_are_refused():
     engine = tiny.engine("llama")
     prompt, written = said(engine)
-    for use in (lambda ids: tokens.inspect(engine, prompt, ids), lambda ids: tokens.whole_text(engine, HELLO, "", ids)):
+    for use in (
+        lambda ids: tokens.inspect(engine, prompt, ids),
+        lambda ids: tokens.whole_text(engine, HELLO, "", ids),
+        lambda ids: next(tokens.branch(engine, prompt, [*ids, 5], len(ids), 5, FREE)),
+    ):
         with pytest.raises(PlaygroundError, match="another model wrote"):
             use([*written.ids, 10**6])

@@ -37,3 +37,12 @@ def test_the_prompt_and_the_reply_arrive_with_their_special_tokens(tmp_path, cha
     assert parcel.reference == str(chatty)
     with pytest.raises(gr.Error, match="no reply of a model"):
         send(None)
+
+
+def test_nothing_is_fetched_because_a_reply_is_looked_at(laid, monkeypatch):
+    """A file that was imported may name any model."""
+    inspect = next(fn.fn for fn in laid.page.blocks.fns.values() if fn.name == "inspect")
+    monkeypatch.setattr(laid.page.models, "lease", lambda reference: pytest.fail(f"{reference} was asked for"))
+    look, shown, _ = inspect(Written("org/of-a-file", "", (("user", "Hello"),), (5, 6)), True, None, "Probability")
+    assert look is None
+    assert "org/of-a-file, which wrote this, is not on this machine" in shown

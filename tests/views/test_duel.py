@@ -33,8 +33,9 @@ def test_where_two_texts_part(a, b, said):
     assert said in first_difference(a, b)
 
 
-def reply(n, speed, text="x"):
-    return SimpleNamespace(new_tokens=n, tokens_per_second=speed, text=text)
+def reply(n, speed, text="x", device="cpu"):
+    made = SimpleNamespace(device=device)
+    return SimpleNamespace(new_tokens=n, tokens_per_second=speed, text=text, provenance=made)
 
 
 def test_length_and_speed():
@@ -43,4 +44,6 @@ def test_length_and_speed():
     )
     said = comparison(reply(1, None), reply(1, 3.0))
     assert said.startswith("Both are 1 token long. The texts are")
+    assert "tokens/s while both shared this machine" in comparison(reply(5, 4.0), reply(5, 4.1))
     assert "Equally quick" in comparison(reply(5, 4.0), reply(5, 4.1))
+    assert "this machine" not in comparison(reply(5, 4.0), reply(5, 4.1, device="elsewhere"))

@@ -19,10 +19,10 @@ from playground.engine.provenance import Provenance
 from playground.engine.sampling import Sampling
 from playground.errors import PlaygroundError
 from playground.labs.chat.replies import Message, Reply, asked
-from playground.models.remote import Piece, RemoteModel, RemoteToken, translated
+from playground.models.remote import ELSEWHERE, UNKNOWN, Piece, RemoteModel, RemoteToken, translated
 
-ELSEWHERE, UNKNOWN = "elsewhere", "unknown"
 _ALWAYS_NAMED = {"temperature", "seed"}  # whoever shows a reply asks for these
+PATIENCE = 2.0  # seconds that a server has for its last words, when the model has ended
 NEUTRAL = {field.name: field.default for field in fields(Sampling)} | {  # what changes nothing
     "max_new_tokens": None,
     "temperature": None,
@@ -71,11 +71,14 @@ def _follow(
         try:
             for piece in pieces:
                 so_far.add(piece)
-                if so_far.stop_reason is None and stop is not None and stop.is_set():
+                if so_far.stop_reason is not None:
+                    if so_far.since_its_end() > PATIENCE:
+                        break
+                    continue
+                if stop is not None and stop.is_set():
                     so_far.stop_reason = "stopped"
                     break
-                if so_far.stop_reason is None:
-                    yield so_far.reply()
+                yield so_far.reply()
         except PlaygroundError as error:
             if not so_far.text:
                 raise
@@ -99,7 +102,7 @@ class _SoFar:
         self._served_as = ""
         self._refused: tuple[str, ...] = ()
         self._started = time.perf_counter()
-        self._first = self._latest = 0.0
+        self._first = self._latest = self._ended = 0.0
 
     def add(self, piece: Piece) -> None:
         if piece.text or piece.thought:
@@ -140,6 +143,12 @@ class _SoFar:
             notes=self._notes(),
             remote_tokens=tuple(self._tokens),
         )
+
+    def since_its_end(self) -> float:
+        """Seconds since the model said that it has ended, which its server may still count its tokens in."""
+        now = time.perf_counter()
+        self._ended = self._ended or now
+        return now - self._ended
 
     def _notes(self) -> tuple[str, ...]:
         if self.stop_reason is None:

@@ -9,7 +9,7 @@ import gradio as gr
 
 from playground.errors import PlaygroundError
 from playground.models.remote import RemoteToken
-from playground.tabs.kit import AT_ONCE, Page, Parcel, user_errors
+from playground.tabs.kit import AT_ONCE, Page, Parcel, title_of, user_errors
 from playground.views import continuations as notes
 from playground.views import remote_tokens as remote_view
 from playground.views import tokens as token_view
@@ -22,6 +22,7 @@ NO_ENTROPY = (
 )
 NO_TOKENS = "This model runs elsewhere, and its server gives no probabilities of tokens: there is nothing to show here."
 LENSES = ("Attention", "Internals")  # tabs that look inside a model
+GONE = "{}, which wrote this, is not on this machine. Pick it above and press Load, then open this again."
 EMPTY = "Send a message first; then the reply stands here, token by token."
 # One listener on the place itself: what is inside is replaced again and again.
 CLICKS = """
@@ -123,6 +124,8 @@ def build(page: Page, written: gr.State) -> TokenPane:
             return [None, notes.note(EMPTY), ""]
         if last is not None and last.written == latest:
             return [gr.skip(), draw(last, chosen), gr.skip()]
+        if page.models.status(latest.reference).state == "absent":  # nothing is fetched because something is opened
+            return [None, notes.note(GONE.format(title_of(latest.reference))), ""]
         with user_errors(), page.models.lease(latest.reference) as engine:
             from playground.labs import tokens
             from playground.labs.chat import replies as chat
