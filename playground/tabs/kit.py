@@ -124,11 +124,18 @@ def arriving(models: ModelCache, reference: str, stop: threading.Event) -> Itera
 
 
 def paced(items: Iterable[T], per_second: float = 15) -> Iterator[T]:
-    """The items that come at least 1/`per_second` s after the last one given out, and always the very last."""
+    """The items that come at least 1/`per_second` s after the last one given out, and always the very last.
+
+    That is the last before an error too, which is raised when it has been given.
+    """
     held, due = [], 0.0
-    for item in items:
-        held = [item]
-        if time.monotonic() >= due:
-            yield held.pop()
-            due = time.monotonic() + 1 / per_second
+    try:
+        for item in items:
+            held = [item]
+            if time.monotonic() >= due:
+                yield held.pop()
+                due = time.monotonic() + 1 / per_second
+    except Exception:
+        yield from held
+        raise
     yield from held

@@ -23,6 +23,16 @@ LISTEN = """() => {
   };
 }"""
 
+WATCH_BOTH = """places => {
+  window.bothWrote = false;
+  new MutationObserver(() => {
+    const last = (place) => [...document.querySelectorAll(`${place} .bot .message:not(.thought)`)].at(-1);
+    const words = (place) => (last(place)?.innerText ?? '').trim().split(/\\s+/);
+    const writing = !document.querySelector('#arena-stop').disabled;
+    window.bothWrote ||= writing && places.every((place) => words(place).length > 2);
+  }).observe(document.body, {subtree: true, childList: true, characterData: true, attributes: true});
+}"""
+
 
 def open_arena(page: Page) -> None:
     page.get_by_label("Two models").check()
@@ -62,11 +72,10 @@ def expect_end(page: Page) -> None:
 
 def test_the_example_streams_both_and_compares_them(visit, shot, accessible):
     page = visit()
+    page.evaluate(WATCH_BOTH, list(PLACES))  # the example is short: it may have ended before a look from here
     page.get_by_role("button", name="Two models: cool and hot").click()
     expect(page.locator("#settings")).to_be_hidden()
-    expect_both_to_write(page)
-    expect(page.locator("#arena-stop")).to_be_enabled()
-    shot(page, "arena-1-streaming")
+    page.wait_for_function("window.bothWrote", timeout=120_000)
     expect_end(page)
     for place in PLACES:
         expect(page.locator(place)).to_contain_text(re.compile(r"\d+ tokens · first after .* tokens/s · .*seed \d+"))
@@ -79,10 +88,12 @@ def test_the_example_streams_both_and_compares_them(visit, shot, accessible):
     accessible(page)
 
     before = replies(page)
+    limit(page, 2000, 2000)
     send(page, "Tell me a very long story about a fox.")
     for place in PLACES:
         expect(page.locator(f"{place} .user")).to_have_count(2)
     expect_both_to_write(page)
+    shot(page, "arena-1-streaming")
     page.locator("#arena-stop").click()
     expect_end(page)
     for place in PLACES:

@@ -1,5 +1,7 @@
 """The page around tiny models, without a browser: handlers are called as Gradio would call them."""
 
+import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +12,7 @@ import pytest
 
 from playground.models.cache import ModelCache
 from playground.settings import Settings
-from playground.tabs.chat import arena, completion, conversation, sampling
+from playground.tabs.chat import arena, arena_layout, completion, conversation, sampling
 from playground.tabs.chat import tab as chat
 from playground.tabs.kit import Page
 from playground.tabs.layout import lay_out
@@ -65,7 +67,7 @@ def lay(cache: Path) -> Laid:
     """A page of its own, with no model loaded yet."""
     built = {}
     with pytest.MonkeyPatch.context() as patch:
-        for module in (conversation, completion, sampling, arena):
+        for module in (conversation, completion, sampling, arena_layout):
             original = module.build
 
             def build(*arguments, original=original, module=module):
@@ -78,4 +80,23 @@ def lay(cache: Path) -> Laid:
         models = ModelCache(settings)
         with gr.Blocks() as blocks:
             page = lay_out(blocks, models, settings, [chat])
-    return Laid(page, built[conversation], built[completion], built[sampling], built[arena])
+    return Laid(page, built[conversation], built[completion], built[sampling], built[arena_layout])
+
+
+@pytest.fixture
+def breaks(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Exception], None]:
+    """Makes every model fail after so many tokens, with an error."""
+
+    def after(n_tokens: int, error: Exception) -> None:
+        from playground.engine import generate, sampling
+
+        drawn = itertools.count()
+
+        def draw(*arguments: Any) -> int:
+            if next(drawn) >= n_tokens:
+                raise error
+            return sampling.draw(*arguments)
+
+        monkeypatch.setattr(generate, "draw", draw)
+
+    return after

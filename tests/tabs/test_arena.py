@@ -9,10 +9,11 @@ import gradio as gr
 import pytest
 
 from playground.engine.sampling import Sampling
+from playground.errors import PlaygroundError
 from playground.labs.chat import replies as chat
 from playground.labs.chat import votes
 from playground.tabs.chat import arena
-from playground.tabs.chat.arena import EXAMPLES
+from playground.tabs.chat.arena_sides import EXAMPLES
 from tests import tiny
 from tests.tabs.conftest import lay, visitor
 from tests.tabs.test_conversation import expect_quiet, writers
@@ -178,15 +179,48 @@ def test_stop_while_it_waits_for_its_turn_empties_nothing(laid, chatty, rival):
 
 
 @pytest.mark.parametrize("failing", [0, 1])
-def test_a_failure_of_one_side_is_said_there_and_the_other_goes_on(laid, chatty, base, failing):
+def test_a_failure_of_one_side_is_said_there_and_the_other_goes_on(laid, chatty, reader, failing):
     models = [chatty, chatty]
-    models[failing] = base
+    models[failing] = reader
     updates, turns = run(laid, "Hello", values(laid, *models, max_new_tokens=9))
-    assert "no chat template" in pane(laid, updates, failing)[-1][-1].replace("\\", "")
+    assert "does not write" in pane(laid, updates, failing)[-1][-1].replace("\\", "")
     assert "tokens/s" in pane(laid, updates, 1 - failing)[-1][-1]
     assert updates[-1][laid.two.turns][-1].spoken[1 - failing].text
     _, turns = run(laid, "Again", values(laid, chatty, chatty, max_new_tokens=3), turns)
     assert turns[1].spoken[failing].text, "its conversation can go on with a model that answers"
+    expect_quiet(laid)
+
+
+def test_a_model_without_a_chat_template_continues_and_says_so(laid, chatty, base):
+    held = values(laid, chatty, base, systems=("", "Sing."), max_new_tokens=9)
+    updates, turns = run(laid, "The cat", held)
+    with laid.page.models.lease(str(base)) as engine:
+        sampling = Sampling(9, 0.2, 0.9, 50, seed=7)
+        *_, plain = chat.complete(engine, "The cat", sampling)
+        assert turns[0].spoken[1].text == plain.text
+        assert "no chat template" in pane(laid, updates, 1)[-1][-1]
+        assert "no chat template" not in pane(laid, updates, 0)[-1][-1]
+        _, turns = run(laid, "And then?", held, turns)
+        *_, plain = chat.complete(engine, f"The cat{plain.text}\n\nAnd then?", sampling)
+    assert turns[1].spoken[1].text == plain.text
+    updates, _ = run(laid, "The cat", held, blind=True)
+    assert "template" not in reaches_the_browser(laid, updates), "that would tell which it is"
+    expect_quiet(laid)
+
+
+def test_what_had_come_of_a_side_that_fails_is_kept_with_the_reason_and_cannot_be_voted_on(laid, chatty, rival, breaks):
+    breaks(12, PlaygroundError("No numbers."))  # of both together
+    for blind in (False, True):
+        updates, turns = run(laid, "Hello", values(laid, chatty, rival, max_new_tokens=40), blind=blind)
+        if blind:
+            break
+        assert all(reply.text and reply.stop_reason == "cut" for reply in turns[0].spoken)
+        assert sum(reply.new_tokens for reply in turns[0].spoken) == 12
+        assert "No numbers" in pane(laid, updates, 0)[-1][-1]
+        breaks(12, PlaygroundError("No numbers."))
+    assert turns[0].votable is False
+    assert "cannot be voted on" in updates[-1][laid.two.verdict]
+    assert "No numbers" in pane(laid, updates, 0)[-1][-1], "as no vote can come, nothing is hidden"
     expect_quiet(laid)
 
 
@@ -200,9 +234,9 @@ def test_a_model_that_is_not_there_and_one_whose_context_is_full(laid, chatty, s
     expect_quiet(laid)
 
 
-def test_when_both_fail_nothing_is_lost(laid, base, chatty):
+def test_when_both_fail_nothing_is_lost(laid, reader, chatty):
     for held, sentence in (
-        (values(laid, base, base), "no chat template"),
+        (values(laid, reader, reader), "does not write"),
         (values(laid, chatty, chatty, seed="seven"), "whole number"),
         (values(laid, chatty, chatty, temperature=(0.5, -1.0)), "temperature"),
     ):
@@ -316,7 +350,7 @@ def test_two_clicks_at_once_count_once(laid, chatty, monkeypatch):
     assert len(counted) == 1
 
 
-def test_what_did_not_end_by_itself_cannot_be_voted_on_and_is_told(laid, chatty, rival, base):
+def test_what_did_not_end_by_itself_cannot_be_voted_on_and_is_told(laid, chatty, rival, reader):
     send(laid, "Hello", blind=True)
     steps = laid.two.answer(values(laid, chatty, rival, **LONG), ONE)
     while len(writers()) < 2:
@@ -328,7 +362,7 @@ def test_what_did_not_end_by_itself_cannot_be_voted_on_and_is_told(laid, chatty,
             break
     laid.two.halt("", ONE)
     *_, last = steps
-    failed, _ = run(laid, "Hello", values(laid, chatty, base, max_new_tokens=3), blind=True)
+    failed, _ = run(laid, "Hello", values(laid, chatty, reader, max_new_tokens=3), blind=True)
     for updates in (last, failed[-1]):
         assert not updates[laid.two.ballot]["visible"]
         assert "cannot be voted on" in updates[laid.two.verdict]

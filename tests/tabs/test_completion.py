@@ -3,6 +3,7 @@
 import gradio as gr
 import pytest
 
+from playground.errors import PlaygroundError
 from tests.tabs.conftest import visitor
 from tests.tabs.test_conversation import expect_quiet, writers
 
@@ -57,3 +58,19 @@ def test_a_failure_leaves_the_text_as_it_was(laid, base):
         run(laid, "cat " * 3000, laid.values(base))
     assert laid.text.settle_failure(ONE)[laid.text.text]["value"] == "cat " * 3000
     expect_quiet(laid)
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+def test_what_had_come_when_a_model_failed_is_kept(laid, base, breaks, samples):
+    breaks(9, PlaygroundError("No numbers."))
+    laid.text.begin("The cat", ONE)
+    values = laid.values(base, samples=samples, max_new_tokens=6 if samples > 1 else 20, temperature=1.0)
+    steps = []
+    with pytest.raises(gr.Error, match="No numbers"):
+        steps.extend(laid.text.answer(values, ONE))
+    if samples == 1:
+        assert shown(laid, steps).startswith("The cat") and shown(laid, steps) != "The cat"
+    else:
+        assert steps[-2][laid.text.notes].count("<li>") == 2
+    assert steps[-1][laid.text.go]["interactive"]
+    assert laid.text.settle_failure(ONE) == gr.skip(), "nothing is taken away"

@@ -6,6 +6,7 @@ import time
 import gradio as gr
 import pytest
 
+from playground.errors import PlaygroundError
 from playground.labs.chat import conversations
 from playground.labs.chat.conversations import Thread
 from playground.tabs.chat.conversation import plain, said
@@ -227,3 +228,34 @@ def test_a_model_that_cannot_answer_says_so(laid, base, reader):
         with pytest.raises(gr.Error, match=sentence):
             list(laid.talk.answer(laid.values(model), ONE))
         assert laid.talk.settle_failure("", ONE)[laid.talk.message] == "Hello"
+
+
+@pytest.mark.parametrize("error", [PlaygroundError("No numbers."), RuntimeError("weights on fire")])
+def test_what_had_come_when_a_model_failed_is_kept(laid, chatty, breaks, error):
+    breaks(9, error)
+    send(laid, "Hello")
+    steps = []
+    with pytest.raises(gr.Error, match=r"No numbers|Something went wrong"):
+        steps.extend(laid.talk.answer(laid.values(chatty, seed="5", temperature=1.0), ONE))
+    text, note = last(laid, steps)
+    assert text
+    assert "9 tokens" in note and "cut off by a failure" in note
+    thread = steps[-1][laid.talk.thread]
+    assert (thread.now.leaf.content, len(thread.now.leaf.made.ids)) == (text, 9)
+    assert steps[-1][laid.talk.send]["interactive"]
+    assert laid.talk.settle_failure("typed", ONE) == gr.skip(), "nothing is put back"
+    expect_quiet(laid)
+
+
+def test_a_failure_before_the_first_word_puts_the_text_back(laid, chatty, breaks):
+    breaks(0, PlaygroundError("No numbers."))
+    send(laid, "Hello")
+    with pytest.raises(gr.Error, match="No numbers"):
+        list(laid.talk.answer(laid.values(chatty), ONE))
+    assert laid.talk.settle_failure("", ONE)[laid.talk.message] == "Hello"
+
+
+def test_no_model_is_named(laid):
+    send(laid, "Hello")
+    with pytest.raises(gr.Error, match="No model was named"):
+        list(laid.talk.answer(laid.values("") | {laid.page.reference: None}, ONE))

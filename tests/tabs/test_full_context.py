@@ -95,3 +95,25 @@ def test_a_message_that_is_too_long_by_itself_is_refused_as_before(laid, small):
     with pytest.raises(gr.Error, match="tokens long"):
         list(laid.talk.answer(laid.values(small), ONE))
     assert laid.talk.settle_failure("", ONE)[laid.talk.message] == "cat " * 400
+
+
+def test_what_was_summed_up_is_still_told_when_more_is_left_out(laid, refused, small):
+    before, updates = refused
+    laid.talk.begin_summed_up("And now?", "", before, updates[laid.talk.offer.refused], ONE)
+    steps = list(laid.talk.answer(laid.values(small, max_new_tokens=20), ONE))
+    thread = steps[-1][laid.talk.thread]
+    summary = thread.now.given()[1]
+    assert summary
+    text = "cat " * 40
+    laid.talk.begin(text, "", thread, ONE)
+    list(laid.talk.answer(laid.values(small, max_new_tokens=20), ONE))
+    offer = laid.talk.settle("", ONE)[laid.talk.offer.refused]
+    laid.talk.begin_left_out(text, "", thread, offer, ONE)
+    steps = list(laid.talk.answer(laid.values(small, max_new_tokens=20), ONE))
+    now = steps[-1][laid.talk.thread].now
+    assert now.given()[1] == summary
+    assert summary in now.leaf.made.system
+    assert now.leaf.made.prompt_tokens < 256
+    note = steps[-1][laid.talk.chatbot][-2]["content"][-1]["text"]
+    assert "but what it summed up before: " in note
+    expect_quiet(laid)

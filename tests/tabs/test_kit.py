@@ -57,3 +57,14 @@ def test_paced_holds_nothing_back_from_a_slow_source():
 
 def test_every_model_work_shares_one_queue():
     assert kit.model_work(Settings(concurrency=3)) == {"concurrency_id": "models", "concurrency_limit": 3}
+
+
+def test_paced_gives_the_last_before_an_error():
+    def failing():
+        yield from range(50)
+        raise ValueError("broken")
+
+    given = []
+    with pytest.raises(ValueError, match="broken"):
+        given.extend(kit.paced(failing(), per_second=0.01))
+    assert given == [0, 49]

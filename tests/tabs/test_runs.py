@@ -101,22 +101,26 @@ def test_who_leaves_while_an_event_waits_can_come_back(runs):
     assert runs.take_up(ONE).asked == "second"
 
 
+def giving(*updates):
+    yield from updates
+
+
 def test_an_answer_gives_something_even_if_nothing_is_to_be_done(runs):
     """Gradio empties all that a generator could have changed when it gives nothing."""
     runs.begin(ONE, "all", "page")
     runs.stop(ONE)
-    assert list(runs.answered(ONE, lambda run: iter([{"never": 1}]))) == [gr.skip()], "it was stopped while it waited"
+    assert list(runs.answered(ONE, lambda run: giving({"never": 1}))) == [gr.skip()], "it was stopped while it waited"
     runs.begin(ONE, "all", "page")
-    assert list(runs.answered(ONE, lambda run: iter([]))) == [gr.skip()]
+    assert list(runs.answered(ONE, lambda run: giving())) == [gr.skip()]
     runs.begin(ONE, "all", "page")
-    assert list(runs.answered(ONE, lambda run: iter([{"text": 1}])))[-1] == {"text": 1}
+    assert list(runs.answered(ONE, lambda run: giving({"text": 1}, {"text": 2}))) == [{"text": 1}, {"text": 2}]
     assert runs.fruitless(ONE).over
 
 
 def test_an_answer_that_is_left_or_fails_is_over(runs):
     def work(run):
+        yield {}
         raise PlaygroundError("No <b>room</b>.")
-        yield
 
     runs.begin(ONE, "all", "page")
     with pytest.raises(gr.Error, match="No &lt;b&gt;room"):

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import gradio as gr
@@ -70,11 +71,10 @@ def _made_to_fit(pane: "Pane", run: Run, engine, title: str, wanted: int) -> Gen
         run.refused = refused
         yield gr.skip()
         return None
-    summary, n_oldest = "", overflow.n_oldest
+    summary, n_oldest = now.given()[1], overflow.n_oldest  # that of messages before those stays, if there is one
     if run.how == full_context.SUM_UP:
         asked = bubbles.messages(now)
-        earlier = now.given()[1]
-        with closing(context.summarise(engine, messages[:n_oldest], earlier, run.stop)) as replies:
+        with closing(context.summarise(engine, messages[:n_oldest], summary, run.stop)) as replies:
             for reply in paced(replies):
                 yield {pane.chatbot: [*asked, said("assistant", reply.text, full_context.SUMMING_UP)]}
         if reply.stop_reason == "stopped":
@@ -86,23 +86,33 @@ def _made_to_fit(pane: "Pane", run: Run, engine, title: str, wanted: int) -> Gen
 def _follow(
     pane: "Pane", run: Run, now: Conversation, replies: Iterator, system: str, holds: int | None, title: str
 ) -> Generator[dict, None, Conversation | None]:
-    """Shows a reply to `now` as it comes, and lets the browser keep it. Returns the conversation with it."""
+    """Shows a reply to `now` as it comes, and lets the browser keep it. Returns the conversation with it.
+
+    What had come when something went wrong is kept, before the error goes on its way.
+    """
     asked, due = bubbles.messages(now), time.monotonic() + DRAFT_SECONDS
+    reply, failure = None, None
     with closing(replies):
-        for reply in paced(replies):
-            made = made_by(reply, system, holds)
-            update = {pane.chatbot: [*asked, said("assistant", reply.text, statistics.line(reply, title))]}
-            if reply.text and time.monotonic() >= due:
-                update[pane.drawer] = saved.keep_draft(now, reply.text, made)
-                due = time.monotonic() + DRAFT_SECONDS
-            if reply.stop_reason is None:
-                yield update
-    if reply.text or reply.stop_reason != "stopped":
-        run.fruitful = True
-        done = now.add("assistant", reply.text, made=made)
-        yield pane.show(run.asked.amended(done))
-        return done
-    return None
+        try:
+            for reply in paced(replies):
+                update = {pane.chatbot: [*asked, said("assistant", reply.text, statistics.line(reply, title))]}
+                if reply.text and time.monotonic() >= due:
+                    update[pane.drawer] = saved.keep_draft(now, reply.text, made_by(reply, system, holds))
+                    due = time.monotonic() + DRAFT_SECONDS
+                if reply.stop_reason is None:
+                    yield update
+        except Exception as error:
+            if reply is None or not reply.text:
+                raise
+            reply, failure = replace(reply, stop_reason="cut"), error
+    if not reply.text and reply.stop_reason == "stopped":
+        return None
+    run.fruitful = True
+    done = now.add("assistant", reply.text, made=made_by(reply, system, holds))
+    yield pane.show(run.asked.amended(done))
+    if failure is not None:
+        raise failure
+    return done
 
 
 def to_send(conversation: Conversation) -> tuple[list[dict[str, str]], str]:

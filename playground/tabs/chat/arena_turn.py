@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # the page must not wait for torch
 
 SIDES = ("A", "B")
 SECRET = "Writing …"  # all that is said of a reply in blind mode while it comes
+WHOLE = ("eos", "length", "stop string")  # stop reasons of a reply that can be compared
 TO_VOTE = "Which reply is better? Names, settings and statistics are shown when you have voted."
 
 
@@ -44,9 +45,7 @@ class Turn:
     @property
     def whole(self) -> bool:
         """Whether both replies came to an end of their own, so that they can be compared."""
-        return self.ended and all(
-            _over(one) and getattr(one, "stop_reason", "stopped") != "stopped" for one in self.spoken
-        )
+        return self.ended and all(getattr(one, "stop_reason", None) in WHOLE for one in self.spoken)
 
     @property
     def fruitful(self) -> bool:
@@ -111,7 +110,7 @@ def _text(spoken: Any) -> str:
 
 
 def _lighter(spoken: Any) -> Any:
-    return spoken if isinstance(spoken, (str, Failure)) else replace(spoken, tokens=(), ids=())
+    return spoken if isinstance(spoken, (str, Failure)) else replace(spoken, tokens=(), ids=(), remote_tokens=())
 
 
 Turns = tuple[Turn, ...]

@@ -53,15 +53,18 @@ def notes(conversation: Conversation, node: Node) -> list[str]:
     if node.edited:
         found.append(EDITED)
     if node.shortened:
-        ids = [each.id for each in conversation.path]
-        n = ids.index(node.shortened.since) if node.shortened.since in ids else 0
-        left_out = f"From here on the model is not given the {n} oldest messages"
-        found.append(
-            f"{left_out}, but its summary of them: {node.shortened.summary}"
-            if node.shortened.summary
-            else f"{left_out}."
-        )
+        found.append(_left_out(conversation, node))
     return found
+
+
+def _left_out(conversation: Conversation, node: Node) -> str:
+    ids, summary = [each.id for each in conversation.path], node.shortened.summary
+    n = ids.index(node.shortened.since) if node.shortened.since in ids else 0
+    left_out = f"From here on the model is not given the {n} oldest messages"
+    if not summary:
+        return f"{left_out}."
+    before = [each.shortened.summary for each in conversation.path[: ids.index(node.id)] if each.shortened]
+    return f"{left_out}, but {'what it summed up before' if summary in before else 'its summary of them'}: {summary}"
 
 
 def versions(conversation: Conversation) -> list[list[dict]]:

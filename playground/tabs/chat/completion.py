@@ -79,18 +79,24 @@ class Completion:
                 seed = None if settings.seed is None else settings.seed + n
                 replies = writing.complete(writer, run.asked, replace(settings, seed=seed), run.stop)
                 with closing(replies):
-                    for reply in paced(replies):
-                        if n_samples > 1:
-                            yield {self.notes: continuations.html(run.asked, [*done, reply], title)}
-                        else:
-                            yield {
-                                self.text: run.asked + reply.text,
-                                self.notes: continuations.note(statistics.line(reply, title)),
-                            }
+                    try:
+                        for reply in paced(replies):
+                            run.fruitful = run.fruitful or bool(reply.text)
+                            if n_samples > 1:
+                                yield {self.notes: continuations.html(run.asked, [*done, reply], title)}
+                            else:
+                                yield {
+                                    self.text: run.asked + reply.text,
+                                    self.notes: continuations.note(statistics.line(reply, title)),
+                                }
+                    except Exception:
+                        if run.fruitful:  # what had come is kept
+                            yield self.show(can_go_back=True)
+                        raise
                 done.append(reply)
                 if reply.stop_reason == "stopped":
                     break
-        run.fruitful = any(reply.text for reply in done) or reply.stop_reason != "stopped"
+        run.fruitful = run.fruitful or reply.stop_reason != "stopped"
         if run.fruitful:
             yield self.show(can_go_back=True)
 

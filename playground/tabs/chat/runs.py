@@ -6,6 +6,7 @@ It does not know what a run computes.
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,14 +89,19 @@ class Runs:
         At least one update: a generator that gives none empties all that it could have changed.
         """
         run = self.take_up(request)
-        try:
+        if run is None:
             yield gr.skip()
-            if run is not None:
-                with user_errors():
-                    yield from work(run)
+            return
+        given = False
+        try:
+            with user_errors(), closing(work(run)) as updates:
+                for update in updates:
+                    given = True
+                    yield update
+            if not given:
+                yield gr.skip()
         finally:
-            if run is not None:
-                run.end()
+            run.end()
 
     def stop(self, request: gr.Request) -> Run | None:
         """Stops the visitor's run. Returns it when it had not started, so that its text can be put back."""

@@ -10,7 +10,7 @@ import gradio as gr
 
 from playground.errors import PlaygroundError
 from playground.models.catalog import catalog
-from playground.tabs.chat import answering, arena, completion, conversation, next_token_pane, sampling, saved
+from playground.tabs.chat import answering, arena_layout, completion, conversation, next_token_pane, sampling, saved
 from playground.tabs.kit import AT_ONCE, MAY_REFUSE, Page, user_errors
 
 TITLE = "Chat"
@@ -101,8 +101,8 @@ def build(page: Page) -> None:
         return chat.prompt_ids(engine, messages, given_system)
 
     with duel_place:
-        two = arena.build(page)
-        two.start_with(duel, arena.EXAMPLES[0], also={mode: DUEL})
+        two = arena_layout.build(page)
+        two.start_with(duel, arena_layout.EXAMPLES[0], also={mode: DUEL})
 
     with stays, gr.Column(min_width=0) as below:
         sources = {mode, text.text, talk.thread, talk.message, system}
