@@ -10,7 +10,7 @@ from playground.engine.intervene import intervene
 from playground.engine.observe import observe
 from playground.engine.tap import Site
 from playground.errors import PlaygroundError
-from playground.labs.internals import contrasts, patching
+from playground.labs.internals import contrasts, known, patching
 from tests import tiny
 
 
@@ -74,10 +74,15 @@ def test_effects_are_those_of_plain_forward_passes(name, direction):
     assert found.complete and found.effects.shape == found.control.shape == (3, ids.shape[1])
     wrong = patching.wrong_positions(ids.shape[1], seed=1)
     assert (wrong != np.arange(len(wrong))).all() and (wrong > 0).all()
+    causal = engine.anatomy.kind == "causal"
+    assert found.first == (min(two.differing) if causal else 0)
+    assert np.isnan(found.control[:, : found.first]).all() and not np.isnan(found.control[:, found.first :]).any()
     for layer in range(3):
         site = Site(stack, layer, "block")
         for position in range(ids.shape[1]):
             for taken, cell in ((position, found.effects), (wrong[position], found.control)):
+                if cell is found.control and position < found.first:
+                    continue
 
                 def put(residual, p=position, q=taken, v=source.residuals[site]):
                     residual = residual.clone()
@@ -85,14 +90,22 @@ def test_effects_are_those_of_plain_forward_passes(name, direction):
                     return residual
 
                 with torch.inference_mode(), intervene(engine, residuals={site: put}):
-                    patched = lead(engine.model(ids).logits)
-                effect = (patched - lead(target.logits)) / (lead(source.logits) - lead(target.logits))
+                    logits = engine.model(ids).logits
+                effect = (lead(logits) - lead(target.logits)) / (lead(source.logits) - lead(target.logits))
                 assert cell[layer, position] == pytest.approx(effect, rel=1e-3, abs=1e-3)
+                if cell is found.effects:
+                    both = logits[0, two.position].softmax(-1)[[two.answer, two.wrong]]
+                    np.testing.assert_allclose(found.probabilities[layer, position], both, atol=1e-5)
+                    assert found.differences[layer, position] == pytest.approx(lead(logits), abs=1e-4)
     assert found.clean_difference == pytest.approx(clean, abs=1e-5)
     assert found.corrupted_difference == pytest.approx(corrupted, abs=1e-5)
     np.testing.assert_allclose(found.whole, 1, atol=1e-4)  # all of a layer: as the source
-    if engine.anatomy.kind == "causal":  # before the first differing token both texts are the same: exactly nothing
-        np.testing.assert_allclose(found.effects[:, : min(two.differing)], 0, atol=1e-5)
+    for run, reading in zip(runs, (found.clean, found.corrupted), strict=True):
+        np.testing.assert_allclose(
+            reading[1:], run.logits[0, two.position].softmax(-1)[[two.answer, two.wrong]], atol=1e-5
+        )
+    if causal:  # before the first differing token both texts are the same: exactly nothing
+        assert (found.effects[:, : min(two.differing)] == 0).all()
         assert found.effects[-1, -1] == pytest.approx(1, abs=1e-4)
 
 
@@ -104,8 +117,12 @@ def test_the_batch_is_one_at_a_time(name, site):
     single = patching.patch(engine, two, site, rows_at_once=1, skip=False)
     n = engine.anatomy.n_heads if site == "head" else len(two.clean_labels)
     assert batch.effects.shape == (3, n) and len(batch.columns) == n
-    for values in ("effects", "control", "whole", "differences"):
+    assert single.first == 0  # every position ran, those too at which both texts are the same
+    if site != "head" and engine.anatomy.kind == "causal":
+        assert batch.first == min(two.differing) > 0
+    for values in ("effects", "whole", "differences", "probabilities"):
         np.testing.assert_allclose(getattr(batch, values), getattr(single, values), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(batch.control[:, batch.first :], single.control[:, batch.first :], rtol=1e-3, atol=1e-3)
     assert np.abs(batch.effects).max() > 1e-3
 
 
@@ -133,9 +150,9 @@ def test_blocks_that_pass_more_between_them_are_not_skipped(monkeypatch):
     engine, two = pair("llama")
     skipping = patching.patch(engine, two, "mlp")
     run = patching._unpatched(engine, two, two.clean_ids, "mlp", [0], None)
-    assert patching._can_skip(engine, two, run)
-    monkeypatch.setattr(patching, "_hidden", lambda output: None)
-    assert not patching._can_skip(engine, two, run)
+    assert known.can_leave_out(engine, run.ids, run.blocks)
+    monkeypatch.setattr(known, "hidden", lambda output: None)
+    assert not known.can_leave_out(engine, run.ids, run.blocks)
     np.testing.assert_allclose(patching.patch(engine, two, "mlp").effects, skipping.effects, rtol=1e-3, atol=1e-3)
 
 

@@ -65,6 +65,29 @@ def test_a_chat_steered_by_nothing_is_the_chat():
         assert (last.original.tokens == last.edited.tokens) == (strength == 0)
 
 
+def test_the_control_is_another_direction_of_the_same_length():
+    engine = tiny.engine("llama")
+    found = steering.direction(engine, POSITIVE, NEGATIVE, 1)
+    controls = [steering.at_random(found, seed) for seed in (0, 0, 1)]
+    for control in controls:
+        assert np.linalg.norm(control.vector) == pytest.approx(found.norm, rel=1e-5)
+        assert abs(control.vector @ found.vector) < 0.9 * found.norm**2
+    np.testing.assert_array_equal(controls[0].vector, controls[1].vector)
+    assert not np.array_equal(controls[0].vector, controls[2].vector)
+
+
+def test_three_texts_at_once_are_each_text_alone():
+    engine = tiny.engine("llama")
+    found = steering.direction(engine, POSITIVE, NEGATIVE, 1)
+    taps = [None, steering.tap(engine, found, 3.0), steering.tap(engine, steering.at_random(found), 3.0)]
+    ids, sampling = engine.encode(POSITIVE[0]), Sampling(max_new_tokens=10, temperature=1, seed=4)
+    *_, last = edited.at_once(engine, ids, sampling, taps)
+    for reply, tap in zip(last, taps, strict=True):
+        *_, alone = chat.resume(engine, ids, (), sampling, tap=tap)
+        assert reply.tokens == alone.tokens and reply.stop_reason == alone.stop_reason
+    assert len({reply.ids for reply in last}) == 3
+
+
 def test_what_cannot_be_steered_is_said():
     engine = tiny.engine("llama")
     found = steering.direction(engine, POSITIVE, NEGATIVE, 1)

@@ -10,18 +10,19 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from playground.engine import passes, provenance
 from playground.engine.engine import Engine
 from playground.engine.provenance import Provenance
 from playground.engine.readout import read_out
-from playground.engine.tap import Around, Site
+from playground.engine.tap import Site
 from playground.errors import PlaygroundError
+from playground.labs.internals import known
 from playground.labs.internals.contrasts import Contrast
 from playground.models.progress import Report, quiet
 
@@ -34,6 +35,14 @@ EXAMPLE = (
 )
 _KINDS = {"residual": "block", "attention": "attention", "mlp": "mlp", "head": "heads"}
 _TOKENS_AT_ONCE = 2048  # rows times positions of one forward pass
+
+
+class Reading(NamedTuple):
+    """What the model makes of the two answers."""
+
+    difference: float  # logit of the answer minus logit of the wrong one
+    answer: float  # probabilities
+    wrong: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,14 +58,24 @@ class Patching:
     columns: tuple[str, ...]  # the axis "column": token labels of the clean text, or heads from 0
     effects: np.ndarray  # (layer, column)
     differences: np.ndarray  # (layer, column): logit of the answer minus logit of the wrong one, patched
-    control: np.ndarray | None  # (layer, column): effects of the same patches, taken from a wrong position
+    probabilities: np.ndarray  # (layer, column, 2): of the answer and of the wrong one, patched
+    control: np.ndarray | None  # (layer, column): effects of patches from a wrong position; NaN before `first`
     control_level: float | None  # 95 % of the controls stay within this distance from 0
     whole: np.ndarray  # (layer,): effect of patching every column of a layer at once; 1 for the residual
-    clean_difference: float  # the same difference of logits in the clean text, unpatched
-    corrupted_difference: float
+    first: int  # the first column that was run; before it both runs are the same, so that a patch is no change
+    clean: Reading  # unpatched
+    corrupted: Reading
     contrast: Contrast
     complete: bool  # False: stopped on the way
     provenance: Provenance
+
+    @property
+    def clean_difference(self) -> float:
+        return self.clean.difference
+
+    @property
+    def corrupted_difference(self) -> float:
+        return self.corrupted.difference
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +93,7 @@ class _Run:
     ids: Tensor  # (1, position)
     values: dict[int, Tensor]  # layer -> (position, width) at the site
     blocks: list  # what each block gave out, as it gave it
-    difference: float
+    reading: Reading
 
 
 def patch(
@@ -92,13 +111,16 @@ def patch(
 ) -> Patching:
     """Patches each position of each layer in turn (site "head": each head of each layer, at all positions).
 
-    The patches of a layer are rows of one batch, and blocks before the patch are not computed anew.
+    The patches of a layer are rows of one batch, and blocks before the patch are not computed anew. Nor are positions
+    before the first at which the texts differ, in models that read from left to right: nothing differs there, so that
+    a patch changes nothing.
 
     Args:
         control: also take, for each patch, the source's activation at another position: drawn for each position from
             all others but the first (which models use as a resting place, unlike any other), with `seed`.
         layers: which to patch; all that have the site without.
-        rows_at_once: rows of a batch; 1 with `skip=False` is the plain way, for comparison.
+        rows_at_once: rows of a batch.
+        skip: False runs every block and every position; with rows_at_once=1 the plain way, for comparison.
 
     Raises:
         PlaygroundError: the model lacks the site or a layer, or gives both texts the same difference.
@@ -112,15 +134,17 @@ def patch(
     if not layers or set(layers) - set(able):
         raise PlaygroundError(f"Layers to patch in {engine.reference} are {able[0]} to {able[-1]}. Pick from these.")
     n_positions = contrast.clean_ids.shape[1]
-    n_columns = engine.anatomy.n_heads if site == "head" else n_positions
-    rows = _rows(n_positions, engine.anatomy.n_heads if site == "head" else None, control, seed, engine.device)
-    found = np.full((len(layers), len(rows.where)), np.nan)  # differences of logits
+    n_heads = engine.anatomy.n_heads if site == "head" else None
+    first = min(contrast.differing) if skip and not n_heads and engine.anatomy.kind == "causal" else 0
+    rows = _rows(n_positions, n_heads, control, seed, engine.device, first)
+    n_run = (n_heads or n_positions) - first
+    found = np.full((len(layers), len(rows.where), 3), np.nan)  # a `Reading` each
     complete = True
     try:
         clean, corrupted = (_unpatched(engine, contrast, ids, site, layers, stop) for ids in _texts(contrast))
-        _check_apart(clean.difference, corrupted.difference, contrast)
+        _check_apart(clean.reading.difference, corrupted.reading.difference, contrast)
         source, target = (clean, corrupted) if direction == "denoising" else (corrupted, clean)
-        skip = skip and _can_skip(engine, contrast, target)
+        skip = skip and known.can_leave_out(engine, target.ids, target.blocks)
         for number, layer in enumerate(layers):
             report(number / len(layers), f"Patching layer {layer}: {number + 1} of {len(layers)}")
             values = _patched(engine, contrast, site, layer, source, target, rows, rows_at_once, skip, stop)
@@ -129,20 +153,25 @@ def patch(
         if np.isnan(found).all():
             raise PlaygroundError("Stopped before the first layer was patched.") from None
         complete = False
-    effects = (found - target.difference) / (source.difference - target.difference)
-    controls = effects[:, n_columns : 2 * n_columns] if control else None
+    unpatched = target.reading
+    span = source.reading.difference - unpatched.difference
+    effects = (found[..., 0] - unpatched.difference) / span
+    controls = _widened(effects[:, n_run : 2 * n_run], first, np.nan) if control else None
+    patched = _widened(found[:, :n_run], first, np.array(unpatched))
     return Patching(
         site=site,
         direction=direction,
         layers=np.array(layers),
-        columns=tuple(map(str, range(n_columns))) if site == "head" else contrast.clean_labels,
-        effects=effects[:, :n_columns],
-        differences=found[:, :n_columns],
+        columns=tuple(map(str, range(n_heads))) if n_heads else contrast.clean_labels,
+        effects=_widened(effects[:, :n_run], first, 0.0),
+        differences=patched[..., 0],
+        probabilities=patched[..., 1:],
         control=controls,
         control_level=float(np.nanquantile(np.abs(controls), 0.95)) if control else None,
         whole=effects[:, -1],
-        clean_difference=clean.difference,
-        corrupted_difference=corrupted.difference,
+        first=first,
+        clean=clean.reading,
+        corrupted=corrupted.reading,
         contrast=contrast,
         complete=complete,
         provenance=provenance.of(
@@ -154,6 +183,17 @@ def patch(
             time.perf_counter() - started,
         ),
     )
+
+
+def _widened(values: np.ndarray, first: int, nothing: float | np.ndarray) -> np.ndarray:
+    """With `first` columns more, in which a patch does `nothing`; NaN in layers that were not reached.
+
+    values: (layer, column) or (layer, column, 3).
+    """
+    before = np.empty((len(values), first, *values.shape[2:]))
+    before[:] = nothing
+    before[np.isnan(values[:, 0]).reshape(len(values), -1).any(1)] = np.nan
+    return np.concatenate([before, values], axis=1)
 
 
 def layers_with(engine: Engine, site: SiteName) -> list[int]:
@@ -186,14 +226,16 @@ def _check_apart(clean: float, corrupted: float, contrast: Contrast) -> None:
         )
 
 
-def _rows(n_positions: int, n_heads: int | None, control: bool, seed: int, device: torch.device) -> _Rows:
-    """One row a column, then one a control, then one that patches all."""
+def _rows(
+    n_positions: int, n_heads: int | None, control: bool, seed: int, device: torch.device, first: int = 0
+) -> _Rows:
+    """One row a column from the `first` on, then one a control, then one that patches all."""
     own = torch.arange(n_positions)
     wrong = torch.from_numpy(wrong_positions(n_positions, seed))
     if n_heads:
         single = torch.eye(n_heads, dtype=torch.bool)[:, None, :].expand(-1, n_positions, -1)
     else:
-        single = torch.eye(n_positions, dtype=torch.bool)[:, :, None]
+        single = torch.eye(n_positions, dtype=torch.bool)[first:, :, None]
     n = len(single)
     where, taken_from = [single], [own.expand(n, -1)]
     if control:
@@ -224,54 +266,19 @@ def _unpatched(
 
         return watch
 
-    def note(forward, arguments: tuple, named: dict) -> object:
-        blocks.append(forward(*arguments, **named))
-        return blocks[-1]
-
     watches = {Site(name, layer, _KINDS[site]): keep(layer) for layer in layers}
-    around = [(block, note) for block in engine.anatomy.main.blocks]
+    around = known.recording(engine, blocks)
     residual = passes.last_residual(engine, {"input_ids": ids}, watches, around, stop)
-    return _Run(ids, values, blocks, _differences(engine, contrast, residual)[0])
+    return _Run(ids, values, blocks, _readings(engine, contrast, residual)[0])
 
 
-def _differences(engine: Engine, contrast: Contrast, residual: Tensor) -> list[float]:
-    """Logit of the answer minus logit of the wrong one, by row of the last residual, (row, position, hidden)."""
+def _readings(engine: Engine, contrast: Contrast, residual: Tensor) -> list[Reading]:
+    """By row of the last residual, (row, position, hidden)."""
     logits = read_out(engine, residual[:, contrast.position]).float()
-    return (logits[:, contrast.answer] - logits[:, contrast.wrong]).tolist()
-
-
-def _can_skip(engine: Engine, contrast: Contrast, run: _Run) -> bool:
-    """Whether blocks can be left out when what they gave is known: only if nothing else passes between blocks."""
-    blocks = engine.anatomy.main.blocks
-    if len(blocks) != len(run.blocks) or any(_hidden(output) is None for output in run.blocks):
-        return False
-    around = _skipped(blocks[: len(blocks) // 2], run.blocks, 1)
-    try:
-        residual = passes.last_residual(engine, {"input_ids": run.ids}, around=around)
-    except (RuntimeError, TypeError, KeyError, IndexError, AttributeError):
-        return False  # a later block looked for what an earlier one had left for it
-    return torch.equal(residual, _hidden(run.blocks[-1]))
-
-
-def _hidden(output: object) -> Tensor | None:
-    """What a block gives to the next, (row, position, hidden); None where it gives more than that."""
-    if isinstance(output, Tensor):
-        return output
-    if isinstance(output, tuple) and output and all(other is None for other in output[1:]):
-        return output[0]
-    return None
-
-
-def _skipped(blocks: tuple[nn.Module, ...], outputs: list, n_rows: int) -> list[tuple[nn.Module, Around]]:
-    """Functions that give out what the last of the blocks gave before, for `n_rows` rows, and run none of them."""
-
-    hidden = _hidden(outputs[len(blocks) - 1]).expand(n_rows, -1, -1).contiguous() if blocks else None
-
-    def give(output: object) -> Around:  # only what the last of them gives is read by anybody
-        again = hidden if isinstance(output, Tensor) else (hidden, *output[1:])
-        return lambda forward, arguments, named: again
-
-    return [(block, give(output)) for block, output in zip(blocks, outputs, strict=False)]
+    both = [contrast.answer, contrast.wrong]
+    differences = logits[:, contrast.answer] - logits[:, contrast.wrong]
+    probabilities = logits.softmax(-1)[:, both]
+    return [Reading(*row) for row in torch.cat([differences[:, None], probabilities], dim=1).tolist()]
 
 
 def _patched(
@@ -285,12 +292,14 @@ def _patched(
     rows_at_once: int | None,
     skip: bool,
     stop: threading.Event | None,
-) -> Iterator[float]:
-    """The difference of logits of each row."""
+) -> Iterator[Reading]:
+    """Row by row."""
     n_positions = target.ids.shape[1]
     step = rows_at_once or max(1, _TOKENS_AT_ONCE // n_positions)
     place = Site(engine.anatomy.main.name, layer, _KINDS[site])
-    known = layer + 1 if site == "residual" else layer  # the patched block's own output is known too, before the patch
+    n_known = (
+        layer + 1 if site == "residual" else layer
+    )  # the patched block's own output is known too, before the patch
     for where, taken_from in zip(rows.where.split(step), rows.taken_from.split(step), strict=True):
 
         def put(values: Tensor, where: Tensor = where, taken_from: Tensor = taken_from) -> Tensor:
@@ -299,6 +308,6 @@ def _patched(
             new = source.values[layer].unflatten(-1, (n_groups, -1))[taken_from]
             return torch.where(where[..., None], new, there).flatten(-2)
 
-        around = _skipped(engine.anatomy.main.blocks[:known], target.blocks, len(where)) if skip else ()
+        around = known.left_out(engine, n_known, target.blocks, len(where)) if skip else ()
         inputs = {"input_ids": target.ids.expand(len(where), -1)}
-        yield from _differences(engine, contrast, passes.last_residual(engine, inputs, {place: put}, around, stop))
+        yield from _readings(engine, contrast, passes.last_residual(engine, inputs, {place: put}, around, stop))

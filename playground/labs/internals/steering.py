@@ -8,7 +8,7 @@ what the prompts are about.
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -116,6 +116,13 @@ def direction(
             time.perf_counter() - started,
         ),
     )
+
+
+def at_random(found: Direction, seed: int = 0) -> Direction:
+    """A control: a random direction as long as the one that was found. What both do says nothing about the prompts."""
+    random = np.random.default_rng(seed).standard_normal(len(found.vector))
+    vector = (random * (found.norm / np.linalg.norm(random))).astype(np.float32)
+    return replace(found, vector=vector, separation=float("nan"))
 
 
 def tap(engine: Engine, found: Direction, strength: float) -> Tap:

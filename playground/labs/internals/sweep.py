@@ -19,7 +19,7 @@ from playground.engine.provenance import Provenance
 from playground.engine.readout import read_out
 from playground.engine.tap import Site
 from playground.errors import PlaygroundError
-from playground.labs.internals import ablation, contrasts
+from playground.labs.internals import ablation, contrasts, known
 from playground.labs.internals.ablation import PARTS, How, Kind
 from playground.labs.internals.before_after import divergence
 from playground.models.progress import Report, quiet
@@ -49,7 +49,9 @@ def sweep(
     report: Report = quiet,
     stop: threading.Event | None = None,
 ) -> Sweep:
-    """Takes out each head (or attention, MLP, layer) alone and asks what follows `text`. A layer's heads are a batch.
+    """Takes out each head (or attention, MLP, layer) alone and asks what follows `text`.
+
+    A layer's heads are rows of one batch, and blocks before it are not computed anew.
 
     Raises:
         PlaygroundError: as `tap`; "neuron" (there are too many to try each: see `neurons`).
@@ -72,18 +74,23 @@ def sweep(
         return read_out(engine, residual[:, position]).float().log_softmax(-1)
 
     try:
-        original = said(passes.last_residual(engine, {"input_ids": ids}, stop=stop))
+        blocks: list = []
+        original = said(
+            passes.last_residual(engine, {"input_ids": ids}, around=known.recording(engine, blocks), stop=stop)
+        )
         answer = int(original[0].argmax())
         places = [n if kind == "layer" else Site(engine.anatomy.main.name, n, PARTS[kind]) for n in layers]
+        skip = known.can_leave_out(engine, ids, blocks)
         pools = ablation.pools(engine, places, references, stop) if how != "zero" else {}
         for number, (layer, place) in enumerate(zip(layers, places, strict=True)):
             report(number / len(layers), f"Taking out layer {layer}: {number + 1} of {len(layers)}")
             edit = ablation.replacement(how, pools.get(place), torch.Generator().manual_seed(seed))
+            around = known.left_out(engine, layer, blocks, n_columns) if skip else []
             if kind == "layer":
-                rows, watches, around = 1, {}, [(engine.anatomy.main.blocks[layer], ablation.instead(edit))]
+                watches, around = {}, [*around, (engine.anatomy.main.blocks[layer], ablation.instead(edit))]
             else:
-                rows, watches, around = n_columns, {place: _each_alone(edit, n_columns)}, ()
-            inputs = {"input_ids": ids.expand(rows, -1)}
+                watches = {place: _each_alone(edit, n_columns)}
+            inputs = {"input_ids": ids.expand(n_columns, -1)}
             edited = said(passes.last_residual(engine, inputs, watches, around, stop))
             divergences[number] = divergence(original, edited).cpu().numpy()
             changes[number] = (edited[:, answer] - original[0, answer]).cpu().numpy()
