@@ -6,13 +6,14 @@ its name in PANES.
 
 import gradio as gr
 
-from playground.tabs.internals import lens, probing
+from playground.tabs.internals import lens, patching, probing
 from playground.tabs.kit import AT_ONCE, Page, Parcel
 
 TITLE = "Internals"
 TAKES_TEXTS = True  # from other tabs, by post: the lens reads them
 PANES = (  # in screen order
     lens,
+    patching,
     probing,
 )
 
