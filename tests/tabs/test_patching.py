@@ -88,7 +88,7 @@ def test_a_counterfactual_is_proposed_aligned_and_put_into_the_boxes(laid):
         ({"corrupted": TEXTS["clean"]}, "the same to this model. Change a word"),
         ({"clean": " "}, "no text to read. Type something"),
         ({"answer": ""}, "Both answers are needed"),
-        ({"answer": "comfortable sofa"}, "an answer must be one.*Use its first"),
+        ({"answer": "comfortable sofa"}, "tokens to this model.*Use its first"),
         ({"wrong": None}, "Both answers are needed"),
     ],
 )

@@ -215,8 +215,11 @@ def ablate(
     references: Sequence[str] = (),
     seed: int = 0,
     stop: threading.Event | None = None,
+    complete: bool = False,
 ) -> Change:
     """What follows `text` (or fills its mask) with and without the targets.
+
+    complete: special tokens are in the text already.
 
     Raises:
         PlaygroundError: as `tap`; no words to predict; stopped.
@@ -231,6 +234,7 @@ def ablate(
             k,
             {"seed": seed, "references": len(references) or None},
             stop,
+            complete,
         )
     except passes.Stopped:
         raise PlaygroundError("Stopped before the model was asked again.") from None

@@ -49,13 +49,17 @@ def compare(
     k: int = 10,
     settings: dict | None = None,
     stop: threading.Event | None = None,
+    complete: bool = False,
 ) -> Change:
-    """What follows a text without and with any tap. `what`, `how`: what the result says of it."""
+    """What follows a text without and with any tap. `what`, `how`: what the result says of it.
+
+    complete: special tokens are in the text already.
+    """
     started = time.perf_counter()
     contrasts.check_model(engine)
     if not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= MOST:
         raise PlaygroundError(f"k is {k!r}; it must be a whole number from 1 to {MOST:,}. Change it and try again.")
-    ids = contrasts.encoded(engine, text)
+    ids = contrasts.encoded(engine, text, complete)
     position = contrasts.place(engine, ids)
     around = make_tap()  # first, so that what cannot be taken out is refused at once
     original = passes.last_residual(engine, {"input_ids": ids}, stop=stop)[0]

@@ -97,10 +97,10 @@ def check_model(engine: Engine) -> None:
         )
 
 
-def encoded(engine: Engine, text: str) -> Tensor:
-    """As `Engine.encode`; white space alone is no text."""
+def encoded(engine: Engine, text: str, complete: bool = False) -> Tensor:
+    """As `Engine.encode`; white space alone is no text. complete: special tokens are in it already."""
     check_text(text)
-    return engine.encode(text)
+    return engine.encode(text, add_special_tokens=not complete)
 
 
 def check_text(text: str) -> None:

@@ -22,7 +22,7 @@ from playground.errors import PlaygroundError
 from playground.labs.internals import ablation, contrasts, known
 from playground.labs.internals.ablation import PARTS, How, Kind
 from playground.labs.internals.before_after import divergence
-from playground.models.progress import Report, quiet
+from playground.models.progress import Report, part, quiet
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,10 +48,13 @@ def sweep(
     seed: int = 0,
     report: Report = quiet,
     stop: threading.Event | None = None,
+    complete: bool = False,
 ) -> Sweep:
     """Takes out each head (or attention, MLP, layer) alone and asks what follows `text`.
 
     A layer's heads are rows of one batch, and blocks before it are not computed anew.
+
+    complete: special tokens are in the text already.
 
     Raises:
         PlaygroundError: as `tap`; "neuron" (there are too many to try each: see `neurons`).
@@ -60,7 +63,7 @@ def sweep(
     contrasts.check_model(engine)
     if kind not in ("head", "attention", "mlp", "layer"):
         raise PlaygroundError(f"“{kind}” cannot be swept. Pick head, attention, mlp or layer.")
-    ids = contrasts.encoded(engine, text)
+    ids = contrasts.encoded(engine, text, complete)
     position = contrasts.place(engine, ids)
     layers = [n for n in range(engine.anatomy.n_layers) if kind == "layer" or _has(engine, kind, n)]
     if not layers:
@@ -108,6 +111,36 @@ def sweep(
         complete,
         provenance.of(engine, {"text": text, "kind": kind, "how": how, "seed": seed}, time.perf_counter() - started),
     )
+
+
+def sweep_layers(
+    engine: Engine,
+    text: str,
+    how: How = "zero",
+    references: Sequence[str] = (),
+    seed: int = 0,
+    report: Report = quiet,
+    stop: threading.Event | None = None,
+    complete: bool = False,
+) -> tuple[Sweep, ...]:
+    """As `sweep`, for the attention, the MLP and the whole of each layer, one after the other.
+
+    What the model lacks is left out. Stopped: what was begun until then.
+    """
+    layers = range(engine.anatomy.n_layers)
+    kinds = [kind for kind in ("attention", "mlp") if any(_has(engine, kind, n) for n in layers)]
+    kinds.append("layer")
+    found: list[Sweep] = []
+    for number, kind in enumerate(kinds):
+        mine = part(report, number / len(kinds), (number + 1) / len(kinds))
+        try:
+            found.append(sweep(engine, text, kind, how, references, seed, mine, stop, complete))
+        except PlaygroundError:
+            if not found or stop is None or not stop.is_set():
+                raise
+        if not found[-1].complete or (stop is not None and stop.is_set()):
+            break
+    return tuple(found)
 
 
 def _has(engine: Engine, kind: Kind, layer: int) -> bool:

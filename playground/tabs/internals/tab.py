@@ -6,7 +6,7 @@ its name in PANES.
 
 import gradio as gr
 
-from playground.tabs.internals import lens, patching, probing
+from playground.tabs.internals import ablation, lens, patching, probing, steering
 from playground.tabs.kit import AT_ONCE, Page, Parcel
 
 TITLE = "Internals"
@@ -14,6 +14,8 @@ TAKES_TEXTS = True  # from other tabs, by post: the lens reads them
 PANES = (  # in screen order
     lens,
     patching,
+    ablation,
+    steering,
     probing,
 )
 
