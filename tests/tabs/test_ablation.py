@@ -60,8 +60,8 @@ def test_before_after_and_both_texts_are_the_labs(laid, how, kind):
     np.testing.assert_allclose(found["change"]["after"], expected.after, atol=1e-6)
     assert [int(row["id"]) for row in csv.DictReader(io.StringIO(table))] == expected.ids.tolist()
     assert len(found["original"]["ids"]) == 6 and found["edited"]["ids"] != found["original"]["ids"]
-    assert "layer 1 and head 0.2" in shown[pane.told].lower() and "nats" in shown[pane.told]
-    assert "Without layer 1, head 0.2" in shown[pane.written] and shown[pane.written].count("<li>") == 2
+    assert "Layer 1 and head 2 of layer 0" in shown[pane.told] and "nats" in shown[pane.told]
+    assert "Without layer 1, head 2 of layer 0" in shown[pane.written] and shown[pane.written].count("<li>") == 2
     assert (TEXT in shown[pane.written]) == (kind == prompts.PLAIN)
     assert shown[pane.desk.status] == ""
 

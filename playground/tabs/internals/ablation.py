@@ -51,12 +51,42 @@ class Example:
     kind: str = prompts.PLAIN
 
 
-EXAMPLES = (
+CAPITAL = "The capital of France is the city of"
+EXAMPLES = (  # tried on the starter
+    Example(
+        "Paris without layer 23's attention",
+        CAPITAL,
+        "attention 23",
+        "Patching finds that layer 23 carries the country to the last token. Look how far Paris falls without its "
+        "attention, and what the model then takes for the capital.",
+    ),
+    Example(
+        "… without one head",
+        CAPITAL,
+        "head 23.4",
+        "One head of 270 takes away most of the probability of Paris, and yet Paris stays first and the text goes on "
+        "as before: other parts know it too.",
+    ),
+    Example(
+        "Who are you, without that head?",
+        "Who are you?",
+        "head 23.4",
+        "The first word hardly changes. Look whether the model still knows its own name.",
+        kind=prompts.MESSAGE,
+    ),
+    Example(
+        "One whole layer less",
+        "Who are you?",
+        "layer 15",
+        "One of thirty layers is skipped, and the model still talks: what a layer adds is small beside what is there.",
+        kind=prompts.MESSAGE,
+    ),
     Example(
         "The first MLP",
-        "The capital of France is the city of",
+        CAPITAL,
         "mlp 0",
-        "Look at both texts.",
+        "Here nothing is left of the text. Layer 0's MLP works like a part of the embedding: set it to its mean "
+        "instead, and see that this does not help.",
     ),
 )
 
@@ -112,7 +142,8 @@ class Pane:
 
         taken_out, how = ablation.parse(values[self.targets] or ""), HOWS[values[self.how]]
         reference = values[self.desk.page.reference]
-        title, names = title_of(reference), ("As it is", f"Without {', '.join(map(str, taken_out))}")
+        title = title_of(reference)
+        names = ("As it is", f"Without {', '.join(view.in_words(str(target)) for target in taken_out)}")
         yield {self.desk.status: note("Reading …")}
         with self.desk.page.models.lease(reference) as engine:
             text, complete = self.prompt.complete(engine, values)
@@ -251,6 +282,8 @@ def build(page: Page) -> None:
     shown = [pane.noise_told, pane.noise_bars, pane.noise_origin]
     pane.desk.on([make_noise.click, pane.noise_text.submit, pane.noise_word.submit], pane.noise, noised, shown)
     desk.fit_layers(page, pane.layer, pane.noise_layer)
+    changed = [pane.prompt.text.input, pane.targets.input]
+    gr.on(changed, lambda: "", None, pane.look, **AT_ONCE)  # it was about the example
     filling = [pane.prompt.text, pane.prompt.kind, pane.targets, pane.how, pane.look]
     for button, example in zip(buttons, EXAMPLES, strict=True):
 

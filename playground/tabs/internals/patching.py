@@ -45,18 +45,39 @@ LOOK_FOR = (
 @dataclass(frozen=True)
 class Example:
     caption: str
-    clean: str
-    corrupted: str
-    answer: str
-    wrong: str
+    look: str  # what to look for, tried on the starter
     site: str = "Residual"
     direction: str = DENOISING
+    clean: str = CLEAN
+    corrupted: str = CORRUPTED
+    answer: str = "Paris"
+    wrong: str = "Rome"
 
 
 EXAMPLES = (
-    Example("France or Italy", CLEAN, CORRUPTED, "Paris", "Rome"),
-    Example("… which heads", CLEAN, CORRUPTED, "Paris", "Rome", "Single heads"),
-    Example("… which MLPs", CLEAN, CORRUPTED, "Paris", "Rome", "MLP output"),
+    Example(
+        "France or Italy",
+        "Look where the bright row ends: up to layer 22 of the starter the country's own token carries the answer, and "
+        "from layer 23 on the last token, where the city is about to be said.",
+    ),
+    Example(
+        "… which heads move it",
+        "Look for the one bright cell: of the starter's 270 heads, head 4 of layer 23 alone brings most of the answer "
+        "along. It is in the layer in which the residual's bright row ends.",
+        "Single heads",
+    ),
+    Example(
+        "… which MLPs",
+        "Look at layer 0: its MLP at the country's token is all that tells the texts apart, as if it were part of the "
+        "embedding. Later MLPs add little each.",
+        "MLP output",
+    ),
+    Example(
+        "… the other way round",
+        "Noising: look whether the same places that were enough to bring Paris back are also needed for it. Here they "
+        "are, because nothing else in the text names the country.",
+        direction=NOISING,
+    ),
 )
 
 
@@ -75,6 +96,7 @@ class Pane:
     proposed: gr.HTML
     choices: gr.State  # what was proposed
     aligned: gr.HTML
+    look: gr.HTML
     outcome: gr.Column
     verdict: gr.HTML
     chart: gr.Plot
@@ -227,6 +249,7 @@ def build(page: Page) -> None:
     status = gr.HTML(elem_id="patching-status", elem_classes="doing")
     parts["proposed"] = gr.HTML(elem_id="patching-proposed", js_on_load=BUTTONS)
     parts["aligned"] = gr.HTML(elem_id="patching-aligned")
+    parts["look"] = gr.HTML(note(first.look), elem_id="patching-look")
     with gr.Column(visible=False, elem_id="patching-outcome") as parts["outcome"]:
         parts |= _outcome()
     parts |= {"desk": desk.build(page, TITLE, status, stop), "found": gr.State(), "choices": gr.State()}
@@ -240,12 +263,14 @@ def build(page: Page) -> None:
     pane.desk.on([run.click, *entered], pane.work, inputs, outputs)
     pane.desk.on([propose.click], pane.propose, {pane.clean}, [pane.proposed, pane.choices])
     pane.proposed.select(pane.take, pane.choices, pane.asked, **AT_ONCE)
+    gr.on([box.input for box in pane.asked], lambda: "", None, pane.look, **AT_ONCE)  # it was about the example
     gr.on([clicked.select, pane.numbers.select], pane.pick, pane.found, pane.cell, **AT_ONCE)
-    filling = [*pane.asked, pane.site, pane.direction]
+    filling = [*pane.asked, pane.site, pane.direction, pane.look]
     for button, example in zip(buttons, EXAMPLES, strict=True):
 
         def fill(example: Example = example) -> list:
-            return [example.clean, example.corrupted, example.answer, example.wrong, example.site, example.direction]
+            asked = [example.clean, example.corrupted, example.answer, example.wrong]
+            return [*asked, example.site, example.direction, note(example.look)]
 
         pane.desk.after(button.click(fill, None, filling, **AT_ONCE), pane.work, inputs, outputs)
 

@@ -47,7 +47,7 @@ class Example:
     kind: str = prompts.PLAIN
 
 
-EXAMPLES = (
+EXAMPLES = (  # tried on the starter
     Example(
         "Was the food good?",
         (
@@ -63,7 +63,44 @@ EXAMPLES = (
         10,
         -2.0,
         "I went to the new restaurant and the food was",
-        "Look at the word after “was”, then move the strength from −2 to 2.",
+        "Look at the word after “was”: amazing as it is, terrible when steered, and still amazing with a random "
+        "direction. Then move the strength from −2 to 2, and to −6, where the text breaks.",
+    ),
+    Example(
+        "At sea",
+        (
+            "The ship sailed across the stormy sea.",
+            "Waves broke over the deck of the old boat.",
+            "The sailors watched the ocean and the whales.",
+        ),
+        (
+            "The farmer ploughed the dry field.",
+            "Cars waited at the lights of the busy street.",
+            "The clerk sat in the office and wrote letters.",
+        ),
+        14,
+        1.5,
+        "Yesterday I went out and saw",
+        "Look for the sea in the steered text. A random direction of the same length changes the text too, but not "
+        "towards anything.",
+    ),
+    Example(
+        "In French",
+        (
+            "Bonjour, je m'appelle Pierre et j'habite à Paris.",
+            "Le chat est assis sur la table de la cuisine.",
+            "Nous mangeons du pain et du fromage.",
+        ),
+        (
+            "Hello, my name is Peter and I live in London.",
+            "The cat is sitting on the kitchen table.",
+            "We eat bread and cheese.",
+        ),
+        16,
+        1.5,
+        "My favourite food is",
+        "Three sentences in each language are enough for French-looking words. That they make no sense is this small "
+        "model's French.",
     ),
 )
 
@@ -203,6 +240,8 @@ def build(page: Page) -> None:
     pane.desk.on([run.click], pane.work, inputs, outputs)
     pane.desk.while_moving([pane.strength.input, pane.layer.input], pane.work, inputs, outputs)
     desk.fit_layers(page, pane.layer)
+    changed = [box.input for box in (pane.positive, pane.negative, pane.prompt.text)]
+    gr.on(changed, lambda: "", None, pane.look, **AT_ONCE)  # it was about the example
     filling = [pane.positive, pane.negative, pane.layer, pane.strength, pane.pooling]
     filling += [pane.prompt.text, pane.prompt.kind, pane.look]
     for button, example in zip(buttons, EXAMPLES, strict=True):

@@ -85,9 +85,9 @@ def sentence(found: Change, title: str) -> str:
     before, after = int(found.before.argmax()), int(found.after.argmax())
     names = [f"<b>“{escape(visible(found.texts[at]))}”</b>" for at in (before, after)]
     moved = float(found.divergences[found.position])
-    what = escape(_list(found.what))
+    what = escape(_list([in_words(name) for name in found.what]))
     if moved < _LITTLE:
-        told = f"{title_of(title)} hardly notices: {names[0]} stays at {percent(float(found.after[before]))}."
+        told = f"{escape(title)} hardly notices: {names[0]} stays at {percent(float(found.after[before]))}."
     elif before == after:
         told = (
             f"{names[0]} stays the likeliest: {percent(float(found.before[before]))} before, "
@@ -104,8 +104,12 @@ def sentence(found: Change, title: str) -> str:
     return f"<p>{said[:1].upper()}{said[1:]}{told} KL(as it is ‖ changed) is <b>{moved:.3f} nats</b>.</p>"
 
 
-def title_of(title: str) -> str:
-    return escape(title)
+def in_words(target: str) -> str:
+    """ "head 23.4" as "head 4 of layer 23", "mlp 0" as "layer 0's MLP"; other words as they are."""
+    kind, _, place = target.partition(" ")
+    layer, _, index = place.partition(".")
+    named = {"attention": f"layer {layer}'s attention", "mlp": f"layer {layer}'s MLP"}
+    return f"{kind} {index} of layer {layer}" if index.isdigit() else named.get(kind, target)
 
 
 def _list(names: Sequence[str]) -> str:

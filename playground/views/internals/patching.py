@@ -36,7 +36,7 @@ _SCALE = {"tickvals": [-1, -0.5, 0, 0.5, 1]}
 def figure(found: Patching, control: bool = False) -> go.Figure:
     """The effects, a column a layer, a row a token or head. `control`: of patches from a wrong place instead."""
     values = found.control if control else found.effects
-    names = [plain(short(label)) for label in rows(found)]
+    names = [plain(label) for label in rows(found)]
     hover = [
         [_hover(found, at, column, values[at, column]) for at in range(len(found.layers))]
         for column in range(len(found.columns))
@@ -56,7 +56,7 @@ def rows(found: Patching) -> list[str]:
         return list(found.columns)
     two = found.contrast
     return [
-        clean if clean == corrupted else f"{short(clean)} | {short(corrupted)}"
+        short(clean) if clean == corrupted else f"{short(clean)} | {short(corrupted)}"
         for clean, corrupted in zip(two.clean_labels, two.corrupted_labels, strict=True)
     ]
 
