@@ -78,7 +78,8 @@ def add(models: ModelCache, settings: Settings) -> None:
 
         Returns:
             layers; columns (tokens, or heads); arrays effect and control (layer, column) with 0 for no effect and 1 for
-            the other text's answer; whole_layer (layer); clean_difference and corrupted_difference in logits;
+            the other text's answer; control is null before the first token that differs, where a patch changes nothing;
+            whole_layer (layer); clean_difference and corrupted_difference in logits;
             control_level, within which 95 % of the controls stay; model, revision, dtype.
         """
         with user_errors():

@@ -17,7 +17,7 @@ def engine(models):
 
 def same(array, values, *axes):
     assert array["axes"] == list(axes)
-    np.testing.assert_allclose(array["values"], values, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(np.array(array["values"], dtype=float), values, rtol=1e-5, atol=1e-6)
 
 
 def test_logit_lens(client, engine):
