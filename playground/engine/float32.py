@@ -9,6 +9,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from playground.engine import tap
 from playground.engine.int8 import Int8Linear
 from playground.engine.rows import RowLinear
 
@@ -25,7 +26,8 @@ def copy_of(model: nn.Module) -> nn.Module:
         memo = {id(m): _linear(m) for m in model.modules() if isinstance(m, Int8Linear)}  # deepcopy takes these instead
         memo |= {id(p): nn.Parameter(p.detach().float(), requires_grad=False) for p in model.parameters()}
         memo |= {id(b): _own(b) for b in model.buffers() if id(b) not in memo}
-        alike = copy.deepcopy(model, memo)
+        with tap.doors_kept():
+            alike = copy.deepcopy(model, memo)
     for module in alike.modules():
         if type(module) is RowLinear:
             module.__class__ = nn.Linear

@@ -119,6 +119,13 @@ def _doors(modules: Iterable[nn.Module]) -> Iterator[None]:
                         module.forward = door.before
 
 
+@contextlib.contextmanager
+def doors_kept() -> Iterator[None]:
+    """No door is put in or taken out inside the block, so that modules can be copied: a door is an attribute."""
+    with _Door.lock:
+        yield
+
+
 def mark(module: nn.Module, site: Site) -> None:
     """Says which site an attention module is."""
     setattr(module, _SITE, site)

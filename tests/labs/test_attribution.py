@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from playground.engine import float32
+from playground.engine import float32, tap
 from playground.errors import PlaygroundError
 from playground.labs import reading
 from playground.labs.attention import attribution as lab
@@ -166,6 +166,28 @@ def test_a_copy_of_float32_weights_costs_nothing():
     with torch.no_grad():
         ids = engine.encode(TEXT)
         assert torch.equal(wide(ids).logits, engine.model(ids).logits)
+
+
+def test_nobody_changes_the_model_while_it_is_copied(monkeypatch):
+    """Another visitor's ablation puts doors into modules; in the middle of a copy that would break it."""
+    engine = tiny.engine("llama")
+    module, copy, others = engine.model.model.layers[0].mlp, float32.copy.deepcopy, []
+
+    def ablate():
+        with tap.open_tap(tap.Tap(around={module: lambda forward, arguments, named: forward(*arguments, **named)})):
+            pass
+
+    def watched(*arguments):
+        others.append(threading.Thread(target=ablate))
+        others[0].start()
+        others[0].join(0.2)
+        assert others[0].is_alive(), "it waits"
+        return copy(*arguments)
+
+    monkeypatch.setattr(float32.copy, "deepcopy", watched)
+    float32.copy_of(engine.model)
+    others[0].join(5)
+    assert not others[0].is_alive() and "forward" not in module.__dict__
 
 
 def test_gradients_flow_in_a_thread_of_inference_and_leave_no_trace():
