@@ -151,8 +151,8 @@ def test_answers_attributed_texts_compared_files_written(visit, shot, accessible
     shot(page, "attention-12-export", full_page=True)
     alone = page.context.new_page()
     alone.set_content(written)
-    alone.locator("#map canvas").hover(position={"x": 130 + 11, "y": 110 + 7 * 22 + 11})
-    expect(alone.locator("#said")).to_contain_text("·it looks at The")
+    alone.locator("#map canvas").hover(position={"x": 130 + 11, "y": 110 + 2 * 22 + 11})
+    expect(alone.locator("#said")).to_contain_text("·of looks at The")
     shot(alone, "attention-13-offline", full_page=True)
 
 
