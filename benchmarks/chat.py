@@ -181,8 +181,11 @@ def people(n_people: int = 4, new_tokens: int = 48, rounds: int = 5) -> None:
                     thread.join()
                 return sum(counts) / (time.perf_counter() - started)
 
-            together(1)
-            pairs = [(together(1), together(n_people)) for _ in range(rounds)]
+            alone = together(1)
+            pairs = []
+            for _ in range(rounds):  # one, many, one, many, one: each time between two of the other
+                before, many, alone = alone, together(n_people), together(1)
+                pairs.append(((before + alone) / 2, many))
             assert len(set(texts[0, 1]) | set(texts[0, n_people])) == 1, "company must not change the text"
             ratios = [many / one for one, many in pairs]
             one, many = (statistics.median(side) for side in zip(*pairs, strict=True))

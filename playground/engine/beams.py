@@ -6,7 +6,6 @@ length to the power of `length_penalty`. It does not know who reads the steps.
 """
 
 import copy
-import inspect
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, EncoderDecoderCache
 
+from playground.engine.company import accepted, always
 from playground.engine.decoding import Decoder, TextStream, decoder_start
 from playground.engine.engine import Engine
 from playground.engine.memory import free_bytes
@@ -211,8 +211,7 @@ class _Reader:
 
     def __init__(self, engine: Engine, reuse: bool) -> None:
         model = engine.model
-        accepted = inspect.signature(model.forward).parameters
-        fits = "past_key_values" in accepted and model._supports_default_dynamic_cache()
+        fits = "past_key_values" in accepted(model) and model._supports_default_dynamic_cache()
         if engine.anatomy.is_recurrent or not fits or hasattr(model, "_reorder_cache"):
             raise PlaygroundError(
                 f"{engine.reference} keeps what it has read in a form that beams cannot share "
@@ -220,8 +219,8 @@ class _Reader:
             )
         self._engine = engine
         self._reuse = reuse
-        self._always = {"return_dict": True} | ({"logits_to_keep": 1} if "logits_to_keep" in accepted else {})
-        self._takes_positions = "position_ids" in accepted and engine.anatomy.kind == "causal"
+        self._always = always(model)
+        self._takes_positions = "position_ids" in accepted(model) and engine.anatomy.kind == "causal"
         self._n_read = 0
         self._fixed: dict = {}
 

@@ -3,7 +3,6 @@
 It does not choose tokens.
 """
 
-import inspect
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 
@@ -12,6 +11,8 @@ from tokenizers.decoders import DecodeStream
 from torch import Tensor
 from transformers import DynamicCache, EncoderDecoderCache
 
+from playground.engine import tap
+from playground.engine.company import Wish, accepted, always, can_share
 from playground.engine.engine import Engine
 
 
@@ -24,12 +25,13 @@ class Decoder:
         self._reuse = reuse
         # A prompt is read block by block: between blocks a Stop is heard, and whole blocks can be kept.
         self.block = 128 if engine.device.type == "cpu" else 512
-        accepted = inspect.signature(engine.model.forward).parameters
-        self._always = {"return_dict": True} | ({"logits_to_keep": 1} if "logits_to_keep" in accepted else {})
-        self._cache_name = next((name for name in ("cache_params", "past_key_values") if name in accepted), None)
-        self._takes_positions = "position_ids" in accepted
+        takes = accepted(engine.model)
+        self._always = always(engine.model)
+        self._cache_name = next((name for name in ("cache_params", "past_key_values") if name in takes), None)
+        self._takes_positions = "position_ids" in takes
         self._fixed: dict = {}  # what each forward pass gets besides the new tokens
         self._n_read = 0  # tokens in the cache
+        self._shares = False  # whether its next tokens can be read together with others'
         self._ids: Tensor | None = None  # the whole text, for the few models that keep no cache
 
     def start(self, ids: Tensor, stopped: Callable[[], bool], written: Sequence[int] = ()) -> Tensor | None:
@@ -58,6 +60,7 @@ class Decoder:
             logits = self._forward(piece)
         if self._reuse:
             self._engine.prefixes.keep(prompt, self.block, cache)
+        self._shares = can_share(cache)
         return logits
 
     def _start_pair(self, ids: Tensor, written: Tensor) -> Tensor:
@@ -81,18 +84,27 @@ class Decoder:
     def next(self, token: int) -> Tensor:
         """Adds one token and returns the logits of what comes after it, (vocabulary,)."""
         new = torch.tensor([[token]], device=self._engine.device)
+        company = self._engine.company
+        if company is not None and self._shares and not tap.is_open():
+            logits = company.next(Wish(token, self._n_read, self._fixed[self._cache_name], lambda: self._pass(new)))
+            self._n_read += 1
+            return logits
         if self._ids is not None:
             new = self._ids = torch.cat([self._ids, new], dim=1)
         return self._forward(new)
 
     def _forward(self, ids: Tensor) -> Tensor:
+        with self._engine.turns.take() if self._engine.turns else nullcontext():
+            logits = self._pass(ids)
+        self._n_read += ids.shape[1]
+        return logits
+
+    def _pass(self, ids: Tensor) -> Tensor:
         name = "decoder_input_ids" if self._engine.anatomy.kind == "seq2seq" else "input_ids"
         inputs = {name: ids} | self._fixed | self._always
         if self._takes_positions and self._ids is None:
             inputs["position_ids"] = torch.arange(self._n_read, self._n_read + ids.shape[1], device=ids.device)[None]
-        self._n_read += ids.shape[1]
-        with self._engine.turns.take() if self._engine.turns else nullcontext():
-            return self._engine.model(**inputs).logits[0, -1]
+        return self._engine.model(**inputs).logits[0, -1]
 
 
 def decoder_start(model, ids: Tensor) -> Tensor:

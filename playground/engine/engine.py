@@ -14,6 +14,7 @@ from playground.engine import anatomy as anatomies
 from playground.engine import parts as all_parts
 from playground.engine import tap
 from playground.engine.anatomy import Anatomy, Kind
+from playground.engine.company import Company, accepted
 from playground.engine.parts import Part
 from playground.engine.prefixes import Prefixes
 from playground.engine.tap import Site
@@ -46,6 +47,7 @@ class Engine:
     prefixes: Prefixes  # what it has read lately; changes how fast it answers, not what
     parts: Mapping[Site, Part] = field(default_factory=dict)  # what of its blocks can be watched and changed, and where
     turns: Turns | None = None  # of those who write on one CPU; None: no need to wait for each other
+    company: Company | None = None  # those who do, and can be read together; None: everybody goes alone
     checks: tuple[Check, ...] = ()
 
     def encode(self, text: str, add_special_tokens: bool = True) -> Tensor:
@@ -113,8 +115,15 @@ def assemble(
         prefixes=Prefixes(prefix_budget),
         parts=all_parts.find(model, anatomy, dummy_inputs(model, anatomy)),
         turns=turns,
+        company=Company(model, turns) if turns and tapped and _grows_by_rows(model, anatomy) else None,
         n_bytes=sum(t.numel() * t.element_size() for t in [*model.parameters(), *model.buffers()]),
     )
+
+
+def _grows_by_rows(model: nn.Module, anatomy: Anatomy) -> bool:
+    """Whether a new token needs nothing of its text but keys, values and its position."""
+    plain = anatomy.kind == "causal" and not anatomy.is_recurrent
+    return plain and {"position_ids", "past_key_values"} <= accepted(model)
 
 
 def _tap_attention(model: nn.Module, anatomy: Anatomy) -> tuple[Site, ...]:

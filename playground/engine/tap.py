@@ -22,6 +22,8 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from playground.engine.company import Rows, attend_each
+
 ATTENTION = "playground"  # the name under which transformers knows our attention function
 _SITE = "_playground_site"
 
@@ -77,6 +79,11 @@ def open_tap(tap: Tap) -> Iterator[None]:
             yield
         finally:
             _active.reset(token)
+
+
+def is_open() -> bool:
+    """Whether this thread's forward passes are watched or changed."""
+    return _active.get() is not None
 
 
 class _Door:
@@ -156,6 +163,8 @@ def _attention(
     **options,
 ) -> tuple[Tensor, Tensor | None]:
     """Attention as every model here computes it: SDPA, unless this request wants the weights."""
+    if isinstance(key, Rows):
+        return attend_each(_attention, module, query, key, value, attention_mask, **options)
     tap = _active.get()
     beyond_sdpa = options.get("softcap") is not None or options.get("s_aux") is not None
     if tap is None and not beyond_sdpa:

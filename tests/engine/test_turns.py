@@ -45,7 +45,7 @@ def test_who_came_first_goes_first():
         for n, thread in enumerate(threads):
             thread.start()
             until = time.monotonic() + 10
-            while len(turns._waiting) <= n and time.monotonic() < until:
+            while len(turns._queue) <= n and time.monotonic() < until:
                 time.sleep(0.001)
     for thread in threads:
         thread.join(10)
@@ -56,5 +56,61 @@ def test_an_error_gives_the_turn_back():
     turns = Turns(1)
     with pytest.raises(ValueError, match="halfway"), turns.take():
         raise ValueError("halfway")
+    with turns.take():
+        pass
+
+
+def test_alike_wishes_go_along_with_the_first_and_a_group_is_inside_once():
+    turns, begun, done = Turns(2), [], []
+    group, entered, go_on = object(), threading.Event(), threading.Event()
+
+    def ask(wish):
+        with turns.share(group, wish, most=3) as wishes:
+            begun.append(wishes)
+            if wish == 0:
+                entered.set()
+                go_on.wait(10)
+            done.extend(wishes)
+
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(6)]
+    threads[0].start()
+    assert entered.wait(10)
+    for n, thread in enumerate(threads[1:]):  # a place is free, yet one of the group is inside
+        thread.start()
+        until = time.monotonic() + 10
+        while len(turns._queue) <= n and time.monotonic() < until:
+            time.sleep(0.001)
+    assert begun == [[0]]
+    with turns.take():  # others do not wait for a group
+        assert begun == [[0]]
+    go_on.set()
+    for thread in threads:
+        thread.join(10)
+    assert [wishes for wishes in begun if wishes] == [[0], [1, 2, 3], [4, 5]]
+    assert sorted(done) == list(range(6))
+
+
+def test_an_error_of_the_first_leaves_nobody_waiting():
+    turns, group, seen = Turns(1), object(), []
+
+    def ask(wish):
+        try:
+            with turns.share(group, wish, most=4) as wishes:
+                seen.append(len(wishes))
+                if wishes:
+                    raise ValueError("halfway")
+        except ValueError:
+            seen.append("raised")
+
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(3)]
+    with turns.take():
+        for n, thread in enumerate(threads):
+            thread.start()
+            until = time.monotonic() + 10
+            while len(turns._queue) <= n and time.monotonic() < until:
+                time.sleep(0.001)
+    for thread in threads:
+        thread.join(10)
+    assert sorted(map(str, seen)) == ["0", "0", "3", "raised"]
     with turns.take():
         pass

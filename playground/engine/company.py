@@ -1,0 +1,159 @@
+"""Texts that grow at the same time on one CPU: the next token of each read in one forward pass, bit for bit as alone.
+
+A pass multiplies every weight of the model with the row of one token, and a second row costs little more. So whoever
+waits for a turn goes along with the one whose turn it is. What is done row by row is done together; keys, values and
+attention stay each text's own. Whether a model computes the very same numbers that way depends on the machine's
+products: the first passes of each size are computed both ways and compared, and where they differ everybody goes alone.
+It does not know whose texts they are, or how a token is chosen.
+"""
+
+import functools
+import inspect
+import logging
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from transformers import Cache, DynamicCache
+from transformers.cache_utils import DynamicLayer
+
+from playground.engine.turns import Turns
+
+MOST = 8  # texts in one pass: beyond, the products of a CPU are no longer nearly free
+_TRIALS = 2  # passes of each size that are computed both ways
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class Wish:
+    """A token to be read after what a cache holds."""
+
+    token: int
+    position: int
+    cache: DynamicCache
+    alone: Callable[[], Tensor]  # reads it by itself: the logits of what comes next, (vocabulary,)
+    logits: Tensor | None = None  # the same, when it has been read
+
+
+class Rows(tuple):
+    """Keys or values of several texts, each (1, key-value head, position, head_dim), in place of one tensor."""
+
+
+class _Caches(Cache):
+    """The caches of several texts, each of which gets its own row of what is new."""
+
+    def __init__(self, caches: list[DynamicCache]) -> None:
+        super().__init__(layers=[])
+        self._caches = caches
+
+    def update(self, keys: Tensor, values: Tensor, layer: int, *_, **__) -> tuple[Rows, Rows]:
+        rows = zip(self._caches, keys.split(1), values.split(1), strict=True)
+        pairs = [cache.update(key, value, layer) for cache, key, value in rows]
+        return Rows(key for key, _ in pairs), Rows(value for _, value in pairs)
+
+    # One new token sees all that its own text has: no mask is needed, and lengths, which differ, are not asked for.
+    def get_seq_length(self, layer: int = 0) -> int:
+        return 0
+
+    def get_query_offset(self, layer: int = 0) -> int:
+        return 0
+
+    def get_mask_sizes(self, query_length: int, layer: int) -> tuple[int, int]:
+        return query_length, 0
+
+
+def attend_each(
+    attention: Callable, module: nn.Module, query: Tensor, key: Rows, value: Rows, mask: Tensor | None, **options
+) -> tuple[Tensor, None]:
+    """Attention of one new token of each text to its own keys and values, (text, 1, head, head_dim)."""
+    if mask is not None:
+        raise ValueError("this model adds something of its own to attention")
+    each = zip(query.split(1), key, value, strict=True)
+    return torch.cat([attention(module, q, k, v, None, **options)[0] for q, k, v in each]), None
+
+
+def always(model: nn.Module) -> dict:
+    """What every forward pass that writes gets beside the tokens: the logits of the last one alone are wanted."""
+    return {"return_dict": True} | ({"logits_to_keep": 1} if "logits_to_keep" in accepted(model) else {})
+
+
+@functools.cache
+def _parameters(forward: Callable) -> frozenset[str]:
+    return frozenset(inspect.signature(forward).parameters)
+
+
+def accepted(model: nn.Module) -> frozenset[str]:
+    """What a model's forward pass can be given, by name."""
+    return _parameters(type(model).forward)
+
+
+def can_share(cache: DynamicCache) -> bool:
+    """Whether all that a text keeps is keys and values of all its tokens."""
+    return bool(cache.layers) and all(type(layer) is DynamicLayer for layer in cache.layers)
+
+
+@dataclass(eq=False)
+class Company:
+    """Those who write with one model at the same time."""
+
+    model: nn.Module
+    turns: Turns
+    serves: bool = True  # until a comparison shows otherwise
+    _tried: dict[int, int] = field(default_factory=lambda: defaultdict(int))  # by number of texts: how often
+
+    def next(self, wish: Wish) -> Tensor:
+        """Reads one token in turn, with others who wait; returns the logits of what comes next, (vocabulary,)."""
+        with self.turns.share(self if self.serves else wish, wish, MOST) as wishes:
+            if wishes:
+                self._do(wishes)
+        if wish.logits is None:  # the pass that took it along failed
+            with self.turns.take():
+                wish.logits = wish.alone()
+        return wish.logits
+
+    def _do(self, wishes: list[Wish]) -> None:
+        if len(wishes) == 1:
+            wishes[0].logits = wishes[0].alone()
+            return
+        n_before = [wish.cache.get_seq_length() for wish in wishes]
+        try:
+            together = self._read(wishes)
+        except (RuntimeError, TypeError, ValueError, AttributeError, IndexError) as error:
+            log.info("%s reads one text at a time: %s", type(self.model).__name__, error)
+            self.serves = False
+            for wish, n in zip(wishes, n_before, strict=True):
+                _cut(wish.cache, n)
+            return
+        if self._tried[len(wishes)] >= _TRIALS:
+            for wish, logits in zip(wishes, together, strict=True):
+                wish.logits = logits
+            return
+        for wish, logits, n in zip(wishes, together, n_before, strict=True):
+            kept = _newest(wish.cache)
+            _cut(wish.cache, n)
+            wish.logits = wish.alone()
+            same = torch.equal(wish.logits, logits) and all(map(torch.equal, kept, _newest(wish.cache)))
+            self.serves = self.serves and same
+        self._tried[len(wishes)] += 1
+
+    def _read(self, wishes: list[Wish]) -> Tensor:
+        """(text, vocabulary)."""
+        ids = torch.tensor([[wish.token] for wish in wishes])
+        positions = torch.tensor([[wish.position] for wish in wishes])
+        caches = _Caches([wish.cache for wish in wishes])
+        return self.model(
+            input_ids=ids, position_ids=positions, past_key_values=caches, use_cache=True, **always(self.model)
+        ).logits[:, -1]
+
+
+def _newest(cache: DynamicCache) -> list[Tensor]:
+    """Keys and values of the last token, layer by layer."""
+    return [kept[..., -1, :] for layer in cache.layers for kept in (layer.keys, layer.values)]
+
+
+def _cut(cache: DynamicCache, n_tokens: int) -> None:
+    """Forgets what came after so many tokens; a pass that failed may have reached only some of the layers."""
+    for layer in cache.layers:
+        layer.crop(n_tokens - layer.get_seq_length())
