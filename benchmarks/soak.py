@@ -108,10 +108,11 @@ def caller(soak: Soak, dice: random.Random) -> None:
     import httpx2
 
     def call(stay: bool) -> None:
-        arguments = [dice.choice(QUESTIONS), dice.choice(soak.models), dice.randint(1, 20) if stay else 400]
+        arguments = {"text": dice.choice(QUESTIONS), "model": dice.choice(soak.models)}
+        arguments["max_new_tokens"] = dice.randint(1, 20) if stay else 400
         with httpx2.Client(timeout=300) as http:
-            address = f"{soak.url}/gradio_api/call/complete"
-            event = http.post(address, json={"data": arguments}).json()["event_id"]
+            address = f"{soak.url}/gradio_api/call/v2/complete"
+            event = http.post(address, json=arguments).json()["event_id"]
             leaves = time.monotonic() + dice.uniform(0, 3)
             with http.stream("GET", f"{address}/{event}") as stream:
                 for line in stream.iter_lines():
