@@ -139,11 +139,14 @@ def n_layers(page: Page, reference: str | None) -> int | None:
 def fit_layers(page: Page, *sliders: gr.Slider) -> None:
     """Keeps sliders of layers within the picked model."""
 
-    def fit(reference: str | None, *values: float) -> list:
+    def fit(reference: str | None, *values: float) -> dict:
         n = n_layers(page, reference)
         if n is None:
-            return [gr.skip() for _ in sliders]
-        return [gr.update(maximum=max(n - 1, 1), value=min(value, n - 1)) for value in values]
+            return {slider: gr.skip() for slider in sliders}
+        return {
+            slider: gr.update(maximum=max(n - 1, 1), value=min(value, n - 1))
+            for slider, value in zip(sliders, values, strict=True)
+        }
 
     inputs = [page.reference, *sliders]
     gr.on([page.blocks.load, page.reference.change], fit, inputs, list(sliders), **AT_ONCE)
