@@ -134,6 +134,8 @@ def test_answers_attributed_texts_compared_files_written(visit, shot, accessible
     page.get_by_role("button", name="why Paris").click()
     expect(page.locator("#attribution-table table")).to_be_visible(timeout=120_000)
     expect(page.locator("#attribution-caption")).to_contain_text("Attention is not an explanation")
+    expect(page.locator("#attribution-caption")).to_contain_text("rather than “·London”")
+    expect(page.locator("#attribution-table tr", has_text="·France")).to_contain_text("+")
     accessible(page)
     shot(page, "attention-10-attribution", full_page=True)
     keep_for_readme(page.locator("#attention-panes"), "attention-attribution")

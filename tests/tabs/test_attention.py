@@ -387,6 +387,17 @@ def test_attribution_stands_beside_attention_with_a_warning(desk, folders, metho
     assert by_id(drawn, "attribution-text").count('class="token speaks-') == n
 
 
+def test_one_answer_alone_comes_with_a_warning_and_the_example_has_two(desk, folders):
+    given = values(desk, folders["llama"], text="The cat sat on the")
+    assert "One logit also rises and falls" in by_id(draw(desk, "Token attribution", given), "attribution-caption")
+    given = values(
+        desk, folders["llama"], text="The cat sat on the", **{"Answer asked about": "mat", "rather than": "cat"}
+    )
+    assert "One logit also" not in by_id(draw(desk, "Token attribution", given), "attribution-caption")
+    [why] = [example for example in attention.EXAMPLES if example.pane == "Token attribution"]
+    assert attention.fill(why)[3:5] == [" Paris", " London"]
+
+
 def test_what_has_no_answer_is_not_attributed(desk, folders):
     with pytest.raises(PlaygroundError, match="fills blanks, and there is none"):
         draw(desk, "Token attribution", values(desk, folders["bert"]))

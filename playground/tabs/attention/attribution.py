@@ -26,8 +26,8 @@ INTRODUCTION = (
 )
 
 
-def build(bench: Bench) -> gr.Textbox:
-    """Lays out the pane. Returns the box with the answer that is asked about."""
+def build(bench: Bench) -> tuple[gr.Textbox, gr.Textbox]:
+    """Lays out the pane. Returns the boxes with the answer that is asked about and the one it is compared with."""
     source = bench.source
     with gr.Row(elem_classes="attention-choices"):
         method = gr.Radio(list(METHODS), value="Leave one out", label="Method", scale=3, min_width=260)
@@ -72,4 +72,4 @@ def build(bench: Bench) -> gr.Textbox:
     pane = Pane(TITLE, {method, target, against}, [caption, coloured, table], draw)
     bench.add(pane)
     bench.draw_after(partial(gr.on, [run.click, target.submit, against.submit]), pane)
-    return target
+    return target, against

@@ -34,7 +34,8 @@ class Example:
     layer: int
     head: int
     pane: str = attention_map.TITLE
-    answer: str = ""  # the answer that attribution is asked about
+    answer: str = ""  # that attribution is asked about
+    against: str = ""  # that it is compared with
 
 
 CAT = "The cat sat on the mat because it was comfortable"
@@ -43,7 +44,16 @@ EXAMPLES = (
     Example("… because it was comfortable", CAT, "it", 5, 3),
     Example("who looks from it to mat", CAT, "it", 5, 3, attention_pairs.TITLE),
     Example("all heads", CAT, "it", 5, 3, attention_mosaic.TITLE),
-    Example("why Paris", "The capital of France is", "is", 5, 3, attention_attribution.TITLE, answer=" Paris"),
+    Example(
+        "why Paris",
+        "The capital of France is",
+        "is",
+        5,
+        3,
+        attention_attribution.TITLE,
+        answer=" Paris",
+        against=" London",  # one logit alone also falls and rises with all others
+    ),
 )
 
 
@@ -89,7 +99,7 @@ def build(page: Page) -> None:
         with gr.Tab(attention_pairs.TITLE, id=attention_pairs.TITLE) as opened[attention_pairs.TITLE]:
             paired = attention_pairs.build(bench)
         with gr.Tab(attention_attribution.TITLE, id=attention_attribution.TITLE) as opened[attention_attribution.TITLE]:
-            answer = attention_attribution.build(bench)
+            answers = attention_attribution.build(bench)
         with gr.Tab(attention_compare.TITLE, id=attention_compare.TITLE) as opened[attention_compare.TITLE]:
             attention_compare.build(bench, map_pane)
         with gr.Tab(attention_export.TITLE, id=attention_export.TITLE) as opened[attention_export.TITLE]:
@@ -133,7 +143,7 @@ def build(page: Page) -> None:
     bench.draw_open_after(came, load=True)
 
     for button, example in zip(buttons, EXAMPLES, strict=True):
-        filling = [text, pair, complete, answer, map_pane.word, *head_outputs(strip, showing, map_pane)]
+        filling = [text, pair, complete, *answers, map_pane.word, *head_outputs(strip, showing, map_pane)]
         filled = button.click(lambda example=example: fill(example), None, filling, **AT_ONCE)
         bench.draw_open_after(filled, load=True)
 
@@ -167,6 +177,7 @@ def fill(example: Example) -> list:
         "",
         nothing_added,
         example.answer,
+        example.against,
         example.word,
         *opened_head(example.layer, example.head, example.pane),
     ]

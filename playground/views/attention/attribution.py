@@ -84,5 +84,10 @@ def sentence(found: Attribution) -> str:
         said.append(f"Each token was replaced by “{found.neutral}”. Such scores need not add up to anything.")
     else:
         said.append("One gradient at this text: quick and local. Such scores need not add up to anything.")
+    if found.against is None:
+        said.append(
+            "One logit also rises and falls with all others; name a second answer under “rather than” to see what "
+            "tells the two apart."
+        )
     said += [f"Computed in {found.precision}.", *found.remarks]
     return " ".join(said)
