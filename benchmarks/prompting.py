@@ -1,7 +1,7 @@
 """Claim: the prompt grid answers at least 3 times as many rows a second as one prompt at a time, with the same outputs.
 
-Few-shot sentiment on the starter, greedy, in the precision that the page chooses. Three ways in turns in one process: the
-grid (many rows at once, what they begin with read once), a loop over transformers' `model.generate`, and its
+Few-shot sentiment on the starter, greedy, in the precision that the page chooses. Three ways in turns in one process:
+the grid (many rows at once, what they begin with read once), a loop over transformers' `model.generate`, and its
 text-generation pipeline with batches. Each ends an answer at the same stop strings. Then, once in float32 and in the
 page's precision, how many outputs of the grid are those of `generate`, one prompt at a time.
 
@@ -132,8 +132,8 @@ def main() -> None:
                 rates[name].append(len(rows) / (time.perf_counter() - started))
     lengths = [len(peer.tokenizer(peer.rendered(row)).input_ids) for row in rows]
     print(
-        f"{reference}, {grid.engine.precision}, {torch.get_num_threads()} threads; {len(rows)} rows of {min(lengths)} to "
-        f"{max(lengths)} tokens, up to {new_tokens} new ones, greedy, {options.rounds} rounds after a warm-up"
+        f"{reference}, {grid.engine.precision}, {torch.get_num_threads()} threads; {len(rows)} rows of {min(lengths)} "
+        f"to {max(lengths)} tokens, up to {new_tokens} new ones, greedy, {options.rounds} rounds after a warm-up"
     )
     for name, values in rates.items():
         print(f"{name:9} {statistics.median(values):6.2f} rows/s ({min(values):.2f} to {max(values):.2f})")
