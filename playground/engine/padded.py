@@ -180,7 +180,9 @@ class Padded:
             "return_dict": True,
         }
         if last_only and self._cuts_logits:
-            inputs["logits_to_keep"] = 1
+            # As an index, not as 1: that leaves a view with gaps between the rows, and torch then copies the whole
+            # unembedding for each row.
+            inputs["logits_to_keep"] = torch.tensor([ids.shape[1] - 1], device=device)
         with self._engine.turns.take() if self._engine.turns else nullcontext():
             return self._engine.model(**inputs).logits
 
