@@ -68,6 +68,9 @@ def serve(settings: Settings) -> None:
         raise PlaygroundError(
             f"Port {settings.port} of {settings.host} cannot be used. Choose another with --port."
         ) from error
+    except ValueError:  # Gradio asks for its own page and waits three seconds, which a busy machine may need to draw it
+        if not blocks.is_running:
+            raise
     print(f"Playground is at {blocks.local_url}", flush=True)
     threading.Thread(target=get_ready, args=(models, settings), daemon=True).start()
     blocks.block_thread()  # until Ctrl-C

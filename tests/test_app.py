@@ -1,0 +1,32 @@
+"""`python app.py` serves the page, also where Gradio's own look at it fails."""
+
+import os
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_page_is_served_though_gradio_gives_up_waiting_for_it(tmp_path):
+    code = """
+import sys
+from gradio import networking
+networking.url_ok = lambda url: False  # it took longer than three seconds
+import app
+app.get_ready = lambda *_: None  # no model is needed
+app.main()
+"""
+    environment = os.environ | {"PLAYGROUND_CACHE_DIR": str(tmp_path), "PLAYGROUND_PORT": "0"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        said = next(line for line in process.stdout if line.startswith("Playground is at"))
+        with urllib.request.urlopen(said.split()[-1], timeout=60) as answer:
+            assert b"gradio" in answer.read()
+        assert process.poll() is None
+    finally:
+        process.terminate()
+        process.wait(30)
