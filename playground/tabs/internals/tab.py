@@ -6,7 +6,7 @@ its name in PANES.
 
 import gradio as gr
 
-from playground.tabs.internals import ablation, lens, patching, probing, steering
+from playground.tabs.internals import ablation, lens, neurons, patching, probing, steering
 from playground.tabs.kit import AT_ONCE, Page, Parcel
 
 TITLE = "Internals"
@@ -16,6 +16,7 @@ PANES = (  # in screen order
     patching,
     ablation,
     steering,
+    neurons,
     probing,
 )
 

@@ -40,10 +40,10 @@ def read(data: bytes) -> Table:
             f"The file has {len(data) / 1e6:.0f} MB; at most {MOST_BYTES / 1e6:.0f} MB are read. "
             "Cut it: 2,000 rows are plenty for a probe."
         )
-    text, encoding = _decoded(data)
-    separator = _separator(text)
+    text, encoding = decoded(data)
+    separated = separator(text)
     rows, lines = [], []
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separated)
     try:
         for row in reader:
             if any(value.strip() for value in row):
@@ -68,9 +68,9 @@ def read(data: bytes) -> Table:
         if len(row) != len(columns):
             raise PlaygroundError(
                 f"Row {line} has {len(row)} value{'' if len(row) == 1 else 's'}, the first line {len(columns)}. A text "
-                f"that contains the separator ({SEPARATORS[separator]}) must stand in quotation marks."
+                f"that contains the separator ({SEPARATORS[separated]}) must stand in quotation marks."
             )
-    reading = f"{encoding}, separated by {SEPARATORS[separator]}"
+    reading = f"{encoding}, separated by {SEPARATORS[separated]}"
     return Table(columns, tuple(map(tuple, rows[1:])), tuple(lines[1:]), reading)
 
 
@@ -104,7 +104,7 @@ def examples(table: Table, text: str, label: str, word: str | None = None, name:
     return checked(values(text), values(label), values(word) if word else None, name, table.lines)
 
 
-def _decoded(data: bytes) -> tuple[str, str]:
+def decoded(data: bytes) -> tuple[str, str]:
     """The text of a file and the name of its encoding."""
     for mark, encoding in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
         if data.startswith(mark):
@@ -126,7 +126,7 @@ def _in(data: bytes, encoding: str) -> str:
         ) from None
 
 
-def _separator(text: str) -> str:
+def separator(text: str) -> str:
     """The separator that gives most of the first rows the same number of columns, and more than one."""
 
     def agreement(separator: str) -> float:
