@@ -29,7 +29,7 @@ def test_from_the_lens_to_one_cell(visit, shot, accessible):
     assert page.locator("#lens-text textarea").input_value() == "The capital of France is"
     page.locator("#lens-look").click()
     expect(page.locator("#lens-caption")).to_contain_text("the answer, ·Paris", timeout=120_000)
-    expect(page.locator("#lens-caption")).to_contain_text("bf16 on cpu")
+    expect(page.locator("#lens-caption")).to_contain_text("equals the model's own logits")
     expect(page.locator("#lens-grid button")).to_have_count(31 * 5)
     expect(page.locator("#lens-detail h4")).to_contain_text("Layer 29")
     expect_curves(page)
@@ -80,3 +80,48 @@ def test_a_reply_of_the_chat_is_read_by_the_lens(visit, shot, accessible):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     accessible(page)
     shot(page, "internals-3-lens-phone", full_page=True)
+
+
+def test_a_neuron_is_found_seen_and_taken_out(visit, shot, accessible):
+    page = visit(height=1300)
+    open_pane(page, "Neurons")
+    page.get_by_role("button", name="Praise against complaint").click()
+    expect(page.locator("#group-caption")).to_contain_text(
+        "46,080 neurons compared over 12 against 12", timeout=120_000
+    )
+    expect(page.locator("#group-ranking button")).to_have_count(20)
+    page.locator("#group-ranking button", has_text="Layer 12, neuron 778").click()
+    expect(page.locator("#neuron-heat")).to_contain_text("Second group", timeout=120_000)
+    expect(page.locator("#neuron-caption")).to_contain_text("layer 12, MLP neuron 778. Strongest at ·worst -4")
+    assert page.locator("#neuron-index input").input_value() == "778"
+    accessible(page)
+    shot(page, "internals-4-neurons", full_page=True)
+    keep_for_readme(page.locator("#neuron-heat"), "neurons")
+
+    page.get_by_role("button", name="Where in a corpus").click()
+    page.locator("#neuron-search").click()
+    expect(page.locator("#neuron-active")).to_contain_text("50 texts", timeout=120_000)
+    expect(page.locator("#neuron-active")).to_contain_text("terrible")
+
+    page.locator("#group-1 textarea").fill("Only one sentence.")
+    page.locator("#group-compare").click()
+    expect(page.get_by_text("The first group has 1 sentence, and at least two are needed")).to_be_visible()
+    assert page.locator("#group-1 textarea").input_value() == "Only one sentence."
+
+    page.get_by_role("button", name="A little girl, or a town").click()
+    expect(page.locator("#out-chart .barlayer .trace").first).to_be_visible(timeout=120_000)
+    expect(page.locator("#out-caption")).to_contain_text("·girl")
+    expect(page.locator("#out-written")).to_contain_text("little town", timeout=120_000)
+    expect(page.locator("#out-status p")).to_have_count(0, timeout=120_000)
+    accessible(page)
+    shot(page, "internals-5-neuron-out", full_page=True)
+
+
+def test_neurons_on_a_phone_in_the_dark(visit, shot, accessible):
+    page = visit(width=390, dark=True)
+    open_pane(page, "Neurons")
+    page.get_by_role("button", name="One for a place that comes next").click()
+    expect(page.locator("#neuron-caption")).to_contain_text("MLP neuron 1005", timeout=120_000)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    accessible(page)
+    shot(page, "internals-6-neurons-phone", full_page=True)
