@@ -56,7 +56,8 @@ def _token(label: str, value: float, most: float) -> str:
 def legend(most: float) -> str:
     return (
         f'<p class="note scale"><span>−{most:.2g}</span><i class="two-ways"></i><span>+{most:.2g}</span></p>'
-        '<p class="note">Point at a token for its value. First tokens, on which models rest, are left out of the scale.</p>'
+        '<p class="note">Point at a token for its value. First tokens, on which models rest, are left out of the '
+        "scale.</p>"
     )
 
 
