@@ -1,7 +1,5 @@
 """The journey of the interventions on the real starter: patch and click, take out and watch, steer with the slider."""
 
-import re
-
 from playwright.sync_api import Page, expect
 
 from tests.browser.test_attention import click_at, expect_drawn, keep_for_readme
@@ -105,11 +103,11 @@ def test_steer_with_the_slider(visit, shot, accessible):
 
 def test_on_a_phone(visit, shot, accessible):
     page = visit(width=390, height=900)
-    page.get_by_role("tab", name="Internals", exact=True).click()
+    open_pane(page, "Patching")
     page.locator("#patch").click()
     expect_drawn(page, "#patching-chart")
-    page.locator("#patching-stop").click()
+    expect_idle(page, "#patching-status")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     accessible(page)
     shot(page, "interventions-9-phone", full_page=True)
-    assert re.search(r"effect", page.locator("#patching-cell").inner_text())
+    expect(page.locator("#patching-cell")).to_contain_text("effect")

@@ -325,7 +325,7 @@ def _sweep() -> tuple[gr.Button, dict]:
         run = gr.Button("Try each", variant="primary", elem_id="sweep", min_width=110)
     with gr.Column(visible=False) as parts["swept"]:
         parts["sweep_told"] = gr.HTML(elem_id="ablation-sweep-told", elem_classes="verdict")
-        parts["sweep_chart"] = gr.Plot(show_label=False, elem_id="ablation-sweep-chart", elem_classes="map")
+        parts["sweep_chart"] = gr.Plot(show_label=False, elem_id="ablation-sweep-chart")
         with gr.Accordion("All numbers", open=False):
             parts["sweep_numbers"] = gr.HTML(elem_id="ablation-sweep-numbers", js_on_load=BUTTONS)
             parts["sweep_files"] = gr.File(

@@ -235,13 +235,11 @@ def build(page: Page) -> None:
         parts["direction"] = gr.Radio(
             list(DIRECTIONS), value=first.direction, label="Which way", scale=3, min_width=260
         )
-        parts["control"] = gr.Checkbox(
-            True,
-            label="Control from wrong positions",
-            info="The same patches with values from a random other position. Takes twice as long.",
-            scale=2,
-            min_width=220,
-        )
+    parts["control"] = gr.Checkbox(
+        True,
+        label="Control from wrong positions",
+        info="The same patches with values from a random other position. Takes twice as long.",
+    )
     with gr.Row(elem_classes="buttons"):
         run = gr.Button("Patch", variant="primary", elem_id="patch")
         propose = gr.Button("Propose a corrupted text", elem_id="patching-propose")
@@ -278,10 +276,10 @@ def build(page: Page) -> None:
 def _outcome() -> dict:
     parts: dict = {"verdict": gr.HTML(elem_id="patching-verdict", elem_classes="verdict")}
     gr.HTML(note(LOOK_FOR))
-    parts["chart"] = gr.Plot(show_label=False, elem_id="patching-chart", elem_classes="map")
+    parts["chart"] = gr.Plot(show_label=False, elem_id="patching-chart")
     parts["cell"] = gr.HTML(elem_id="patching-cell", elem_classes="detail")
     with gr.Accordion("The same with values from wrong positions (control)", open=False) as parts["beside"]:
-        parts["control_chart"] = gr.Plot(show_label=False, elem_id="patching-control-chart", elem_classes="map")
+        parts["control_chart"] = gr.Plot(show_label=False, elem_id="patching-control-chart")
     with gr.Accordion("All numbers", open=False, elem_id="patching-all"):
         parts["numbers"] = gr.HTML(elem_id="patching-numbers", js_on_load=BUTTONS)
     with gr.Accordion("Downloads", open=False, elem_id="patching-export"):
