@@ -282,7 +282,7 @@ def build(page: Page) -> None:
     shown = [pane.noise_told, pane.noise_bars, pane.noise_origin]
     pane.desk.on([make_noise.click, pane.noise_text.submit, pane.noise_word.submit], pane.noise, noised, shown)
     desk.fit_layers(page, pane.layer, pane.noise_layer)
-    changed = [pane.prompt.text.input, pane.targets.input]
+    changed = [pane.prompt.text.input, pane.targets.input, add.click, clicked.select, pane.sweep_numbers.select]
     gr.on(changed, lambda: "", None, pane.look, **AT_ONCE)  # it was about the example
     filling = [pane.prompt.text, pane.prompt.kind, pane.targets, pane.how, pane.look]
     for button, example in zip(buttons, EXAMPLES, strict=True):

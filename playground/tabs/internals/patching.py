@@ -261,7 +261,8 @@ def build(page: Page) -> None:
     pane.desk.on([run.click, *entered], pane.work, inputs, outputs)
     pane.desk.on([propose.click], pane.propose, {pane.clean}, [pane.proposed, pane.choices])
     pane.proposed.select(pane.take, pane.choices, pane.asked, **AT_ONCE)
-    gr.on([box.input for box in pane.asked], lambda: "", None, pane.look, **AT_ONCE)  # it was about the example
+    changed = [pane.proposed.select, *(box.input for box in pane.asked)]
+    gr.on(changed, lambda: "", None, pane.look, **AT_ONCE)  # it was about the example
     gr.on([clicked.select, pane.numbers.select], pane.pick, pane.found, pane.cell, **AT_ONCE)
     filling = [*pane.asked, pane.site, pane.direction, pane.look]
     for button, example in zip(buttons, EXAMPLES, strict=True):
@@ -278,7 +279,7 @@ def _outcome() -> dict:
     gr.HTML(note(LOOK_FOR))
     parts["chart"] = gr.Plot(show_label=False, elem_id="patching-chart")
     parts["cell"] = gr.HTML(elem_id="patching-cell", elem_classes="detail")
-    with gr.Accordion("The same with values from wrong positions (control)", open=False) as parts["beside"]:
+    with gr.Accordion("Control: from wrong positions", open=False) as parts["beside"]:
         parts["control_chart"] = gr.Plot(show_label=False, elem_id="patching-control-chart")
     with gr.Accordion("All numbers", open=False, elem_id="patching-all"):
         parts["numbers"] = gr.HTML(elem_id="patching-numbers", js_on_load=BUTTONS)
