@@ -62,6 +62,7 @@ class Page:
     votes: (
         gr.BrowserState
     )  # this visitor's votes in the arena; here, because a tab that was not opened yet has no place
+    lab: gr.BrowserState  # the last results of the Prompt lab
     post: dict[str, gr.State]  # by title, of tabs that take texts: the last `Parcel`; its `change` tells that one came
 
     def send(self, title: str, parcel: Parcel) -> dict:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Kind = Literal["exact", "contains", "number", "written", "choice", "regex", "json", "similarity", "judge"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Outcome = Literal["correct", "wrong", "unparseable"]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 Lend = Callable[[str], contextlib.AbstractContextManager["Engine"]]  # a reference -> its Engine for a while
 SECONDS = 0.2  # that a pattern may take on one output
 LONGEST_PATTERN = 1_000
@@ -31,6 +32,10 @@ JUDGE = (
     "Question: {{question}}\nReference: {{reference}}\nAnswer: {{answer}}\n"
     "Say yes or no.\nVerdict:"
 )
+
+
+class SlowPatternError(PlaygroundError):
+    """A pattern tries too many ways: it would be so on every row."""
 
 
 @dataclass(frozen=True)
@@ -224,7 +229,7 @@ def _regex(scorer: Scorer, output: str, right: str, row: Row, number: int | None
         match = pattern.search(output[:LONGEST_OUTPUT], timeout=SECONDS)
     except TimeoutError:
         where = "one of the outputs" if number is None else f"the output of row {number}"
-        raise PlaygroundError(
+        raise SlowPatternError(
             f"The pattern takes more than {SECONDS} s on {where}: it tries too many ways. Write it without a repeated "
             "group inside a repeated group, like (a+)+."
         ) from None
@@ -263,7 +268,7 @@ def _json(scorer: Scorer, output: str, right: str, row: Row, number: int | None)
     try:
         error = next(iter(schema.iter_errors(value)), None)
     except TimeoutError:
-        raise PlaygroundError(f"A pattern of the schema takes more than {SECONDS} s. Write a simpler one.") from None
+        raise SlowPatternError(f"A pattern of the schema takes more than {SECONDS} s. Write a simpler one.") from None
     except RecursionError:
         return Judged("wrong", shown, "It is nested too deeply.")
     except Exception as error:  # a reference that leads nowhere is found only when it is followed

@@ -29,7 +29,7 @@ class Table:
     reading: str  # how it was read, in words: "UTF-8, separated by comma"
 
 
-def read(data: bytes) -> Table:
+def read(data: bytes, fewest_columns: int = 2) -> Table:
     """The rows of a CSV file whose first line names the columns.
 
     Raises:
@@ -38,7 +38,7 @@ def read(data: bytes) -> Table:
     if len(data) > MOST_BYTES:
         raise PlaygroundError(
             f"The file has {len(data) / 1e6:.0f} MB; at most {MOST_BYTES / 1e6:.0f} MB are read. "
-            "Cut it: 2,000 rows are plenty for a probe."
+            "Cut it: 2,000 rows are plenty."
         )
     text, encoding = decoded(data)
     separated = separator(text)
@@ -56,7 +56,7 @@ def read(data: bytes) -> Table:
     if len(rows) < 2:
         raise PlaygroundError("The file has no rows below its first line. The first line must name the columns.")
     columns = tuple(name.strip() or f"column {i + 1}" for i, name in enumerate(rows[0]))
-    if len(columns) < 2:
+    if len(columns) < fewest_columns:
         raise PlaygroundError(
             "Only one column was found. A table needs a text and a label in each row, separated by comma, semicolon or "
             "tab, and their names in the first line."

@@ -1,0 +1,195 @@
+"""Prompts run on a table and scored: the grid's answers, judged as they come, as `Results`.
+
+It does not know how answers are written (`grid`) or when one is right (`scorers`).
+"""
+
+import dataclasses
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from playground.engine.sampling import Sampling
+from playground.errors import PlaygroundError
+from playground.labs.prompting import grid, prompts, scorers
+from playground.labs.prompting.kept import Answer, Choices, Kept
+from playground.labs.prompting.prompts import Prompt, Row
+from playground.labs.prompting.results import Cell, Results, Variant
+from playground.labs.prompting.scorers import Judged, Scorer
+
+NOTHING = "N/A"  # what stands in a row that says nothing (Zhao et al. 2021, arXiv 2102.09690)
+JUDGING = "Judging with {}"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is. `results` puts together what there is so far."""
+
+    n_done: int
+    n_all: int
+    seconds_left: float | None
+    doing: str  # in words
+    results: Callable[[], Results]
+
+
+def variants(drafts: Sequence[Prompt], references: Sequence[str], temperatures: Sequence[float], title: Callable):
+    """Every prompt with every model and temperature, named by what tells them apart."""
+    found = []
+    for prompt in drafts:
+        for reference in references:
+            for temperature in temperatures:
+                parts = [prompt.name]
+                parts += [title(reference)] if len(references) > 1 else []
+                parts += [f"temperature {temperature:g}"] if len(temperatures) > 1 else []
+                found.append(Variant(" · ".join(parts), prompt, reference, float(temperature)))
+    return tuple(found)
+
+
+def check(results: Results) -> None:
+    """Raises PlaygroundError with one sentence when nothing could come of a run."""
+    rows, scorer = results.rows, results.scorer
+    prompts.check_rows(rows)
+    for prompt in dict.fromkeys(variant.prompt for variant in results.variants):
+        for name in prompts.variables(prompt):
+            if not any(name in row for row in rows):
+                prompts.check(prompt, rows)  # says so, with the columns there are
+    scorers.check(scorer)
+    if scorer.needs_expected and not any(scorer.expected in row for row in rows):
+        scorers.expected(scorer, rows[0], 1)
+    grid.check(_ways(results), rows, results.samples)
+
+
+def run(
+    lend: grid.Lend,
+    lend_engine: scorers.Lend,
+    empty: Results,
+    kept: Kept | None = None,
+    stop: threading.Event | None = None,
+) -> Iterator[Progress]:
+    """Runs all variants of `empty` on its rows. A row that cannot be run or judged is marked, and the rest go on.
+
+    Raises:
+        PlaygroundError: nothing can come of it, or a pattern takes too long.
+    """
+    check(empty)
+    work = _Work(empty)
+    with closing(grid.run(lend, _ways(empty), empty.rows, empty.samples, kept, stop)) as events:
+        for event in events:
+            work.take(event)
+            doing = "Answers" if not event.alone else f"Answers, one at a time ({event.alone.rstrip('.')})"
+            yield Progress(event.n_done, event.n_all, event.seconds_left, doing, work.results)
+    if empty.scorer.needs_model and not (stop is not None and stop.is_set()):
+        yield Progress(work.n_done, work.n_done, None, JUDGING.format(empty.scorer.reference), work.results)
+        work.judge(lend_engine)
+    yield Progress(work.n_done, work.n_done, None, "Done", work.results)
+
+
+def _ways(results: Results) -> list[grid.Way]:
+    ways = []
+    for variant in results.variants:
+        if results.scorer.kind == "choice":
+            how = Choices(results.scorer.choices, NOTHING)
+        else:
+            how = Sampling(
+                max_new_tokens=int(results.settings.get("max_new_tokens", 64)),
+                temperature=variant.temperature,
+                seed=int(results.settings.get("seed", 0)),
+            )
+        ways.append(grid.Way(variant.prompt, variant.reference, how))
+    return ways
+
+
+class _Work:
+    """The cells of one run, as answers come."""
+
+    def __init__(self, empty: Results) -> None:
+        self._empty, self._scorer = empty, empty.scorer
+        self._samples = 1 if self._scorer.kind == "choice" else empty.samples
+        self._answers: dict[tuple[int, int], dict[int, Answer]] = {}
+        self._cells: dict[tuple[int, int], Cell] = {}
+        self._provenance: dict[str, dict] = {}
+        self._leanings: dict[int, tuple[float, ...]] = {}
+        self.n_done = 0
+
+    def take(self, event: grid.Event) -> None:
+        self.n_done = event.n_done
+        if event.provenance is not None:
+            self._provenance[event.reference] = asdict(event.provenance)
+        for done in event.done:
+            at = (done.way, done.row)
+            if done.error:
+                self._cells[at] = Cell(error=done.error)
+            elif at not in self._cells:
+                answers = self._answers.setdefault(at, {})
+                answers[done.sample] = done.answer
+                if len(answers) == self._samples:
+                    self._cells[at] = self._cell(at, [answers[i] for i in sorted(answers)])
+
+    def _cell(self, at: tuple[int, int], answers: list[Answer]) -> Cell:
+        way, row = at
+        label = answers[0].label
+        if label is not None and label.content_free is not None:
+            self._leanings[way] = tuple(_shares(label.content_free))
+        cell = Cell(
+            outputs=tuple(answer.text for answer in answers),
+            prompt_tokens=answers[0].prompt_tokens,
+            new_tokens=sum(answer.new_tokens for answer in answers),
+            probabilities=() if label is None else tuple(label.probabilities().tolist()),
+        )
+        return cell if self._scorer.needs_model else self._judged(cell, row)
+
+    def _judged(self, cell: Cell, row: int) -> Cell:
+        try:
+            judged = [scorers.score(self._scorer, text, self._empty.rows[row], row + 1) for text in cell.outputs]
+        except scorers.SlowPatternError:
+            raise
+        except PlaygroundError as error:
+            return dataclasses.replace(cell, error=str(error))
+        return dataclasses.replace(cell, judged=tuple(judged))
+
+    def judge(self, lend: scorers.Lend) -> None:
+        """Judges all outputs by the model that does it."""
+        flat: list[tuple[tuple[int, int], str, Row]] = []
+        for at, cell in self._cells.items():
+            if cell.error:
+                continue
+            row = self._empty.rows[at[1]]
+            try:
+                scorers.expected(self._scorer, row, at[1] + 1)
+            except PlaygroundError as error:
+                self._cells[at] = dataclasses.replace(cell, error=str(error))
+                continue
+            flat += [(at, text, row) for text in cell.outputs]
+        found = scorers.scored(self._scorer, [text for _, text, _ in flat], [row for *_, row in flat], lend)
+        judged: dict[tuple[int, int], list[Judged]] = {}
+        for (at, *_), one in zip(flat, found, strict=True):
+            judged.setdefault(at, []).append(one)
+        for at, listed in judged.items():
+            self._cells[at] = dataclasses.replace(self._cells[at], judged=tuple(listed))
+
+    def results(self) -> Results:
+        n, m = len(self._empty.variants), len(self._empty.rows)
+        return dataclasses.replace(
+            self._empty,
+            cells=tuple(tuple(self._cells.get((way, row)) for row in range(m)) for way in range(n)),
+            provenance=tuple(self._provenance.values()),
+            leanings=tuple(self._leanings.get(way, ()) for way in range(n)) if self._leanings else (),
+        )
+
+
+def _shares(logprobs: np.ndarray) -> list[float]:
+    shares = np.exp(logprobs - logprobs.max())
+    return (shares / shares.sum()).tolist()
+
+
+def confidences(results: Results, variant: int) -> tuple[list[float], list[bool]]:
+    """The probability of each chosen label, and whether it was right."""
+    cells = [cell for cell in results.cells[variant] if cell and cell.probabilities and cell.judged]
+    return [max(cell.probabilities) for cell in cells], [cell.judged[0].outcome == "correct" for cell in cells]
+
+
+def empty(rows: Sequence[Row], wanted: Sequence[Variant], scorer: Scorer, **settings) -> Results:
+    """Results in which nothing has been run. settings: max_new_tokens, samples, seed."""
+    return Results(tuple(rows), tuple(wanted), tuple((None,) * len(rows) for _ in wanted), scorer, settings)

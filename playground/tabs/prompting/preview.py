@@ -1,0 +1,118 @@
+"""The exact prompt of one row, as the model's tokens; and one answer to it, word by word."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import gradio as gr
+
+from playground.errors import PlaygroundError
+from playground.labs.prompting import prompts
+from playground.labs.prompting.prompts import Messages, Prompt
+from playground.tabs.attention.panes import Stops
+from playground.tabs.kit import AT_ONCE, WAITING, Page, arriving, paced, title_of, user_errors
+from playground.tabs.prompting.builder import Builder
+from playground.tabs.prompting.scoring import Scoring
+from playground.views import statistics
+from playground.views.continuations import note
+from playground.views.prompting import words
+
+NOT_LOADED = "As text: the model is not in memory yet, so its tokens are not known."
+ELSEWHERE = "As text: the model runs elsewhere, so its tokens are not known."
+PANE = "one answer"
+
+
+@dataclass(frozen=True, eq=False)
+class Preview:
+    page: Page
+    builder: Builder
+    rows: gr.State
+    scoring: Scoring
+    stops: Stops
+    number: gr.Number
+    shown: gr.HTML
+    write: gr.Button
+    stop: gr.Button
+    answer: gr.HTML
+
+    @property
+    def inputs(self) -> set[gr.components.Component]:
+        return {self.page.reference, self.rows, self.number, *self.builder.inputs}
+
+    def _rendered(self, values: dict) -> tuple[Prompt, str | Messages]:
+        """The edited prompt, filled from the row. Raises PlaygroundError: it cannot be."""
+        drafts, rows = self.builder.current(values), values[self.rows]
+        prompt = drafts[values[self.builder.which] or 0]
+        if not rows:
+            raise PlaygroundError("The table below is empty, so there is nothing to fill in.")
+        number = min(max(int(values[self.number] or 1), 1), len(rows))
+        return prompt, prompts.rendered(prompt, rows[number - 1], number)
+
+    def look(self, values: dict) -> str:
+        """The prompt as tokens, or as text with the reason why; what is wrong with it stands in its place."""
+        try:
+            _, made = self._rendered(values)
+        except PlaygroundError as error:
+            return f'<div class="warning">{note(str(error))}</div>'
+        reference = values[self.page.reference] or ""
+        state = self.page.models.status(reference).state
+        if state != "ready":
+            return note(ELSEWHERE if state == "remote" else NOT_LOADED) + words.shown_prompt(made)
+        from playground.labs import tokens
+        from playground.labs.chat import replies
+
+        try:
+            with self.page.models.lease(reference) as engine:
+                ids = engine.encode(made) if isinstance(made, str) else replies.prompt_ids(engine, made)
+                return words.seen(tokens.seen_by(engine, ids), engine.anatomy.context_length)
+        except PlaygroundError as error:
+            return note(str(error)) + words.shown_prompt(made)
+
+    def ask(self, values: dict, request: gr.Request) -> Iterator[dict]:
+        """One answer, as it comes."""
+        from playground.engine.sampling import Sampling
+        from playground.labs.chat import writing
+
+        stop = self.stops.begin(request, PANE)
+        with user_errors():
+            prompt, made = self._rendered(values)
+            asking = self.scoring.asking(values)
+            how = Sampling(
+                asking.max_new_tokens, asking.temperatures[0], seed=asking.seed, stop=prompts.stop_strings(prompt)
+            )
+            reference = values[self.page.reference] or ""
+            for news in arriving(self.page.models, reference, stop):
+                yield {self.answer: note(news)}
+            if stop.is_set():
+                yield {self.answer: note("Stopped.")}
+                return
+            with self.page.models.writer(reference) as writer:
+                write = writing.complete if isinstance(made, str) else writing.reply
+                for reply in paced(write(writer, made, how, stop=stop)):
+                    yield {self.answer: words.answer(reply.text, statistics.line(reply, title_of(reference)))}
+
+    def after(self, event: gr.events.Dependency) -> None:
+        """Shows the prompt anew once `event` is over."""
+        event.then(self.look, self.inputs, self.shown, trigger_mode="always_last", **self.page.queued)
+
+    def connect(self) -> None:
+        changed = [self.number.input, self.page.reference.change, self.page.made_ready.then, self.page.tabs.select]
+        for listen in changed:
+            listen(self.look, self.inputs, self.shown, trigger_mode="always_last", **self.page.queued)
+        begun = self.write.click(lambda: note(WAITING), None, self.answer, **AT_ONCE)
+        inputs = self.inputs | set(self.scoring.all)
+        asked = begun.then(self.ask, inputs, [self.answer], trigger_mode="multiple", **self.page.queued)
+        asked.failure(lambda: "", None, self.answer, **AT_ONCE)
+        self.stop.click(self.stops.halt, None, None, **AT_ONCE)
+
+
+def build() -> dict[str, gr.components.Component]:
+    """Lays the pane out; the components by their names in `Preview`."""
+    parts: dict = {}
+    gr.HTML("<h3>Exactly what the model is given</h3>", elem_id="lab-preview-title")
+    parts["shown"] = gr.HTML(elem_id="lab-preview")
+    with gr.Row(elem_classes="lesser"):
+        parts["number"] = gr.Number(1, label="For row", precision=0, minimum=1, min_width=90, elem_id="lab-row")
+        parts["write"] = gr.Button("Answer this row", size="sm", elem_id="lab-one")
+        parts["stop"] = gr.Button("Stop it", size="sm", elem_id="lab-one-stop")
+    parts["answer"] = gr.HTML(elem_id="lab-one-answer")
+    return parts
