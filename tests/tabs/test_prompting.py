@@ -26,9 +26,8 @@ class Desk:
         """What Gradio hands to the handlers after an example was filled in. `changed`: by the names of the parts."""
         shown = self.lab.fill(next(w for w in library.worked() if w.name == worked))
         values = {component: component.value for component in self.lab.scoring.all}
-        values |= {
-            c: u.get("value", values.get(c)) if isinstance(u, dict) and "value" in u else u for c, u in shown.items()
-        }
+        shown = {c: u for c, u in shown.items() if not (isinstance(u, dict) and "__type__" in u and "value" not in u)}
+        values |= {c: u["value"] if isinstance(u, dict) and "value" in u else u for c, u in shown.items()}
         for frame in (self.lab.data.grid, self.lab.builder.examples):
             values[frame] = pandas.DataFrame(values[frame]["data"], columns=values[frame]["headers"])
         values |= {self.lab.page.reference: self.folder, self.lab.builder.k: 4, self.lab.builder.seed: 0}
