@@ -176,6 +176,15 @@ def test_files_hold_every_cell(desk, folders):
     assert held["provenance"]["settings"]["text"] == TEXT
 
 
+def test_asking_anew_ends_what_runs(desk):
+    running = desk.bench.stops.begin(visitor("dan"), lens.TITLE)
+    theirs = desk.bench.stops.begin(visitor("fay"), lens.TITLE)
+    begin = [fn.fn for fn in desk.page.blocks.fns.values() if "asked" in getattr(fn.fn, "__qualname__", "")]
+    assert len(begin) >= 2  # the lens's and those of the neurons
+    assert all("Waiting" in ask(visitor("dan")) for ask in begin)
+    assert running.is_set() and not theirs.is_set()
+
+
 def test_files_do_not_pile_up(tmp_path):
     files = benches.Files()
     paths = [files.write({"a.txt": str(n)})[0] for n in range(benches.MOST_FOLDERS + 3)]

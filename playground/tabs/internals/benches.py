@@ -6,14 +6,15 @@ It does not know any single pane.
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import gradio as gr
 
 from playground.tabs.attention.panes import Bench, Stops
-from playground.tabs.kit import Page
+from playground.tabs.kit import AT_ONCE, WAITING, Page
+from playground.views.continuations import note
 
 MOST_FOLDERS = 20
 
@@ -29,6 +30,16 @@ class Ground:
 def bench(page: Page, status: gr.HTML) -> Bench:
     """A bench for one pane, with a Stop of its own."""
     return Bench(page, Ground({page.reference}, status), Stops(page.blocks), gr.State())
+
+
+def asked(bench: Bench, *triggers: Callable) -> gr.events.Dependency:
+    """What a click or the Enter key does first: it ends what this visitor has running here, and says that it waits."""
+
+    def begin(request: gr.Request) -> str:
+        bench.stops.halt(request)
+        return note(WAITING)
+
+    return gr.on(list(triggers), begin, None, bench.source.status, **AT_ONCE)
 
 
 @dataclass(frozen=True)

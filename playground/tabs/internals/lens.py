@@ -12,9 +12,8 @@ import gradio as gr
 from playground.errors import PlaygroundError
 from playground.tabs.attention.panes import Pane, places, progress, reported
 from playground.tabs.attention.source import second_box
-from playground.tabs.internals.benches import Files, bench
-from playground.tabs.kit import AT_ONCE, WAITING, Page, Parcel, title_of
-from playground.views.continuations import note
+from playground.tabs.internals.benches import Files, asked, bench
+from playground.tabs.kit import AT_ONCE, Page, Parcel, title_of
 from playground.views.internals import lens_words as words
 
 TITLE = "Logit lens"
@@ -244,10 +243,8 @@ def build(page: Page) -> LensPane:
     def listen(event) -> gr.events.Dependency:
         return desk.draw_after(event, pane)
 
-    asked = gr.on(
-        [look.click, text.submit, follow.submit, written.submit], lambda: note(WAITING), None, status, **AT_ONCE
-    )
-    listen(asked.success)
+    begun = asked(desk, look.click, text.submit, follow.submit, written.submit)
+    listen(begun.success)
     stop.click(desk.stops.halt, None, None, **AT_ONCE)
     desk.draw_after(first.input, paged)
     grid.select(pick, [shown, curve], [shown, *cell_parts], trigger_mode="always_last", **AT_ONCE)

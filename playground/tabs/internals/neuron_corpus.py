@@ -10,10 +10,9 @@ from pathlib import Path
 import gradio as gr
 
 from playground.tabs.attention.panes import Pane, progress, reported
-from playground.tabs.internals.benches import bench
+from playground.tabs.internals.benches import asked, bench
 from playground.tabs.internals.unit import UnitBoxes
-from playground.tabs.kit import AT_ONCE, WAITING, Page
-from playground.views.continuations import note
+from playground.tabs.kit import AT_ONCE, Page
 
 MOST = 12  # tokens listed at each end
 SHIPPED = "50 shipped sentences"
@@ -53,8 +52,8 @@ def build(page: Page, unit: UnitBoxes) -> None:
                 yield {listed: view.most_active(news, name) + view.origin(news.provenance)}
 
     desk = bench(page, status)
-    asked = search.click(lambda: note(WAITING), None, status, **AT_ONCE)
-    desk.draw_after(asked.success, Pane("Corpus", unit.parts | {file}, [listed], draw))
+    begun = asked(desk, search.click)
+    desk.draw_after(begun.success, Pane("Corpus", unit.parts | {file}, [listed], draw))
     stop.click(desk.stops.halt, None, None, **AT_ONCE)
 
 

@@ -11,10 +11,9 @@ import gradio as gr
 
 from playground.errors import PlaygroundError
 from playground.tabs.attention.panes import BUTTONS, Pane, progress, reported
-from playground.tabs.internals.benches import Files, bench
+from playground.tabs.internals.benches import Files, asked, bench
 from playground.tabs.internals.unit import KINDS, NEURON
-from playground.tabs.kit import AT_ONCE, WAITING, Page, title_of
-from playground.views.continuations import note
+from playground.tabs.kit import AT_ONCE, Page, title_of
 
 LISTED = 20
 MOST_SENTENCES = 500  # a group
@@ -135,12 +134,12 @@ def build(page: Page) -> Groups:
 
     desk = bench(page, status)
     pane = Pane("Groups", {*boxes, kind, pooling}, [caption, ranking, compared, export, files], draw)
-    asked = compare.click(lambda: note(WAITING), None, status, **AT_ONCE)
+    begun = asked(desk, compare.click)
 
     def compare_after(event) -> gr.events.Dependency:
         return desk.draw_after(event, pane)
 
-    compare_after(asked.success)
+    compare_after(begun.success)
     stop.click(desk.stops.halt, None, None, **AT_ONCE)
     return Groups(compared, ranking, kind, boxes, compare_after)
 

@@ -12,9 +12,9 @@ import gradio as gr
 
 from playground.errors import PlaygroundError
 from playground.tabs.attention.panes import Pane
-from playground.tabs.internals.benches import bench
+from playground.tabs.internals.benches import asked, bench
 from playground.tabs.internals.unit import NEURON, UnitBoxes
-from playground.tabs.kit import AT_ONCE, WAITING, Page, paced, title_of
+from playground.tabs.kit import AT_ONCE, Page, paced, title_of
 from playground.views.continuations import note
 
 HOWS = {"Set to 0": "zero", "Its mean over other texts": "mean"}
@@ -110,11 +110,11 @@ def build(page: Page, unit: UnitBoxes) -> Out:
 
     desk = bench(page, status)
     pane = Pane("Out", {*unit.parts, text, how}, [caption, chart, written], draw)
-    asked = gr.on([run.click, text.submit], lambda: note(WAITING), None, status, **AT_ONCE)
+    begun = asked(desk, run.click, text.submit)
 
     def run_after(event) -> gr.events.Dependency:
         return desk.draw_after(event, pane)
 
-    run_after(asked.success)
+    run_after(begun.success)
     stop.click(desk.stops.halt, None, None, **AT_ONCE)
     return Out(unit, text, run_after)

@@ -12,10 +12,9 @@ import gradio as gr
 from playground.errors import PlaygroundError
 from playground.tabs.attention.panes import Pane, places, progress, reported
 from playground.tabs.internals import neuron_corpus, neuron_groups, neuron_out
-from playground.tabs.internals.benches import bench
+from playground.tabs.internals.benches import asked, bench
 from playground.tabs.internals.unit import KINDS, NEURON, UnitBoxes
-from playground.tabs.kit import AT_ONCE, WAITING, Page, title_of
-from playground.views.continuations import note
+from playground.tabs.kit import AT_ONCE, Page, title_of
 from playground.views.internals.neuron_words import ABOUT
 
 TITLE = "Neurons"
@@ -117,8 +116,8 @@ def build(page: Page) -> None:
 
     desk = bench(page, status)
     pane = Pane(TITLE, {*unit.parts, text, groups.compared}, [caption, heat], draw)
-    asked = gr.on([look.click, text.submit, layer.submit, index.submit], lambda: note(WAITING), None, status, **AT_ONCE)
-    desk.draw_after(asked.success, pane)
+    begun = asked(desk, look.click, text.submit, layer.submit, index.submit)
+    desk.draw_after(begun.success, pane)
     stop.click(desk.stops.halt, None, None, **AT_ONCE)
 
     def open_unit(kinds: str, event: gr.SelectData) -> list:
