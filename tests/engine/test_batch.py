@@ -282,3 +282,46 @@ def test_the_decoder_shows_what_it_has_read():
         decoder.start(torch.tensor([[5, 6, 7]]), lambda: False)
         keys = engine.model(input_ids=torch.tensor([[5, 6, 7]])).past_key_values.layers[1].keys
         torch.testing.assert_close(decoder.cache.layers[1].keys, keys)
+
+
+def test_the_unembedding_is_given_rows_without_gaps_between():
+    """A view of the last position has gaps: torch then copies the whole unembedding for each row."""
+    engine, whole = tiny.engine("llama"), []
+    hook = engine.model.lm_head.register_forward_pre_hook(lambda _, inputs: whole.append(inputs[0].is_contiguous()))
+    try:
+        with torch.inference_mode():
+            texts = padded.Padded(engine, (), 3)
+            texts.read([(5, 6, 7), (5,), (6, 7)], lambda: False)
+            texts.next([5, 6, 7])
+    finally:
+        hook.remove()
+    assert whole == [True, True]
+
+
+@pytest.mark.starter
+def test_on_a_real_model_the_texts_are_those_of_one_at_a_time(starter_cache):
+    from playground.labs.prompting import labels, library, prompts
+    from playground.models.cache import ModelCache
+    from playground.settings import Settings
+
+    settings = Settings(cache_dir=starter_cache, dtype="float32", offline=True)
+    prompt, rows = library.worked()[0].prompts[0], library.rows("sentiment")[:6]
+    texts = [prompts.rendered(prompt, row) for row in rows]
+    with ModelCache(settings).lease("starter:smollm2-135m-instruct") as engine:
+        sampling = Sampling(max_new_tokens=8, temperature=0)
+        jobs = [Job(tuple(engine.encode(text)[0].tolist()), sampling) for text in texts]
+        written, _ = run(engine, jobs)
+        found = {label.row: label for label in labels.label(engine, texts[:3], ("positive", "negative", "no idea"))}
+        for job, got in zip(jobs, written, strict=True):
+            ids = torch.tensor([job.ids])
+            expected = engine.model.generate(
+                ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=8
+            )
+            assert list(got.ids) == expected[0, len(job.ids) :].tolist()
+        for row, label in found.items():
+            for choice, logprob in zip(label.texts, label.logprobs, strict=True):
+                ids = engine.encode(texts[row] + choice)
+                with torch.no_grad():
+                    logprobs = engine.model(input_ids=ids).logits.double().log_softmax(-1)[0, :-1]
+                each = logprobs.gather(1, ids[0, 1:, None])[len(jobs[row].ids) - 1 :]
+                assert logprob == pytest.approx(each.sum().item(), abs=1e-4)
