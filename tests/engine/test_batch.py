@@ -51,7 +51,7 @@ def plain(written):
 
 
 @pytest.mark.parametrize("architecture", PADDED)
-@pytest.mark.parametrize("shared", [0, 1, 40])
+@pytest.mark.parametrize("shared", [0, 40])
 def test_greedy_ids_are_those_of_transformers_one_at_a_time(architecture, shared):
     """With an end token pushed, so that rows end in the midst of others."""
     engine = tiny.engine(architecture)
@@ -304,18 +304,18 @@ def test_on_a_real_model_the_texts_are_those_of_one_at_a_time(starter_cache):
     from playground.models.cache import ModelCache
     from playground.settings import Settings
 
-    settings = Settings(cache_dir=starter_cache, dtype="float32", offline=True)
-    prompt, rows = library.worked()[0].prompts[0], library.rows("sentiment")[:6]
+    settings = Settings(cache_dir=starter_cache, dtype="float32", threads=1)
+    prompt, rows = library.worked()[0].prompts[0], library.rows("sentiment")[:4]
     texts = [prompts.rendered(prompt, row) for row in rows]
     with ModelCache(settings).lease("starter:smollm2-135m-instruct") as engine:
-        sampling = Sampling(max_new_tokens=8, temperature=0)
+        sampling = Sampling(max_new_tokens=4, temperature=0)
         jobs = [Job(tuple(engine.encode(text)[0].tolist()), sampling) for text in texts]
         written, _ = run(engine, jobs)
-        found = {label.row: label for label in labels.label(engine, texts[:3], ("positive", "negative", "no idea"))}
+        found = {label.row: label for label in labels.label(engine, texts[:2], ("positive", "negative", "no idea"))}
         for job, got in zip(jobs, written, strict=True):
             ids = torch.tensor([job.ids])
             expected = engine.model.generate(
-                ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=8
+                ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=4
             )
             assert list(got.ids) == expected[0, len(job.ids) :].tolist()
         for row, label in found.items():
