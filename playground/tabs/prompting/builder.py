@@ -292,7 +292,7 @@ def build(first: Drafts) -> tuple[Builder, dict[str, gr.Button], gr.File]:
         )
         with gr.Row(elem_classes="lesser", elem_id="lab-draw-row"):
             buttons["shuffle"] = gr.Button("Shuffle their order", size="sm", elem_id="lab-shuffle")
-            k = gr.Number(4, label="Examples to draw", precision=0, minimum=1, min_width=110, elem_id="lab-k")
+            k = gr.Number(4, label="How many", precision=0, minimum=1, min_width=110, elem_id="lab-k")
             seed = gr.Number(0, label="Seed", precision=0, minimum=0, min_width=90, elem_id="lab-draw-seed")
             buttons["draw"] = gr.Button("Draw from the table", size="sm", elem_id="lab-draw")
     with gr.Accordion("Bring prompts from a file", open=False, elem_id="lab-bring-box"):

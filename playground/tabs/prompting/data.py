@@ -76,8 +76,8 @@ def from_frame(frame) -> tuple[Row, ...]:
 
 def widths(rows: Sequence[Row], columns: Sequence[str]) -> list[str]:
     """Shares of the width of a table, by what stands in its first rows."""
-    longest = [max([len(column) + 4, *(min(len(row.get(column, "")), 60) for row in rows[:50])]) for column in columns]
-    return [f"{88 * n // sum(longest)}%" for n in longest]
+    longest = [max([16, len(column), *(min(len(row.get(column, "")), 60) for row in rows[:50])]) for column in columns]
+    return [f"{94 * n // sum(longest)}%" for n in longest]
 
 
 def described(rows: Sequence[Row]) -> str:

@@ -110,7 +110,7 @@ def build() -> dict[str, gr.components.Component]:
     parts: dict = {}
     gr.HTML("<h3>Exactly what the model is given</h3>", elem_id="lab-preview-title")
     parts["shown"] = gr.HTML(elem_id="lab-preview")
-    with gr.Row(elem_classes="lesser"):
+    with gr.Row(elem_classes="lesser", elem_id="lab-preview-row"):
         parts["number"] = gr.Number(1, label="For row", precision=0, minimum=1, min_width=90, elem_id="lab-row")
         parts["write"] = gr.Button("Answer this row", size="sm", elem_id="lab-one")
         parts["stop"] = gr.Button("Stop it", size="sm", elem_id="lab-one-stop")

@@ -40,6 +40,7 @@ TITLE = "Prompt lab"
 REDRAW = 2.0  # seconds between two drawings of results that grow
 ORDERS = 5
 VISITORS = 32  # whose answers are kept for a second run
+TO_THE_RUN = "() => document.querySelector('#lab-run')?.scrollIntoView({behavior: 'smooth', block: 'start'})"
 STOPPED = "Stopped. What is done stands below; Run goes on where it stopped."
 
 
@@ -226,6 +227,7 @@ class Lab:
                 return self.fill(worked) | self.begin()
 
             filled = button.click(fill, None, [*self.filled, *started], **AT_ONCE)
+            filled.then(js=TO_THE_RUN, fn=None)
             self.preview.after(filled)
             self.run_after(filled)
         restored = self.page.blocks.load(self.restore, self.page.lab, [*self.filled, *self.outcome.all], **AT_ONCE)

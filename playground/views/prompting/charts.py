@@ -35,13 +35,13 @@ def accuracies(results: Results) -> go.Figure:
             marker={"color": colour, "pattern": {"shape": pattern}},
             customdata=counts,
             hovertemplate=f"%{{customdata}} {name}, %{{x:.0%}}<extra></extra>",
-            width=0.5,
+            width=0.46,
         )
         for name, counts, colour, pattern in parts
     ]
     drawn.append(
         go.Scatter(
-            y=places,
+            y=[place + 0.36 for place in places],  # below the bar, where it can be seen
             x=[one.share for one in found],
             mode="markers",
             name="95 % interval (Wilson)",
@@ -60,11 +60,11 @@ def accuracies(results: Results) -> go.Figure:
     )
     layout = go.Layout(
         **LOOK | {"margin": {"l": 10, "r": 20, "t": 46, "b": 44}},
-        height=150 + 62 * len(names),
+        height=150 + 70 * len(names),
         barmode="stack",
         xaxis={"title": {"text": "Share of rows"}, "range": [0, 1], **SHARE},
         yaxis={"tickvals": places, "ticktext": names, "autorange": "reversed", "automargin": True, "showgrid": False},
-        legend=_LEGEND,
+        legend=_LEGEND | {"traceorder": "normal"},
     )
     return go.Figure(drawn, layout)
 
