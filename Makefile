@@ -3,6 +3,7 @@
 
 PYTHON ?=
 ARGS ?=
+WORKERS ?= 2
 PY := .venv/bin/python
 INSTALLED := .venv/installed.stamp
 INSTALLED_FOR_TESTS := .venv/installed-for-tests.stamp
@@ -29,7 +30,7 @@ run: $(INSTALLED)
 	exec $(PY) app.py $(ARGS)
 
 test: $(INSTALLED_FOR_TESTS) browser lint
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 lint: $(INSTALLED_FOR_TESTS)
 	$(PY) -m ruff check
