@@ -35,6 +35,7 @@ def serve(settings: Settings) -> None:
 
     from playground import api
     from playground.models.cache import ModelCache
+    from playground.tabs import sessions
     from playground.tabs.layout import lay_out
     from playground.tabs.theme import theme
 
@@ -63,6 +64,7 @@ def serve(settings: Settings) -> None:
             run_history=False,
             enable_monitoring=False,
             prevent_thread_lock=True,
+            state_session_capacity=sessions.MOST,
         )
     except OSError as error:
         raise PlaygroundError(
@@ -71,6 +73,7 @@ def serve(settings: Settings) -> None:
     except ValueError:  # Gradio asks for its own page and waits three seconds, which a busy machine may need to draw it
         if not blocks.is_running:
             raise
+    sessions.slim(blocks)
     print(f"Playground is at {blocks.local_url}", flush=True)
     threading.Thread(target=get_ready, args=(models, settings), daemon=True).start()
     blocks.block_thread()  # until Ctrl-C
