@@ -18,6 +18,7 @@ WHAT_TO_SEE = (
     "The bar is what came out, the diamond with its whiskers where the share right lies with 95 % confidence. Whiskers "
     "that overlap may still belong to different prompts: the sentence above compares row by row."
 )
+FEW = 100  # rows: with fewer, bins of a tenth would hold next to nothing
 NOT_YET = "Run prompts on a table, and what came of it stands here."
 
 
@@ -137,7 +138,8 @@ class Outcome:
         for i, variant in enumerate(found.variants):
             confidences, right = experiment.confidences(found, i)
             if confidences:
-                bins.append((variant.name, statistics.calibration(confidences, right)))
+                wide = len(confidences) < FEW
+                bins.append((variant.name, statistics.calibration(confidences, right, 5 if wide else 10)))
         shown = {self.reliability: charts.reliability(bins)}
         if any(found.leanings):
             shown |= {self.leanings: charts.leanings(found), self.leaning_words: words.leanings(found)}
