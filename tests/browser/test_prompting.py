@@ -11,7 +11,7 @@ LONG = 240_000  # a run on two shared cores
 
 
 def open_lab(page: Page) -> None:
-    page.get_by_role("tab", name="Prompt lab", exact=True).click()
+    page.get_by_role("tab", name="Prompt lab", exact=True).click(timeout=LONG)
     expect(page.locator("#lab-run")).to_be_visible()
     expect(page.locator("#lab-preview .lab-tokens")).to_be_visible(timeout=LONG)
 
@@ -68,6 +68,7 @@ def test_few_shot_against_zero_shot_in_one_click(visit, shot, accessible):
     expect(verdict).to_be_visible()
 
     page.reload()
+    expect(page.locator("[data-state=ready]")).to_be_visible(timeout=LONG)
     open_lab(page)
     expect(page.locator("#lab-verdict .lab-verdict")).to_contain_text("few-shot", timeout=LONG)
     expect(page.locator("#lab-look")).to_contain_text("as this browser has kept it")
