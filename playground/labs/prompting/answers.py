@@ -37,6 +37,12 @@ _ANSWER_IS = re.compile(r"(?:answer(?:\s+is)?|####)\s*[:=]?\s*", re.IGNORECASE)
 _EITHER = re.compile(
     r"\s*(?:[%°]|[a-z]+\s+)?\s*(?:or|to|and|through|,|/|-|–|—|~)\s*(?:maybe|perhaps|even)?\s*[$€£]?", re.I
 )
+# 5 + 6 = 11: the rest of a calculation up to what it comes to; a comma or a point ends it unless a digit follows
+_REACHES = re.compile(r"(?:[^=,;:.]|[,.](?=\d))*=\s*")
+_OPERATORS, _MINUS = ("+", "*", "×", "÷", "x"), "-−–"
+_REASONS = re.compile(r"\b(?:because|since|as|so|and|or)\b", re.IGNORECASE)
+LONGEST_NUMBER = 100  # characters; a model that repeats itself writes digits without end
+_LONGEST_BETWEEN = 40  # characters between two numbers that may be alternatives
 _FENCED = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
 
 
@@ -53,8 +59,9 @@ class Parsed:
 def number(text: str) -> Parsed:
     """The number that a text gives as its answer, as a Fraction.
 
-    After the last "the answer is" the first number, elsewhere the last number of the last line that has any. Numbers
-    that stand as alternatives ("11 or 12") are none.
+    After the last "the answer is" the first number, or what a calculation there comes to ("the answer is 5 + 6 = 11");
+    elsewhere the last number of the last line that has any. Numbers that stand as alternatives ("11 or 12") are none,
+    nor is a calculation without its result, nor a number of more than `LONGEST_NUMBER` characters.
     """
     told = list(_ANSWER_IS.finditer(text))
     for match in reversed(told):
@@ -70,22 +77,45 @@ def number(text: str) -> Parsed:
 
 def _only(found: list[tuple[int, int, Fraction | None]], text: str, first: bool) -> Parsed:
     """The first or last of the numbers in a line, unless it is one of several alternatives."""
-    at = 0 if first else len(found) - 1
-    value = found[at][2]
+    at = _result(found, text) if first else len(found) - 1
+    if at is None:
+        return Parsed(why="It gives a calculation and not what it comes to.")
+    begin, end, value = found[at]
+    if end - begin > LONGEST_NUMBER:
+        return Parsed(why=f"Its number has more than {LONGEST_NUMBER} characters.")
     if value is None:
         return Parsed(why="It divides by zero.")
     for left, right in ((at - 1, at), (at, at + 1)):
         if left < 0 or right >= len(found):
             continue
         between = text[found[left][1] : found[right][0]]
-        if _EITHER.fullmatch(between) and found[left][2] != found[right][2]:
+        if len(between) <= _LONGEST_BETWEEN and _EITHER.fullmatch(between) and found[left][2] != found[right][2]:
             return Parsed(why="It gives several numbers and does not choose.")
     return Parsed(value)
 
 
+def _result(found: list[tuple[int, int, Fraction | None]], text: str) -> int | None:
+    """Which number the calculation comes to that the first one begins; that one itself where there is none."""
+    at = 0
+    while at + 1 < len(found):
+        equals = _REACHES.match(text, found[at][1])
+        reached = equals and next((i for i, (begin, end, _) in enumerate(found) if begin <= equals.end() < end), None)
+        if not reached or _REASONS.search(equals.group()):
+            break
+        at = reached
+    if at + 1 < len(found):
+        between, follows = text[found[at][1] : found[at + 1][0]].strip(), text[found[at + 1][0]]
+        if between in _OPERATORS or (not between and follows in _MINUS):
+            return None
+    return at
+
+
 def _numbers(text: str) -> list[tuple[int, int, Fraction | None]]:
     """(begin, end, value) of each number. Words count only where there are no digits: "one" is seldom a number."""
-    found = [(match.start(), match.end(), _value(match)) for match in _NUMBER.finditer(text)]
+    found = [
+        (match.start(), match.end(), _value(match) if len(match.group()) <= LONGEST_NUMBER else None)
+        for match in _NUMBER.finditer(text)
+    ]
     return found or [(match.start(), match.end(), _in_words(match.group())) for match in _IN_WORDS.finditer(text)]
 
 

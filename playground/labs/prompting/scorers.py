@@ -6,7 +6,11 @@ know. Nothing that a person types is run as code, and a pattern has 0.2 s a row.
 
 import contextlib
 import json
+import math
+import re
+import time
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from functools import lru_cache
@@ -26,12 +30,17 @@ OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 Lend = Callable[[str], contextlib.AbstractContextManager["Engine"]]  # a reference -> its Engine for a while
 SECONDS = 0.2  # that a pattern may take on one output
 LONGEST_PATTERN = 1_000
+MOST_REPEATS = 10_000  # that the counts of a pattern may come to, multiplied: each is written out when it is compiled
+LONGEST_SCHEMA = 20_000  # characters
 LONGEST_OUTPUT = 20_000  # characters of an output that a pattern is tried on
 JUDGE = (
     "Is the answer to the question right? Compare it with the reference.\n"
     "Question: {{question}}\nReference: {{reference}}\nAnswer: {{answer}}\n"
     "Say yes or no.\nVerdict:"
 )
+
+
+_COUNTS = re.compile(r"\{\s*(\d*)\s*(?:,\s*(\d*)\s*)?\}")
 
 
 class SlowPatternError(PlaygroundError):
@@ -248,6 +257,12 @@ def _compiled(pattern: str):
         raise PlaygroundError("The pattern is empty. Write one, like answer is (\\d+).")
     if len(pattern) > LONGEST_PATTERN:
         raise PlaygroundError(f"The pattern has {len(pattern):,} characters; at most {LONGEST_PATTERN:,} are taken.")
+    counts = [max(map(int, filter(None, found))) for found in _COUNTS.findall(pattern) if any(found)]
+    if math.prod(count for count in counts if count > 1) > MOST_REPEATS:
+        raise PlaygroundError(
+            f"The pattern repeats too often: its counts, like {{2,5}}, multiply to more than {MOST_REPEATS:,}. "
+            "Use + or *."
+        )
     try:
         return regex.compile(pattern)
     except (regex.error, OverflowError, RecursionError) as error:
@@ -266,9 +281,13 @@ def _json(scorer: Scorer, output: str, right: str, row: Row, number: int | None)
     shown = json.dumps(value, ensure_ascii=False)
     schema = _json_schema(_filled_schema(scorer.schema, row, number))
     try:
+        _until.set(time.monotonic() + SECONDS)
         error = next(iter(schema.iter_errors(value)), None)
     except TimeoutError:
-        raise SlowPatternError(f"A pattern of the schema takes more than {SECONDS} s. Write a simpler one.") from None
+        where = "" if number is None else f" on the output of row {number}"
+        raise SlowPatternError(
+            f"The schema, or a pattern of the schema, takes more than {SECONDS} s{where}. Write a simpler one."
+        ) from None
     except RecursionError:
         return Judged("wrong", shown, "It is nested too deeply.")
     except Exception as error:  # a reference that leads nowhere is found only when it is followed
@@ -287,18 +306,24 @@ def _json_schema(schema: str):
     from jsonschema import exceptions, validators
     from referencing import Registry
 
+    if len(schema) > LONGEST_SCHEMA:
+        raise PlaygroundError(f"The schema has {len(schema):,} characters; at most {LONGEST_SCHEMA:,} are taken.")
     try:
         value = json.loads(schema)
     except (ValueError, RecursionError) as error:
         raise PlaygroundError(f"The schema is no JSON ({error}). Correct it.") from None
     if not isinstance(value, (dict, bool)):
         raise PlaygroundError('The schema is no JSON object. Write one, like {"type": "object"}.')
+    _check_bounded(value)
     known = validators.validator_for(value, default=validators.Draft202012Validator)
     try:
         known.check_schema(value)
     except exceptions.SchemaError as error:
         raise PlaygroundError(f"The schema is not valid: {error.message[:200]}. Correct it.") from None
-    bounded = validators.extend(known, {"pattern": _pattern, "patternProperties": _no_pattern_properties})
+    if isinstance(value, dict):  # a reference to the whole would take the dialect's own checks instead of these
+        value = {name: part for name, part in value.items() if name != "$schema"}
+    checks = {name: _timed(check) for name, check in (known.VALIDATORS | {"pattern": _pattern}).items()}
+    bounded = validators.extend(known, checks)
     return bounded(value, registry=Registry())  # an empty registry: nothing is fetched
 
 
@@ -309,9 +334,33 @@ def _pattern(validator, pattern, instance, schema):
         yield exceptions.ValidationError(f"“{instance[:60]}” does not fit the pattern {pattern[:60]}")
 
 
-def _no_pattern_properties(validator, patterns, instance, schema):
-    raise PlaygroundError("The schema uses patternProperties, which is not supported here. Name the properties.")
-    yield
+_until: ContextVar[float] = ContextVar("until", default=math.inf)  # when checking one output has to be over
+
+
+def _timed(check: Callable) -> Callable:
+    """A keyword of a schema that is not looked at any more when time is over: references can multiply without end."""
+
+    def timed(*arguments):
+        if time.monotonic() > _until.get():
+            raise TimeoutError
+        yield from check(*arguments) or ()
+
+    return timed
+
+
+def _check_bounded(schema: object) -> None:
+    """Raises PlaygroundError where a pattern would be tried by others than `_pattern`, without a limit of time."""
+    waiting = [schema]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            if "patternProperties" in part:
+                raise PlaygroundError("The schema uses patternProperties, which is not supported. Name the properties.")
+            if part is not schema and isinstance(part.get("$schema"), str):
+                raise PlaygroundError("The schema names another $schema inside. Only the whole may have one.")
+            waiting += part.values()
+        elif isinstance(part, list):
+            waiting += part
 
 
 def _similar(scorer: Scorer, engine: "Engine", outputs: list[str], right: list[str], rows: list[Row]) -> list[Judged]:

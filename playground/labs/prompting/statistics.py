@@ -20,6 +20,7 @@ from playground.labs.prompting.scorers import Judged, Outcome
 
 RESAMPLES = 10_000
 POWER = 0.8  # how often a real difference should be found
+MOST_VOTES = 100_000  # that a curve of votes counts: some seconds
 MOST_NEEDED = 100_000  # rows; beyond, nobody is told a number
 Outcomes = Sequence[Outcome | None]
 
@@ -166,7 +167,11 @@ class Convergence:
 
 
 def voted(samples: Sequence[Judged]) -> Judged:
-    """What the majority of several answers to one row says; a tie is unparseable, and told."""
+    """What the majority of several answers to one row says; a tie is unparseable, and told.
+
+    Samples with a `value` vote with their outcome: no two cosines are alike.
+    """
+    samples = [sample if sample.value is None else replace(sample, parsed=sample.outcome) for sample in samples]
     vote = majority(sample.parsed if sample.outcome != "unparseable" else None for sample in samples)
     if vote.winner is None:
         tie = f"A tie between {', '.join(map(str, vote.tied))}." if vote.tied else "None of the samples can be read."
@@ -187,6 +192,7 @@ def convergence(rows: Sequence[Sequence[Judged]], draws: int = 100, seed: int = 
     if any(len(row) != n for row in rows):
         raise PlaygroundError("The rows have different numbers of samples. Run them again to the end.")
     rng = random.Random(seed)
+    draws = max(1, min(draws, MOST_VOTES // (n * len(rows))))
     shares, tied = [], []
     for k in range(1, n + 1):
         right = ties = 0

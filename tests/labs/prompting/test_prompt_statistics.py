@@ -89,6 +89,13 @@ def test_votes():
     assert voted(judged("b", "a", "b")).outcome == "wrong"
     assert voted(judged("a", "b")) == Judged("unparseable", why="A tie between a, b.")
     assert voted(judged(None, "a", None)).outcome == "correct"
+    similar = [
+        Judged("correct", "0.91", "", 0.91),
+        Judged("wrong", "0.42", "low", 0.42),
+        Judged("correct", "0.88", "", 0.88),
+    ]
+    assert voted(similar).outcome == "correct"
+    assert voted(similar).parsed == "correct (2 of 3)"
     assert voted(judged(None)).why == "None of the samples can be read."
 
 

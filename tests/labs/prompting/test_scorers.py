@@ -1,6 +1,7 @@
 """Correct, wrong or unparseable; and scorers that cannot be used say so."""
 
 import contextlib
+import json
 import time
 
 import numpy as np
@@ -50,8 +51,42 @@ def test_a_catastrophic_pattern_ends_with_a_sentence():
         score(Scorer("regex", pattern=r"(?:x+x+)+y"), "x" * 5_000, {}, 7)
     assert time.monotonic() - began < 5
     schema = Scorer("json", schema='{"pattern": "(x+x+)+y"}')
-    with pytest.raises(PlaygroundError, match="pattern of the schema takes more"):
+    with pytest.raises(PlaygroundError, match="pattern of the schema, takes more"):
         score(schema, '"' + "x" * 5_000 + '"', {})
+
+
+CHAIN = {f"d{i}": {"allOf": [{"$ref": f"#/$defs/d{i + 1}"}] * 2} for i in range(40)} | {"d40": {}}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"additionalProperties": False, "patternProperties": {"^(a+)+$": {}}},
+        {"properties": {"a": {"$schema": "http://json-schema.org/draft-07/schema#", "pattern": "^(a+)+$"}}},
+        {"$ref": "#/$defs/d0", "$defs": CHAIN},
+        {"properties": {"a": {"pattern": "(?:(?:a{1000}){1000}){1000}"}}},
+    ],
+)
+def test_no_schema_takes_long(schema):
+    began = time.monotonic()
+    output = json.dumps({"a": "a" * 40 + "!", "a" * 40 + "!": 1})
+    with pytest.raises(PlaygroundError):
+        score(Scorer("json", schema=json.dumps(schema)), output, {}, 3)
+    assert time.monotonic() - began < 5
+
+
+def test_a_reference_to_the_whole_keeps_the_limit():
+    schema = {"$schema": "http://json-schema.org/draft-07/schema#", "pattern": "(?:x+x+)+y"}
+    schema["additionalProperties"] = {"$ref": "#"}
+    with pytest.raises(PlaygroundError, match="takes more"):
+        score(Scorer("json", schema=json.dumps(schema)), json.dumps({"a": "x" * 5_000}), {})
+
+
+def test_a_pattern_that_could_not_be_compiled_in_time_is_refused():
+    for pattern in ("(?:(?:a{1000}){1000}){1000}", "a{ 1000 , 2000000 }", "(?:a{,300}){300}"):
+        with pytest.raises(PlaygroundError, match="repeats too often"):
+            check(Scorer("regex", pattern=pattern))
+    check(Scorer("regex", pattern=r"\d{4}-\d{2}-\d{2}x{0}y{,}"))
 
 
 def test_json_against_a_schema_that_is_filled_from_the_row():
