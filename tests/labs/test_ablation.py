@@ -1,5 +1,7 @@
 """What is taken out is taken out exactly, from this request alone, and what is said of it can be computed by hand."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -99,6 +101,14 @@ def test_means_and_draws_come_from_the_references():
         drawn = put_in("resample", 0)
         assert all((row == pool).all(-1).any() for row in drawn) and len({tuple(row.tolist()) for row in drawn}) > 1
         assert torch.equal(put_in("resample", 0), drawn) and not torch.equal(put_in("resample", 1), drawn)
+
+
+@pytest.mark.parametrize("how", ["mean", "resample"])
+def test_a_stop_while_other_texts_are_read_is_said(how):
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(PlaygroundError, match="Stopped before the other texts were read"):
+        ablation.tap(tiny.engine("gpt2"), [Target("mlp", 1)], how, REFERENCES, stop=stop)
 
 
 def test_generation_side_by_side_is_both_streams_alone():

@@ -15,6 +15,8 @@ from playground.labs.internals import random_vectors
 from playground.labs.internals import sweep as sweeps
 from playground.tabs.internals import ablation
 from playground.tabs.internals import prompt as prompts
+from playground.tabs.kit import WAITING
+from playground.views.continuations import note
 from tests import tiny
 from tests.tabs.conftest import visitor
 from tests.tabs.interventions import lay
@@ -142,6 +144,19 @@ def test_stop_ends_writing_and_keeps_what_was_written(laid):
     found = json.loads(Path(shown[pane.files][1]).read_text())
     assert found["edited"]["stop_reason"] == "stopped" and len(found["edited"]["ids"]) < 120
     assert "stopped by you" in shown[pane.written] and "Stopped." in shown[pane.desk.status]
+
+
+def test_asking_anew_ends_what_runs_and_the_old_request_says_nothing_of_it(laid):
+    pane, values = laid.pane, laid.values(targets="layer 1") | asked(laid, prompt={"tokens": 120})
+    asks = [fn.fn for fn in pane.desk.page.blocks.fns.values() if getattr(fn.fn, "__self__", None) is pane.desk]
+    old, last = pane.desk._worker(pane.work)(values, visitor("kim")), {}
+    while pane.written not in last:
+        last = next(old)
+    theirs = pane.desk.stops.begin(visitor("lou"), ablation.TITLE)
+    assert asks and {ask(visitor("kim")) for ask in asks} == {note(WAITING)}
+    new = pane.desk.stops.begin(visitor("kim"), ablation.TITLE)
+    *_, last = old
+    assert last[pane.desk.status] == gr.skip() and not new.is_set() and not theirs.is_set()
 
 
 def test_a_stopped_sweep_shows_what_was_tried(laid, monkeypatch):

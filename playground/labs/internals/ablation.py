@@ -112,7 +112,7 @@ def tap(
         seed: draws the tokens whose activations are resampled; heads and neurons of one layer come from the same one.
 
     Raises:
-        PlaygroundError: no such part or way.
+        PlaygroundError: no such part or way; stopped.
     """
     if how not in get_args(How):
         raise PlaygroundError(f"“{how}” is no way to take a part out. There are: {', '.join(get_args(How))}.")
@@ -122,7 +122,10 @@ def tap(
     for target in targets:
         site, taken = columns(engine, target)
         where.setdefault(target.layer if site is None else site, []).append(taken)
-    stock = pools(engine, list(where), references, stop) if how != "zero" else {}
+    try:
+        stock = pools(engine, list(where), references, stop) if how != "zero" else {}
+    except passes.Stopped:
+        raise PlaygroundError("Stopped before the other texts were read.") from None
     generator = torch.Generator().manual_seed(seed)
     edits = {place: replacement(how, stock.get(place), generator) for place in where}
 

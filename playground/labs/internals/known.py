@@ -3,6 +3,7 @@
 It does not know what is changed.
 """
 
+import threading
 from collections.abc import Sequence
 
 import torch
@@ -23,17 +24,20 @@ def recording(engine: Engine, outputs: list) -> list[tuple[nn.Module, Around]]:
     return [(block, note) for block in engine.anatomy.main.blocks]
 
 
-def can_leave_out(engine: Engine, ids: Tensor, outputs: Sequence) -> bool:
+def can_leave_out(engine: Engine, ids: Tensor, outputs: Sequence, stop: threading.Event | None = None) -> bool:
     """Whether blocks can be left out when what they gave for `ids`, (1, position), is known.
 
     Only if nothing else passes between blocks. It is tried: with half of them left out, the last must give the same.
+
+    Raises:
+        Stopped: `stop` was set.
     """
     blocks = engine.anatomy.main.blocks
     if len(blocks) != len(outputs) or any(hidden(output) is None for output in outputs):
         return False
     around = left_out(engine, len(blocks) // 2, outputs, 1)
     try:
-        residual = passes.last_residual(engine, {"input_ids": ids}, around=around)
+        residual = passes.last_residual(engine, {"input_ids": ids}, around=around, stop=stop)
     except (RuntimeError, TypeError, KeyError, IndexError, AttributeError):
         return False  # a later block looked for what an earlier one had left for it
     return torch.equal(residual, hidden(outputs[-1]))

@@ -144,7 +144,7 @@ def patch(
         clean, corrupted = (_unpatched(engine, contrast, ids, site, layers, stop) for ids in _texts(contrast))
         _check_apart(clean.reading.difference, corrupted.reading.difference, contrast)
         source, target = (clean, corrupted) if direction == "denoising" else (corrupted, clean)
-        skip = skip and known.can_leave_out(engine, target.ids, target.blocks)
+        skip = skip and known.can_leave_out(engine, target.ids, target.blocks, stop)
         for number, layer in enumerate(layers):
             report(number / len(layers), f"Patching layer {layer}: {number + 1} of {len(layers)}")
             values = _patched(engine, contrast, site, layer, source, target, rows, rows_at_once, skip, stop)

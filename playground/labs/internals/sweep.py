@@ -83,7 +83,7 @@ def sweep(
         )
         answer = int(original[0].argmax())
         places = [n if kind == "layer" else Site(engine.anatomy.main.name, n, PARTS[kind]) for n in layers]
-        skip = known.can_leave_out(engine, ids, blocks)
+        skip = known.can_leave_out(engine, ids, blocks, stop)
         pools = ablation.pools(engine, places, references, stop) if how != "zero" else {}
         for number, (layer, place) in enumerate(zip(layers, places, strict=True)):
             report(number / len(layers), f"Taking out layer {layer}: {number + 1} of {len(layers)}")

@@ -3,27 +3,23 @@
 It does not know what any of them does.
 """
 
-import shutil
-import tempfile
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
 import gradio as gr
 
 from playground.errors import PlaygroundError
 from playground.models.progress import Report
-from playground.tabs.attention.panes import STOPPED, Stops, reported
+from playground.tabs.attention.panes import Stops, reported
+from playground.tabs.internals.benches import Files
 from playground.tabs.kit import AT_ONCE, ELSEWHERE, WAITING, Page, arriving, user_errors
 from playground.views.continuations import note
 
 T = TypeVar("T")
 Work = Callable[[dict, threading.Event], Iterator[dict]]  # (values, stop) -> updates
-_MOST_FOLDERS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,23 +30,33 @@ class Desk:
     title: str
     stops: Stops
     status: gr.HTML
-    folders: deque[Path] = field(default_factory=deque)  # of files that were offered
+    kept: Files = field(default_factory=Files)  # that were offered
 
     def after(
         self, event: gr.events.Dependency, work: Work, inputs: set[gr.components.Component], outputs: list
     ) -> gr.events.Dependency:
         """Does `work` once `event` has succeeded."""
-        inputs, outputs = inputs | {self.page.reference}, [self.status, *outputs]
-        # "multiple": one that was stopped while it waited must not block the next
-        worked = event.success(self._worker(work), inputs, outputs, trigger_mode="multiple", **self.page.queued)
-        worked.failure(lambda: "", None, self.status, **AT_ONCE)
-        return worked
+        return self._next(event.success(self._asked, None, self.status, **AT_ONCE), work, inputs, outputs)
 
     def on(
         self, triggers: list[Callable], work: Work, inputs: set[gr.components.Component], outputs: list
     ) -> gr.events.Dependency:
         """Does `work` on a click or the Enter key."""
-        return self.after(gr.on(triggers, lambda: note(WAITING), None, self.status, **AT_ONCE), work, inputs, outputs)
+        return self._next(gr.on(triggers, self._asked, None, self.status, **AT_ONCE), work, inputs, outputs)
+
+    def _asked(self, request: gr.Request) -> str:
+        """Ends what this visitor has running here, which the new request would otherwise wait behind."""
+        self.stops.halt(request)
+        return note(WAITING)
+
+    def _next(
+        self, event: gr.events.Dependency, work: Work, inputs: set[gr.components.Component], outputs: list
+    ) -> gr.events.Dependency:
+        inputs, outputs = inputs | {self.page.reference}, [self.status, *outputs]
+        # "multiple": one that was stopped while it waited must not block the next
+        worked = event.success(self._worker(work), inputs, outputs, trigger_mode="multiple", **self.page.queued)
+        worked.failure(lambda: "", None, self.status, **AT_ONCE)
+        return worked
 
     def while_moving(
         self, triggers: list[Callable], work: Work, inputs: set[gr.components.Component], outputs: list
@@ -85,7 +91,11 @@ class Desk:
                 except PlaygroundError:
                     if not stop.is_set():
                         raise
-                yield {status: note(STOPPED) if stop.is_set() and not quiet else ""}
+                if not stop.is_set() or quiet:
+                    yield {status: ""}
+                    return
+                said = self.stops.said(request, self.title, stop)
+                yield {status: gr.skip() if said is None else note(said)}
 
         return run
 
@@ -106,14 +116,8 @@ class Desk:
         return result
 
     def files(self, contents: Mapping[str, str]) -> list[str]:
-        """Writes files to be offered; of those offered before, the oldest go (Gradio has copies of its own)."""
-        folder = Path(tempfile.mkdtemp(prefix="playground-"))
-        self.folders.append(folder)
-        while len(self.folders) > _MOST_FOLDERS:
-            shutil.rmtree(self.folders.popleft(), ignore_errors=True)
-        for name, content in contents.items():
-            (folder / name).write_text(content, "utf-8")
-        return [str(folder / name) for name in contents]
+        """Writes files to be offered."""
+        return self.kept.write(contents)
 
 
 def build(page: Page, title: str, status: gr.HTML, stop: gr.Button) -> Desk:

@@ -3,7 +3,6 @@
 It does not know how probes are trained or drawn.
 """
 
-import tempfile
 import threading
 import time
 from collections.abc import Generator, Iterator
@@ -17,6 +16,7 @@ from playground.labs.internals.probing import table, tasks
 from playground.labs.internals.probing.examples import Examples, find
 from playground.models.catalog import catalog
 from playground.tabs.attention.panes import Stops
+from playground.tabs.internals.benches import Files
 from playground.tabs.kit import AT_ONCE, MAY_REFUSE, WAITING, Page, arriving, title_of, user_errors
 from playground.views.continuations import note
 
@@ -74,6 +74,7 @@ class Pane:
     page: Page
     cache: object  # labs.probing.features.Cache, made when first needed
     stops: Stops
+    kept: Files  # that were offered
     task: gr.Dropdown
     file: gr.File
     text: gr.Dropdown
@@ -142,6 +143,7 @@ class Pane:
         if path is None:
             return {self.upload: None, self.samples: self._own_samples(None, "", "", "")}
         with user_errors():
+            table.check_size(Path(path).stat().st_size)
             upload = Upload(Path(path).name, table.read(Path(path).read_bytes()))
         guessed = table.guess(upload.table)
         columns = list(upload.table.columns)
@@ -215,14 +217,11 @@ class Pane:
         from playground.labs.internals.probing import plain, replay
         from playground.views.internals import probing as view
 
-        folder = Path(tempfile.mkdtemp(prefix="probing-"))
         contents = {
             "probing-layers.csv": plain.layers_csv(found),
             replay.TEXTS: plain.texts_csv(found),
             "probing.json": plain.as_json(found),
         }
-        for name, content in contents.items():
-            (folder / name).write_text(content, "utf-8")
         try:
             code = replay.script(found, loadable(reference))
         except PlaygroundError as error:
@@ -240,7 +239,7 @@ class Pane:
             self.points: view.projection(found, found.best),
             self.numbers: view.table(found),
             self.origin: view.origin(found),
-            self.files: [str(folder / name) for name in contents],
+            self.files: self.kept.write(contents),
             self.code: code,
             self.found: found,
         }
@@ -261,7 +260,7 @@ class Pane:
 def build(page: Page) -> None:
     from dataclasses import fields
 
-    parts: dict = {"page": page, "cache": {}, "stops": Stops(page.blocks)}
+    parts: dict = {"page": page, "cache": {}, "stops": Stops(page.blocks), "kept": Files()}
     with gr.Row(elem_classes="examples", elem_id="probing-examples"):
         gr.HTML("Examples:")
         buttons = [gr.Button(example.caption, size="sm", min_width=0) for example in EXAMPLES]

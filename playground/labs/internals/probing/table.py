@@ -35,11 +35,7 @@ def read(data: bytes, fewest_columns: int = 2) -> Table:
     Raises:
         PlaygroundError: it is too large, no text, or not a table; says where.
     """
-    if len(data) > MOST_BYTES:
-        raise PlaygroundError(
-            f"The file has {len(data) / 1e6:.0f} MB; at most {MOST_BYTES / 1e6:.0f} MB are read. "
-            "Cut it: 2,000 rows are plenty."
-        )
+    check_size(len(data))
     text, encoding = decoded(data)
     separated = separator(text)
     rows, lines = [], []
@@ -72,6 +68,15 @@ def read(data: bytes, fewest_columns: int = 2) -> Table:
             )
     reading = f"{encoding}, separated by {SEPARATORS[separated]}"
     return Table(columns, tuple(map(tuple, rows[1:])), tuple(lines[1:]), reading)
+
+
+def check_size(n_bytes: int) -> None:
+    """Raises PlaygroundError when a file is too large, before it is in memory."""
+    if n_bytes > MOST_BYTES:
+        raise PlaygroundError(
+            f"The file has {n_bytes / 1e6:.0f} MB; at most {MOST_BYTES / 1e6:.0f} MB are read. "
+            "Cut it: 2,000 rows are plenty."
+        )
 
 
 def guess(table: Table) -> dict[str, str | None]:
