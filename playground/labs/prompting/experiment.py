@@ -4,7 +4,9 @@ It does not know how answers are written (`grid`) or when one is right (`scorers
 """
 
 import dataclasses
+import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -17,7 +19,7 @@ from playground.labs.prompting import grid, prompts, scorers
 from playground.labs.prompting.kept import Answer, Choices, Kept
 from playground.labs.prompting.prompts import Prompt, Row
 from playground.labs.prompting.results import Cell, Results, Variant
-from playground.labs.prompting.scorers import Judged, Scorer
+from playground.labs.prompting.scorers import Scorer
 
 NOTHING = "N/A"  # what stands in a row that says nothing (Zhao et al. 2021, arXiv 2102.09690)
 JUDGING = "Judging with {}"
@@ -81,8 +83,7 @@ def run(
             doing = "Answers" if not event.alone else f"Answers, one at a time ({event.alone.rstrip('.')})"
             yield Progress(event.n_done, event.n_all, event.seconds_left, doing, work.results)
     if empty.scorer.needs_model and not (stop is not None and stop.is_set()):
-        yield Progress(work.n_done, work.n_done, None, JUDGING.format(empty.scorer.reference), work.results)
-        work.judge(lend_engine)
+        yield from work.judge(lend_engine, stop)
     yield Progress(work.n_done, work.n_done, None, "Done", work.results)
 
 
@@ -149,25 +150,27 @@ class _Work:
             return dataclasses.replace(cell, error=str(error))
         return dataclasses.replace(cell, judged=tuple(judged))
 
-    def judge(self, lend: scorers.Lend) -> None:
-        """Judges all outputs by the model that does it."""
-        flat: list[tuple[tuple[int, int], str, Row]] = []
-        for at, cell in self._cells.items():
-            if cell.error:
-                continue
-            row = self._empty.rows[at[1]]
-            try:
-                scorers.expected(self._scorer, row, at[1] + 1)
-            except PlaygroundError as error:
-                self._cells[at] = dataclasses.replace(cell, error=str(error))
-                continue
-            flat += [(at, text, row) for text in cell.outputs]
-        found = scorers.scored(self._scorer, [text for _, text, _ in flat], [row for *_, row in flat], lend)
-        judged: dict[tuple[int, int], list[Judged]] = {}
-        for (at, *_), one in zip(flat, found, strict=True):
-            judged.setdefault(at, []).append(one)
-        for at, listed in judged.items():
-            self._cells[at] = dataclasses.replace(self._cells[at], judged=tuple(listed))
+    def judge(self, lend: scorers.Lend, stop: threading.Event | None) -> Iterator[Progress]:
+        """Judges all outputs by the model that does it, cell by cell; what it cannot judge is marked."""
+        open_cells = [(at, cell) for at, cell in self._cells.items() if not cell.error]
+        texts = [text for _, cell in open_cells for text in cell.outputs]
+        rows = [self._empty.rows[at[1]] for at, cell in open_cells for _ in cell.outputs]
+        numbers = [at[1] + 1 for at, cell in open_cells for _ in cell.outputs]
+        doing, started, n_judged = JUDGING.format(self._scorer.reference), time.monotonic(), 0
+        yield Progress(0, len(texts), None, doing, self.results)
+        with closing(scorers.judging(self._scorer, texts, rows, lend, stop, numbers)) as verdicts:
+            for at, cell in open_cells:
+                found = [judged for _, judged in itertools.islice(verdicts, len(cell.outputs))]
+                if len(found) < len(cell.outputs):
+                    return  # stopped
+                errors = [judged for judged in found if isinstance(judged, str)]
+                if errors:
+                    self._cells[at] = dataclasses.replace(cell, error=_of_row(errors[0], at[1] + 1))
+                else:
+                    self._cells[at] = dataclasses.replace(cell, judged=tuple(found))
+                n_judged += len(found)
+                left = (time.monotonic() - started) / n_judged * (len(texts) - n_judged)
+                yield Progress(n_judged, len(texts), left, doing, self.results)
 
     def results(self) -> Results:
         n, m = len(self._empty.variants), len(self._empty.rows)
@@ -177,6 +180,10 @@ class _Work:
             provenance=tuple(self._provenance.values()),
             leanings=tuple(self._leanings.get(way, ()) for way in range(n)) if self._leanings else (),
         )
+
+
+def _of_row(sentence: str, number: int) -> str:
+    return sentence if sentence.startswith(f"Row {number} ") else f"Row {number}: {sentence}"
 
 
 def _shares(logprobs: np.ndarray) -> list[float]:

@@ -5,6 +5,7 @@ It does not know how answers are computed, nor which are right.
 
 import hashlib
 import json
+import threading
 from collections import OrderedDict
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -35,28 +36,31 @@ class Answer:
 
 
 class Kept:
-    """Answers of earlier runs within `budget` bytes; what was unused longest goes first. For one thread at a time."""
+    """Answers of earlier runs within `budget` bytes; what was unused longest goes first. For several threads."""
 
     def __init__(self, budget: int = 16 << 20) -> None:
         self.budget, self.n_bytes = budget, 0
         self._answers: OrderedDict[str, tuple[Answer, int]] = OrderedDict()
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._answers)
 
     def get(self, key: str) -> Answer | None:
-        if key not in self._answers:
-            return None
-        self._answers.move_to_end(key)
-        return self._answers[key][0]
+        with self._lock:
+            if key not in self._answers:
+                return None
+            self._answers.move_to_end(key)
+            return self._answers[key][0]
 
     def put(self, key: str, answer: Answer) -> None:
         n_bytes = 500 + len(key) + 4 * len(answer.text) + (1000 * len(answer.label.choices) if answer.label else 0)
-        self.n_bytes += n_bytes - self._answers.pop(key, (None, 0))[1]
-        self._answers[key] = (answer, n_bytes)
-        while self.n_bytes > self.budget:
-            _, (_, gone) = self._answers.popitem(last=False)
-            self.n_bytes -= gone
+        with self._lock:
+            self.n_bytes += n_bytes - self._answers.pop(key, (None, 0))[1]
+            self._answers[key] = (answer, n_bytes)
+            while self.n_bytes > self.budget:
+                _, (_, gone) = self._answers.popitem(last=False)
+                self.n_bytes -= gone
 
 
 def key_of(writer: Writer, prompt: Any, how: Sampling | Choices) -> str:

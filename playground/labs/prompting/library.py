@@ -105,7 +105,11 @@ def drawn(prompt: Prompt, table: Sequence[Row], answer: str, k: int, seed: int) 
     examples = tuple(
         Example(prompts.asked(prompt, table[i]), table[i].get("reasoning", ""), table[i][answer]) for i in chosen
     )
-    left = tuple(row for i, row in enumerate(table) if i not in set(chosen))
+    with_examples = replace(prompt, examples=examples, style="few-shot")
+    gone = set(chosen) | {number - 1 for number in leaked(with_examples, table)}  # the same question in another row
+    left = tuple(row for i, row in enumerate(table) if i not in gone)
+    if not left:
+        raise PlaygroundError("All other rows ask the same as the examples. Draw fewer, or add other rows.")
     return replace(prompt, examples=examples), left
 
 

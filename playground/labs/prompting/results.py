@@ -167,7 +167,7 @@ def lines(results: Results) -> list[dict[str, Any]]:
                     **{f"column {name}": value for name, value in row.items()},
                     "outputs": list(cell.outputs),
                     "parsed": final.parsed if final else "",
-                    "outcome": final.outcome if final else "failed",
+                    "outcome": final.outcome if final else "failed" if cell.error else "not judged",
                     "why": final.why if final else cell.error,
                     "prompt_tokens": cell.prompt_tokens,
                     "new_tokens": cell.new_tokens,
@@ -196,7 +196,11 @@ def as_csv(results: Results) -> str:
 def _field(value: Any) -> Any:
     if isinstance(value, list):
         value = value[0] if len(value) == 1 else json.dumps(value, ensure_ascii=False)
-    if isinstance(value, str) and value[:1] in ("=", "@", "+", "-", "\t") and not _is_number(value):
+    if (
+        isinstance(value, str)
+        and value[:1] in ("=", "@", "+", "-", "\t", "\r", "＝", "＠", "＋", "－")
+        and not _is_number(value)
+    ):
         return f"'{value}"
     return value
 

@@ -8,10 +8,11 @@ import contextlib
 import json
 import math
 import re
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, get_args
@@ -21,6 +22,8 @@ from playground.labs.prompting import answers, prompts
 from playground.labs.prompting.prompts import Row
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from playground.engine.engine import Engine
 
 Kind = Literal["exact", "contains", "number", "written", "choice", "regex", "json", "similarity", "judge"]
@@ -184,16 +187,55 @@ def scored(scorer: Scorer, outputs: Sequence[str], rows: Sequence[Row], lend: Le
     check(scorer, rows)
     if not scorer.needs_model:
         return [score(scorer, out, row, n) for n, (out, row) in enumerate(zip(outputs, rows, strict=True), 1)]
+    found = {}
+    for place, judged in judging(scorer, outputs, rows, lend):
+        if isinstance(judged, str):
+            raise PlaygroundError(judged)
+        found[place] = judged
+    return [found[place] for place in range(len(outputs))]
+
+
+def judging(
+    scorer: Scorer,
+    outputs: Sequence[str],
+    rows: Sequence[Row],
+    lend: Lend | None,
+    stop: threading.Event | None = None,
+    numbers: Sequence[int] | None = None,
+) -> Iterator[tuple[int, Judged | str]]:
+    """Judges outputs by a model, one by one: (place, what it is, or the sentence why that cannot be told).
+
+    `numbers`: of the rows, from 1, for those sentences; their places when None.
+
+    When `stop` is set, or the iterator closed, it ends within one token.
+
+    Raises:
+        PlaygroundError: there is no such model, or it cannot do that.
+    """
     if lend is None:
         raise PlaygroundError("This scorer needs a model, and none can be had here. Pick another scorer.")
-    right = [expected(scorer, row, n) for n, row in enumerate(rows, 1)]
-    written = [i for i, output in enumerate(outputs) if output.strip()]
+    vectors: dict[str, np.ndarray] = {}  # of the right answers, many of which are alike
     with lend(scorer.reference) as engine:
-        judged = (_similar if scorer.kind == "similarity" else _asked)(
-            scorer, engine, [outputs[i] for i in written], [right[i] for i in written], [rows[i] for i in written]
-        )
-    found = dict(zip(written, judged, strict=True))
-    return [found.get(i, Judged("unparseable", why="Nothing was written.")) for i in range(len(outputs))]
+        if scorer.kind == "similarity":
+            _check_embeds(engine)
+        for place, (output, row) in enumerate(zip(outputs, rows, strict=True)):
+            if stop is not None and stop.is_set():
+                return
+            if not output.strip():
+                yield place, Judged("unparseable", why="Nothing was written.")
+                continue
+            try:
+                right = expected(scorer, row, place + 1 if numbers is None else numbers[place])
+                if scorer.kind == "similarity":
+                    judged = _similar(scorer, engine, output, right, vectors)
+                else:
+                    judged = _asked(scorer, engine, output, right, row, stop)
+            except PlaygroundError as error:
+                yield place, str(error)
+                continue
+            if judged is None:
+                return
+            yield place, judged
 
 
 def _verdict(right: bool, parsed: str, why: str = "") -> Judged:
@@ -363,26 +405,28 @@ def _check_bounded(schema: object) -> None:
             waiting += part
 
 
-def _similar(scorer: Scorer, engine: "Engine", outputs: list[str], right: list[str], rows: list[Row]) -> list[Judged]:
-    vectors = embed(engine, [*outputs, *right])
-    judged = []
-    for i, wanted in enumerate(right):
-        cosine = float(vectors[i] @ vectors[len(outputs) + i])
-        low = f"Its similarity to “{wanted[:60]}” is {cosine:.2f}, below {scorer.threshold}."
-        verdict = _verdict(cosine >= scorer.threshold, f"{cosine:.2f}", low)
-        judged.append(Judged(verdict.outcome, verdict.parsed, verdict.why, cosine))
-    return judged
+def _similar(scorer: Scorer, engine: "Engine", output: str, right: str, vectors: "dict[str, np.ndarray]") -> Judged:
+    if right not in vectors:
+        (vectors[right],) = embed(engine, [right])
+    cosine = float(embed(engine, [output])[0] @ vectors[right])
+    low = f"Its similarity to “{right[:60]}” is {cosine:.2f}, below {scorer.threshold}."
+    verdict = _verdict(cosine >= scorer.threshold, f"{cosine:.2f}", low)
+    return replace(verdict, value=cosine)
 
 
-def embed(engine: "Engine", texts: Sequence[str]):
-    """Vectors of length 1, (text, dimension): the mean over each text's last hidden states, as sentence encoders do."""
-    import numpy as np
-    import torch
-
+def _check_embeds(engine: "Engine") -> None:
     if engine.anatomy.writes:
         raise PlaygroundError(
             f"{engine.reference} writes text; similarity needs a model that embeds. Pick one of those."
         )
+
+
+def embed(engine: "Engine", texts: Sequence[str]) -> "np.ndarray":
+    """Vectors of length 1, (text, dimension): the mean over each text's last hidden states, as sentence encoders do."""
+    import numpy as np
+    import torch
+
+    _check_embeds(engine)
     vectors = []
     with torch.inference_mode():
         for text in texts:
@@ -394,28 +438,27 @@ def embed(engine: "Engine", texts: Sequence[str]):
     return np.stack(vectors) if vectors else np.zeros((0, 1))
 
 
-def _asked(scorer: Scorer, engine: "Engine", outputs: list[str], right: list[str], rows: list[Row]) -> list[Judged]:
-    """What a judge says: the first of yes and no that it names."""
+def _asked(
+    scorer: Scorer, engine: "Engine", output: str, right: str, row: Row, stop: threading.Event | None
+) -> Judged | None:
+    """What a judge says: yes or no, if it names one of them alone. None: it was stopped."""
     from playground.engine.sampling import Sampling
     from playground.labs.chat import replies
 
-    judged = []
-    for output, wanted, row in zip(outputs, right, rows, strict=True):
-        asked = judge_prompt(scorer, output, wanted, row)
-        sampling = Sampling(max_new_tokens=8, temperature=0)
-        if replies.has_chat_template(engine):
-            written = replies.reply(engine, [{"role": "user", "content": asked}], sampling)
-        else:
-            written = replies.complete(engine, asked, sampling)
+    asked = judge_prompt(scorer, output, right, row)
+    sampling = Sampling(max_new_tokens=8, temperature=0)
+    if replies.has_chat_template(engine):
+        written = replies.reply(engine, [{"role": "user", "content": asked}], sampling, stop=stop)
+    else:
+        written = replies.complete(engine, asked, sampling, stop=stop)
+    with contextlib.closing(written):
         *_, last = written
-        found = answers.label(last.text, ("yes", "no"))
-        if found.readable:
-            judged.append(
-                _verdict(found.value == "yes", f"judge: {found.value}", f"The judge wrote “{last.text.strip()}”.")
-            )
-        else:
-            judged.append(Judged("unparseable", last.text.strip(), "The judge said neither yes nor no."))
-    return judged
+    if stop is not None and stop.is_set():
+        return None
+    found = answers.label(last.text, ("yes", "no"))
+    if not found.readable:
+        return Judged("unparseable", last.text.strip(), "The judge said neither yes nor no.")
+    return _verdict(found.value == "yes", f"judge: {found.value}", f"The judge wrote “{last.text.strip()}”.")
 
 
 def judge_prompt(scorer: Scorer, output: str, right: str, row: Row) -> str:

@@ -42,6 +42,7 @@ ORDERS = 5
 VISITORS = 32  # whose answers are kept for a second run
 TO_THE_RUN = "() => document.querySelector('#lab-run')?.scrollIntoView({behavior: 'smooth', block: 'start'})"
 STOPPED = "Stopped. What is done stands below; Run goes on where it stopped."
+_ANSWERS = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,11 +121,14 @@ class Lab:
     def _answers(self, request: gr.Request) -> "Kept":
         from playground.labs.prompting.kept import Kept
 
-        mine = self.answers.pop(request.session_hash, None) or Kept()
-        self.answers[request.session_hash] = mine
-        while len(self.answers) > VISITORS:
-            self.answers.popitem(last=False)
-        return mine
+        if request.session_hash is None:  # nobody's: such visitors must not share
+            return Kept()
+        with _ANSWERS:  # one visitor may run twice at once
+            mine = self.answers.pop(request.session_hash, None) or Kept()
+            self.answers[request.session_hash] = mine
+            while len(self.answers) > VISITORS:
+                self.answers.popitem(last=False)
+            return mine
 
     def _run(self, empty: Results, stop: threading.Event, answers: "Kept") -> Iterator[dict]:
         from playground.labs.prompting import experiment
@@ -236,7 +240,8 @@ class Lab:
 
     def leave(self, request: gr.Request) -> None:
         """The visitor is gone."""
-        self.answers.pop(request.session_hash, None)
+        with _ANSWERS:
+            self.answers.pop(request.session_hash, None)
 
 
 def build(page: Page) -> None:

@@ -8,7 +8,13 @@ from html import escape
 from playground.labs.prompting.prompts import Row
 from playground.labs.prompting.results import Cell, Results
 
-MARKS = {"correct": "✓ right", "wrong": "✗ wrong", "unparseable": "? unparseable", "failed": "! failed"}
+MARKS = {
+    "correct": "✓ right",
+    "wrong": "✗ wrong",
+    "unparseable": "? unparseable",
+    "failed": "! failed",
+    "open": "not judged",
+}
 MOST_SHOWN = 200  # rows; all of them are in the files
 
 
@@ -58,7 +64,7 @@ def _cell(cell: Cell | None) -> str:
     if cell is None:
         return "<small>not run</small>"
     final = cell.final
-    outcome = final.outcome if final else "failed"
+    outcome = final.outcome if final else "failed" if cell.error else "open"
     mark = f'<span class="lab-mark {outcome}">{MARKS[outcome]}</span>'
     read = f"<small>read as {escape(final.parsed)}</small>" if final and final.parsed else ""
     why = final.why if final else cell.error

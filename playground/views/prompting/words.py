@@ -94,7 +94,7 @@ def overview(results: Results) -> str:
 def remarks(results: Results, leaks: Sequence[str] = ()) -> str:
     """What to bear in mind."""
     said = list(leaks)
-    if any(None in line for line in results.cells):
+    if any(cell is None or not (cell.judged or cell.error) for line in results.cells for cell in line):
         said.append(UNFINISHED)
     n = len(results.variants)
     if n > 2:

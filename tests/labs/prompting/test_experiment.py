@@ -7,9 +7,10 @@ import pytest
 
 from playground.errors import PlaygroundError
 from playground.labs.prompting import experiment, scorers
-from playground.labs.prompting.kept import Kept
+from playground.labs.prompting.kept import Answer, Kept
 from playground.labs.prompting.prompts import Example, Prompt
 from playground.labs.prompting.scorers import Scorer
+from playground.views.prompting import tables, words
 from tests import tiny
 
 ROWS = [{"text": t, "label": "a"} for t in ("The cat", "the mat", "The doctor", "Paris")]
@@ -123,3 +124,49 @@ def test_a_pattern_that_takes_too_long_ends_the_run():
     slow = Scorer("regex", pattern=r"(?s)(?:.+.+.+)+[\x00\x01]")
     with pytest.raises(PlaygroundError, match=r"more than 0\.2 s on the output of row"):
         run(empty(slow, [Prompt("chat", as_chat=True)], max_new_tokens=60))
+
+
+@pytest.mark.parametrize("after", [1, 3])
+def test_a_judge_stops_and_leaves_what_it_has_judged(after):
+    stop = threading.Event()
+    for now in experiment.run(lend, lend, empty(Scorer("judge", reference="x"), PROMPTS[:1]), Kept(), stop):
+        if now.doing == "Judging with x" and now.n_done == after:
+            stop.set()
+    (line,) = now.results().cells
+    assert [bool(cell.judged) for cell in line].count(True) == after
+    assert all(cell.outputs and not cell.error for cell in line)
+    table = tables.outputs(now.results())
+    assert table.count("not judged") == 4 - after
+    assert "failed" not in table
+    assert words.UNFINISHED in words.remarks(now.results())
+
+
+def test_a_row_that_the_judge_cannot_read_is_marked_and_the_rest_go_on():
+    rows = [*ROWS, {"text": "x", "label": "a " * 3_000}, {"text": "x", "label": " "}]
+    found = run(empty(Scorer("judge", reference="x"), PROMPTS[:1], rows))
+    (line,) = found.cells
+    assert all(cell.judged for cell in line[:4])
+    assert line[4].error.startswith("Row 5: ")
+    assert line[5].error.startswith("Row 6 has no right answer")
+    assert line[4].outputs
+
+
+def test_kept_answers_of_several_threads():
+    kept, failed = Kept(budget=40_000), []
+
+    def work(who: int) -> None:
+        try:
+            for i in range(2_000):
+                kept.put(f"{i % 97}", Answer("text", 1))
+                kept.get(f"{(i + who) % 97}")
+        except KeyError as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=work, args=(who,)) for who in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    assert 0 < kept.n_bytes <= kept.budget
+    assert kept.n_bytes == len(kept) * 516 + sum(len(str(i)) for i in range(97) if kept.get(str(i)) is not None)

@@ -203,5 +203,9 @@ def test_drawn_examples_are_not_asked_about():
     assert len(library.leaked(drawn, table)) == 6
     assert library.drawn(prompt, table, "label", 6, seed=3)[0] == drawn
     assert library.drawn(prompt, table, "label", 6, seed=4)[0] != drawn
+    twice = (*table, *({**row, "text": f" {row['text'].upper()}"} for row in table))
+    drawn, left = library.drawn(prompt, twice, "label", 6, seed=3)
+    assert len(left) == len(twice) - 12
+    assert library.leaked(drawn, left) == ()
     with pytest.raises(PlaygroundError, match="cannot be drawn"):
         library.drawn(prompt, table[:3], "label", 3, 0)
