@@ -29,13 +29,24 @@ def with_above(found, *above):
         ((4, 5, 6), "Clearly above the words alone (50.0%) from layer 4 on."),
         ((2, 4, 5, 6), "from layer 4 on, and already at layer 2."),
         ((0, 1, 2, 3, 4, 5, 6), "at every layer, before the first block too."),
-        ((), "No layer is clearly above the words alone (50.0%): nothing here needs the model."),
+        ((), "No layer is clearly above the words alone (50.0%), a bag of words without any model"),
         ((1, 2, 3, 5), "at layers 1 to 3 and 5 only."),
         ((3,), "at layer 3 only."),
     ],
 )
 def test_where_it_is_above_is_said_from_the_numbers(found, above, sentence):
     assert sentence in view.verdict(with_above(found, *above), "Tiny")
+
+
+def test_a_bag_of_words_that_wins_is_said_to_win(found):
+    none = np.zeros(len(found.layers), bool)
+    lost = dataclasses.replace(found, accuracy=np.full(7, 0.7), above=none, rival="words", rival_accuracy=0.9)
+    said = "A bag of words does better than any layer: the words alone (90.0%) tell more texts rightly, so nothing here"
+    assert said in view.verdict(lost, "Tiny")
+    guessed = dataclasses.replace(lost, rival="guessing", rival_accuracy=0.68)
+    assert "No layer is clearly above guessing (68.0%): this probe finds nothing" in view.verdict(guessed, "Tiny")
+    even = dataclasses.replace(lost, rival_accuracy=0.7)
+    assert "does better" not in view.verdict(even, "Tiny") and "nothing here needs" in view.verdict(even, "Tiny")
 
 
 def test_the_verdict_names_the_best_layer_and_its_doubts(found):
@@ -67,6 +78,12 @@ def test_the_curve_holds_the_numbers(found):
     assert set(drawn["Words alone"].y) == {found.words.accuracy}
     assert list(drawn["95 % interval"].y[:7]) == list(found.high)
     assert len({(trace.line.dash, trace.marker.symbol) for trace in drawn.values()}) == 5, "not told by colour alone"
+
+
+def test_the_caption_of_the_best_layer_stays_inside_the_chart(found):
+    for best, anchor in ((0, "left"), (3, "center"), (6, "right")):
+        caption = view.curve(dataclasses.replace(found, best=best)).layout.annotations[0]
+        assert (caption.x, caption.xanchor) == (best, anchor)
 
 
 def test_confusion_and_points_are_those_of_the_layer(found):
@@ -106,7 +123,7 @@ def test_the_table_has_every_layer_and_both_baselines(found):
 def test_one_layer_alone_is_drawn_and_said_too():
     found, _ = finish(experiment.probe(planted(texts(n=40), 3, 0), Settings(layers=(2,))))
     said = view.verdict(found, "Tiny")
-    assert "Tiny: Layer 2, which tells 100.0%" in said and "flatters" not in said
+    assert "Tiny: Layer 2 tells 100.0%" in said and "flatters" not in said
     assert "Clearly above" in said and "at this layer." in said
     assert list(view.curve(found).data[1].x) == [2]
 

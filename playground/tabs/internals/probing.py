@@ -93,6 +93,7 @@ class Pane:
     outcome: gr.Column
     verdict: gr.HTML
     curve: gr.Plot
+    rest: gr.Column
     slider: gr.Slider
     confusion: gr.Plot
     points: gr.Plot
@@ -197,12 +198,21 @@ class Pane:
                 update = {self.status: view.progress(news.done, news.doing, news.seconds_left)}
                 if so_far is not None and time.monotonic() >= due:
                     due = time.monotonic() + REDRAW
-                    update |= {self.outcome: gr.update(visible=True), self.curve: view.curve(so_far)}
+                    update |= self._growing(view.curve(so_far))
                 yield update
         except features.Stopped:
             yield {self.status: note(STOPPED)}
             return
         yield self.drawn(found, reference)
+
+    def _growing(self, curve) -> dict:
+        """A curve that is not whole yet stands alone: the rest on the page would be that of another run."""
+        return {
+            self.outcome: gr.update(visible=True),
+            self.verdict: "",
+            self.curve: curve,
+            self.rest: gr.update(visible=False),
+        }
 
     def _told(self, reading: Generator, view) -> Generator[dict, None, object]:
         while True:
@@ -232,8 +242,12 @@ class Pane:
             self.outcome: gr.update(visible=True),
             self.verdict: view.verdict(found, title_of(reference)),
             self.curve: view.curve(found),
+            self.rest: gr.update(visible=True),
             self.slider: gr.update(
-                minimum=found.layers[0], maximum=max(last, found.layers[0] + 1), value=found.best, visible=last > 0
+                minimum=found.layers[0],
+                maximum=max(last, found.layers[0] + 1),
+                value=found.best,
+                visible=len(found.layers) > 1,
             ),
             self.confusion: view.confusion(found, found.best),
             self.points: view.projection(found, found.best),
@@ -348,6 +362,13 @@ def _outcome() -> dict:
         )
     )
     parts["curve"] = gr.Plot(show_label=False, elem_id="probing-curve")
+    with gr.Column(visible=False, elem_id="probing-rest") as parts["rest"]:
+        parts |= _layer_by_layer()
+    return parts
+
+
+def _layer_by_layer() -> dict:
+    parts: dict = {}
     parts["slider"] = gr.Slider(
         0,
         30,
@@ -359,16 +380,16 @@ def _outcome() -> dict:
     )
     with gr.Row(elem_id="probing-pictures"):
         with gr.Column(scale=2, min_width=320):
-            gr.HTML(note("Rows are what a text is, columns what the probe took it for. The diagonal is right."))
             parts["confusion"] = gr.Plot(show_label=False, elem_id="probing-confusion")
+            gr.HTML(note("Rows are what a text is, columns what the probe took it for. The diagonal is right."))
         with gr.Column(scale=3, min_width=320):
+            parts["points"] = gr.Plot(show_label=False, elem_id="probing-points")
             gr.HTML(
                 note(
                     "Each point is a text, at the two directions in which the layer varies most (PCA; it knows no "
                     "labels). Labels that mix here can still be told apart in some other direction."
                 )
             )
-            parts["points"] = gr.Plot(show_label=False, elem_id="probing-points")
     with gr.Accordion("All numbers", open=False, elem_id="probing-all"):
         parts["numbers"] = gr.HTML(elem_id="probing-numbers")
     with gr.Accordion("Downloads and code", open=False, elem_id="probing-export"):
@@ -387,17 +408,20 @@ def _connect(pane: Pane, buttons: list[gr.Button]) -> None:
     seen = [pane.own, pane.samples, pane.pooling]
     gr.on([pane.task.input, *(c.input for c in pane.columns)], pane.show_task, choosing, seen, **AT_ONCE)
     taken = [pane.upload, *pane.columns, pane.samples]
-    gr.on([pane.file.upload, pane.file.clear], pane.take, pane.file, taken, **MAY_REFUSE)
+    read = gr.on(
+        [pane.file.upload, pane.file.clear], pane.take, pane.file, taken, trigger_mode="multiple", **MAY_REFUSE
+    )
+    read.failure(lambda: None, None, pane.file, **AT_ONCE)  # what could not be read does not stay as if it had been
     pane.which.change(lambda which: gr.update(visible=which == ONE), pane.which, pane.layer, **AT_ONCE)
 
     inputs = {pane.page.reference, *choosing, pane.pooling, pane.probe, pane.which, pane.layer}
-    outputs = [pane.status, pane.outcome, pane.verdict, pane.curve, pane.slider, pane.confusion, pane.points]
+    outputs = [pane.status, pane.outcome, pane.verdict, pane.curve, pane.rest, pane.slider, pane.confusion, pane.points]
     outputs += [pane.numbers, pane.origin, pane.files, pane.code, pane.found]
 
     def run_after(event: gr.events.Dependency) -> None:
         worked = event.success(pane.work, inputs, outputs, trigger_mode="multiple", **pane.page.queued)
-        worked.then(lambda: gr.update(interactive=True), None, pane.run, **AT_ONCE)
-        worked.failure(lambda: "", None, pane.status, **AT_ONCE)
+        worked.success(lambda: gr.update(interactive=True), None, pane.run, **AT_ONCE)
+        worked.failure(lambda: ("", gr.update(interactive=True)), None, [pane.status, pane.run], **AT_ONCE)
 
     run_after(pane.run.click(pane.begin, None, [pane.status, pane.run], **AT_ONCE))
     pane.stop.click(pane.halt, None, None, **AT_ONCE)

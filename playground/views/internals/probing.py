@@ -35,6 +35,7 @@ def curve(found: Probing) -> go.Figure:
         go.Scatter(
             x=[*layers, *reversed(layers)],
             y=[*found.high.tolist(), *reversed(found.low.tolist())],
+            mode="lines",
             fill="toself",
             fillcolor="rgba(31,151,141,0.18)",
             line={"width": 0},
@@ -77,7 +78,7 @@ def curve(found: Probing) -> go.Figure:
         **LOOK,
         xaxis={
             "title": {"text": "Layer (0: before the first block)", "standoff": 8},
-            "range": [ends[0] - 0.4, ends[1] + 0.4],
+            "range": [ends[0] - 0.4, ends[1] + 0.4] if len(layers) > 1 else ends,
             "dtick": 1 if ends[1] - ends[0] <= 15 else 5,
             "showgrid": False,
             "zeroline": False,
@@ -94,14 +95,21 @@ def curve(found: Probing) -> go.Figure:
             {
                 "x": found.best,
                 "y": float(found.accuracy[best]),
-                "text": f"best: layer {found.best}, {found.accuracy[best]:.0%}",
+                "text": f"{'best: ' if len(layers) > 1 else ''}layer {found.best}, {found.accuracy[best]:.0%}",
                 "showarrow": False,
-                "yshift": -20,
+                "yshift": 17,
+                "xanchor": _anchor(found.best, ends) if len(layers) > 1 else "center",
                 "font": {"color": INK},
             }
         ],
     )
     return go.Figure(drawn, layout)
+
+
+def _anchor(layer: int, ends: Sequence[float]) -> str:
+    """Which side of a caption stands at its layer, so that it stays inside the chart."""
+    place = (layer - ends[0]) / (ends[1] - ends[0])
+    return "left" if place < 0.2 else "right" if place > 0.8 else "center"
 
 
 def _level(ends: Sequence[float], value: float, name: str, dash: str) -> go.Scatter:
@@ -214,9 +222,9 @@ def verdict(found: Probing, title: str) -> str:
 
 def _best(found: Probing, title: str) -> str:
     at = found.at(found.best)
-    which = f"Layer {found.best}" if len(found.layers) == 1 else f"Best is layer {found.best}"
+    which = f"Layer {found.best}" if len(found.layers) == 1 else f"Best is layer {found.best}, which"
     said = (
-        f"{title}: {which}, which tells {found.accuracy[at]:.1%} of {len(found.examples)} texts rightly when they "
+        f"{title}: {which} tells {found.accuracy[at]:.1%} of {len(found.examples)} texts rightly when they "
         f"were not among those it learned from (95 % interval {found.low[at]:.1%} to {found.high[at]:.1%})."
     )
     if len(found.layers) > 1:
@@ -231,10 +239,7 @@ def _above(found: Probing) -> str:
     rival = f"{RIVALS[found.rival]} ({found.rival_accuracy:.1%})"
     above = [layer for layer, is_above in zip(found.layers, found.above, strict=True) if is_above]
     if not above:
-        where = "This layer is" if len(found.layers) == 1 else "No layer is"
-        return f"{where} not clearly above {rival}: nothing here needs the model.".replace(
-            "No layer is not", "No layer is"
-        )
+        return _not_above(found, rival)
     if above == list(found.layers):
         where = "at this layer" if len(above) == 1 else "at every layer, before the first block too"
         if found.layers[0] != 0 and len(above) > 1:
@@ -247,6 +252,19 @@ def _above(found: Probing) -> str:
         more = f", and already at {spans(earlier, found.layers)}" if earlier else ""
         return f"Clearly above {rival} from layer {later[0]} on{more}."
     return f"Clearly above {rival} at {spans(above, found.layers)} only."
+
+
+def _not_above(found: Probing, rival: str) -> str:
+    one = len(found.layers) == 1
+    best = found.accuracy[found.at(found.best)]
+    if found.rival != "words":  # what needs no text at all does as well, so there is nothing to be had
+        which = "This layer is not" if one else "No layer is"
+        return f"{which} clearly above {rival}: this probe finds nothing of the task here."
+    if best < found.rival_accuracy:
+        which = "than this layer" if one else "than any layer"
+        return f"A bag of words does better {which}: {rival} tell more texts rightly, so nothing here needs the model."
+    which = "This layer is not" if one else "No layer is"
+    return f"{which} clearly above {rival}, a bag of words without any model: nothing here needs the model."
 
 
 def spans(layers: Sequence[int], all_layers: Sequence[int]) -> str:
