@@ -35,6 +35,7 @@ def add(models: ModelCache, settings: Settings) -> None:
         with user_errors():
             from playground.labs.internals import lens as lab
 
+            _check_texts(text=text, follow=follow)
             with models.lease(model) as engine:
                 seen = lab.lens(engine, text, k, follow)
             cell, grid = ("layer", "position", "rank"), ("layer", "position")
@@ -86,6 +87,7 @@ def add(models: ModelCache, settings: Settings) -> None:
             from playground.labs.internals import contrasts
             from playground.labs.internals import patching as lab
 
+            _check_texts(clean=clean, corrupted=corrupted, answer=answer, wrong_answer=wrong_answer)
             with models.lease(model) as engine:
                 two = contrasts.contrast(engine, clean, corrupted, answer, wrong_answer)
                 found = lab.patch(engine, two, site, direction, control)
@@ -125,6 +127,8 @@ def add(models: ModelCache, settings: Settings) -> None:
         with user_errors():
             from playground.labs.internals import ablation as lab
 
+            _check_texts(text=text, targets=targets)
+            _check_whole(seed=seed)
             taken_out = lab.parse(targets)
             with models.lease(model) as engine:
                 return _change(lab.ablate(engine, text, taken_out, how, k, seed=seed))
@@ -162,6 +166,8 @@ def add(models: ModelCache, settings: Settings) -> None:
             from playground.labs.internals import edited
             from playground.labs.internals import steering as lab
 
+            _check_texts(text=text)
+            _check_whole(layer=layer)
             with models.lease(model) as engine:
                 ids = engine.encode(text)
                 found = lab.direction(engine, _texts(positive, "positive"), _texts(negative, "negative"), layer)
@@ -195,6 +201,8 @@ def add(models: ModelCache, settings: Settings) -> None:
         with user_errors():
             from playground.labs.internals import neurons as lab
 
+            _check_texts(text=text, kind=kind)
+            _check_whole(layer=layer, index=index)
             unit = lab.Unit(kind, layer, index)
             with models.lease(model) as engine:
                 seen = lab.activations(engine, text, unit)
@@ -249,6 +257,20 @@ def _steered(pair, found) -> dict:
 
 def _source(provenance) -> dict:
     return {"model": provenance.reference, "revision": provenance.revision, "dtype": provenance.dtype}
+
+
+def _check_texts(**arguments: object) -> None:
+    """Raises PlaygroundError when one is no text."""
+    for name, value in arguments.items():
+        if not isinstance(value, str):
+            raise PlaygroundError(f"{name} is {value!r}; it must be a text.")
+
+
+def _check_whole(**arguments: object) -> None:
+    """Raises PlaygroundError when one is no whole number from 0 that a seed or a place can be."""
+    for name, value in arguments.items():
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**32:
+            raise PlaygroundError(f"{name} is {value!r}; it must be a whole number from 0.")
 
 
 def _texts(value: object, name: str) -> list[str]:

@@ -51,6 +51,7 @@ def add(models: ModelCache, settings: Settings) -> None:
             from playground.labs.internals.probing import experiment, plain, tasks
             from playground.labs.internals.probing.experiment import News
 
+            _check_numbers(layers, seed)
             examples = tasks.examples(tasks.named(task)) if rows is None else _examples(rows)
             wanted = experiment.Settings(pooling, probe, None if layers is None else tuple(layers), seed)
             stop = threading.Event()
@@ -72,10 +73,24 @@ def add(models: ModelCache, settings: Settings) -> None:
     gr.api(probe, api_name="probe", **model_work(settings))
 
 
+def _check_numbers(layers: object, seed: object) -> None:
+    """Raises PlaygroundError when one is not what a layer or a seed can be."""
+
+    def whole(value: object) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool)
+
+    if layers is not None and not (isinstance(layers, list) and all(map(whole, layers))):
+        raise PlaygroundError(f"layers is {layers!r}; it must be a list of whole numbers, like [0, 3, 6].")
+    if not whole(seed) or not 0 <= seed < 2**31:
+        raise PlaygroundError(f"seed is {seed!r}; it must be a whole number from 0 to {2**31 - 1:,}.")
+
+
 def _examples(rows: list[dict]):
     """The rows as examples. Raises PlaygroundError when they cannot be probed."""
     from playground.labs.internals.probing.examples import checked
 
+    if not isinstance(rows, list):
+        raise PlaygroundError('rows must be a list of objects with "text" and "label".')
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict) or not all(isinstance(row.get(name), str) for name in ("text", "label")):
             raise PlaygroundError(

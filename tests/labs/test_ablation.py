@@ -157,6 +157,23 @@ def test_a_sweep_is_one_ablation_at_a_time(kind, columns, how):
             assert found.changes[layer, index] == pytest.approx(change, abs=1e-4)
 
 
+@pytest.mark.parametrize("how", ["zero", "resample"])
+def test_heads_in_several_batches_are_the_heads_in_one(how, monkeypatch):
+    engine, sizes = tiny.engine("llama"), []
+    whole = sweep.sweep(engine, TEXT, "head", how, REFERENCES)
+    original = sweep.passes.last_residual
+
+    def last_residual(engine, inputs, *arguments, **named):
+        sizes.append(len(inputs["input_ids"]))
+        return original(engine, inputs, *arguments, **named)
+
+    monkeypatch.setattr(sweep.passes, "last_residual", last_residual)
+    monkeypatch.setattr(sweep, "_TOKENS_AT_ONCE", 3 * engine.encode(TEXT).shape[1])
+    pieces = sweep.sweep(engine, TEXT, "head", how, REFERENCES)
+    assert max(sizes) == 3
+    np.testing.assert_allclose(pieces.changes, whole.changes, atol=1e-5)
+
+
 def test_targets_are_read_and_refused_in_words():
     assert ablation.parse("Head 5.3,\n neuron 6:100; layer 2, layer 2") == (
         Target("head", 5, 3),

@@ -79,14 +79,19 @@ def test_statistics_are_scipys():
     random = np.random.default_rng(0)
     a, b = random.normal(size=(7, 400)), random.normal(0.4, 2, size=(5, 400))
     a[:, 0] = b[:, 0] = 1.0
-    p = neuron_groups.welch(a, b)
+    sides = []
+    for texts in (a, b):
+        sides.append(neuron_groups.Moments())
+        for values in texts:
+            sides[-1].add(values)
+    p = neuron_groups.welch(*sides)
     np.testing.assert_allclose(p[1:], stats.ttest_ind(a, b, equal_var=False).pvalue[1:], rtol=1e-10)
     np.testing.assert_allclose(neuron_groups.benjamini_hochberg(p), stats.false_discovery_control(p), rtol=1e-12)
     free = 10
     pooled = np.sqrt((6 * a.var(0, ddof=1) + 4 * b.var(0, ddof=1)) / free)
     with np.errstate(invalid="ignore"):
         d = (a.mean(0) - b.mean(0)) / pooled
-    g = neuron_groups.hedges_g(a, b)
+    g = neuron_groups.hedges_g(*sides)
     # t = d sqrt(n m / (n + m)) for equal variances; the correction is close to 1 - 3 / (4 free - 1)
     t = stats.ttest_ind(a, b, equal_var=True).statistic
     np.testing.assert_allclose(d[1:], t[1:] / np.sqrt(35 / 12), rtol=1e-9)

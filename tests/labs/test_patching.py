@@ -1,5 +1,6 @@
 """Patching: exact where it must be exact, and the batch equal to one patch at a time."""
 
+import itertools
 import threading
 
 import numpy as np
@@ -218,6 +219,43 @@ def test_proposals_are_aligned_and_told_apart_by_the_model():
         assert proposal.clean_difference > 0 > proposal.corrupted_difference
     with pytest.raises(PlaygroundError, match="No word of this text has a stand-in"):
         contrasts.propose(engine, "Nonsense")
+
+
+def test_proposals_from_a_long_text_stop_and_keep_few(monkeypatch):
+    engine, stop, tried = tiny.engine("llama"), threading.Event(), []
+    original = contrasts._aligned
+
+    def aligned(*rows):
+        tried.append(rows)
+        if len(tried) == 3:
+            stop.set()
+        return original(*rows)
+
+    monkeypatch.setattr(contrasts, "_aligned", aligned)
+    with pytest.raises(PlaygroundError, match="Stopped before all stand-ins were tried"):
+        contrasts.propose(engine, "The doctor was happy and the cat was a bird", stop=stop)
+    assert len(tried) == 3
+    assert len(list(itertools.islice(contrasts._swappable("cat " * 10**5), contrasts._WORDS))) == contrasts._WORDS
+
+
+@pytest.mark.parametrize(("n_heads", "control", "first"), [(None, True, 2), (None, False, 0), (3, True, 0)])
+def test_rows_in_pieces_are_the_rows(n_heads, control, first):
+    rows = patching._rows(6, n_heads, control, 0, torch.device("cpu"), first)
+    n = n_heads or 6 - first
+    ((where, taken_from),) = rows.split(100)
+    assert len(rows) == len(where) == n * (2 if control else 1) + 1 and where[-1].all()
+    for column in range(n):
+        expected = torch.zeros(6, n_heads or 1, dtype=torch.bool)
+        expected[(slice(None), column) if n_heads else (column + first, slice(None))] = True
+        for row in (column, n + column) if control else (column,):
+            assert torch.equal(where[row], expected)
+    wrong = torch.from_numpy(patching.wrong_positions(6, 0))
+    for row, places in enumerate(taken_from):
+        assert torch.equal(places, wrong if control and n <= row < 2 * n else torch.arange(6))
+    pieces = list(rows.split(2))
+    assert max(len(piece) for piece, _ in pieces) == 2
+    assert torch.equal(torch.cat([piece for piece, _ in pieces]), where)
+    assert torch.equal(torch.cat([piece for _, piece in pieces]), taken_from)
 
 
 @pytest.mark.starter

@@ -71,6 +71,14 @@ def test_moving_the_strength_makes_no_new_direction(laid, monkeypatch):
         run(laid, layer=2)
 
 
+def test_prompts_count_among_the_bytes_of_what_is_kept(laid, monkeypatch):
+    kept = laid.pane.kept
+    monkeypatch.setattr(kept, "_held", type(kept._held)())
+    run(laid)
+    ((found, n_bytes),) = kept._held.values()
+    assert n_bytes >= found.vector.nbytes + sum(len(text) for texts in SETS.values() for text in texts)
+
+
 @pytest.mark.parametrize(
     ("chosen", "sentence"),
     [

@@ -4,12 +4,13 @@ It aligns and refuses; it does not patch.
 """
 
 import difflib
+import itertools
 import re
 import threading
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import torch
 from torch import Tensor
@@ -23,6 +24,7 @@ from playground.labs import reading
 
 _SWAPS = ASSETS / "swaps.toml"
 _TRIED = 16  # replacements of one word that are run
+_WORDS = 100  # of a text that are looked at: a long one has thousands
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,70 +175,90 @@ def propose(engine: Engine, text: str, n: int = 8, stop: threading.Event | None 
     check_model(engine)
     ids = encoded(engine, text)
     position = place(engine, ids)
-    words = list(_swappable(text))
+    words = list(itertools.islice(_swappable(text), _WORDS))
     if not words:
         kinds = ", ".join(kind for kind, _ in swaps())
         raise PlaygroundError(
             f"No word of this text has a stand-in here; the lists hold these kinds: {kinds}. "
             "Write the other text yourself."
         )
-    candidates = []
-    for kind, word, others in words:
-        fitting = [(other, changed) for other, changed in others if _aligned(engine, ids, changed)]
-        candidates += [(kind, word, other, changed) for other, changed in fitting[:_TRIED]]
-    if not candidates:
-        known = ", ".join(f"“{word}”" for _, word, _ in words)
+    step = max(1, 2048 // ids.shape[1])  # texts of one forward pass
+    proposals: list[Proposal] = []
+    n_tried = 0
+    try:
+        residual = passes.last_residual(engine, {"input_ids": ids}, stop=stop)[:, position]
+        clean = read_out(engine, residual).float().cpu()[0]
+        candidates = _candidates(engine, text, ids, words, stop)
+        while piece := list(itertools.islice(candidates, step)):
+            n_tried += len(piece)
+            rows = torch.cat([row for *_, row in piece])
+            residual = passes.last_residual(engine, {"input_ids": rows}, stop=stop)[:, position]
+            logits = read_out(engine, residual).float().cpu()
+            proposals += filter(None, map(partial(_proposal, engine, text, ids, clean), piece, logits))
+            # the model decides one way and then the other; the weaker of the two decisions says how clear the pair is
+            proposals = sorted(proposals, key=lambda p: -min(p.clean_difference, -p.corrupted_difference))[:n]
+    except passes.Stopped:
+        raise PlaygroundError("Stopped before all stand-ins were tried.") from None
+    if not n_tried:
+        known = ", ".join(f"“{word}”" for word in dict.fromkeys(word for _, word, _, _ in words))
         raise PlaygroundError(
             f"No stand-in for {known} has as many tokens to this model. Write the other text yourself."
         )
-    rows = torch.cat([ids, *(engine.encode(changed) for *_, changed in candidates)])
-    logits = []
-    try:
-        for piece in rows.split(max(1, 2048 // rows.shape[1])):
-            residual = passes.last_residual(engine, {"input_ids": piece}, stop=stop)[:, position]
-            logits.append(read_out(engine, residual).float().cpu())
-    except passes.Stopped:
-        raise PlaygroundError("Stopped before all stand-ins were tried.") from None
-    clean, *corrupted = torch.cat(logits)
-    proposals = []
-    for (kind, word, other, changed), row, theirs in zip(candidates, rows[1:], corrupted, strict=True):
-        pair = _told_apart(engine, text, clean, theirs)
-        if pair is None:
-            continue
-        answer, wrong = pair
-        proposals.append(
-            Proposal(
-                changed,
-                word,
-                other,
-                kind,
-                tuple((row != rows[0]).nonzero()[:, 0].tolist()),
-                engine.tokenizer.decode([answer]),
-                engine.tokenizer.decode([wrong]),
-                (clean[answer] - clean[wrong]).item(),
-                (theirs[answer] - theirs[wrong]).item(),
-            )
-        )
     if not proposals:
         raise PlaygroundError("No stand-in changes what the model would say here. Try a text that asks for a fact.")
-    # the model decides one way and then the other; the weaker of the two decisions says how clear the pair is
-    proposals.sort(key=lambda p: -min(p.clean_difference, -p.corrupted_difference))
-    return tuple(proposals[:n])
+    return tuple(proposals)
 
 
-def _swappable(text: str) -> Iterator[tuple[str, str, list[tuple[str, str]]]]:
-    """(kind, word, [(stand-in, the text with it)]) for each known word of the text."""
+def _swappable(text: str) -> Iterator[tuple[str, str, int, list[str]]]:
+    """(kind, word, its first character, stand-ins) for each known word of the text."""
+    present = set(re.findall(r"\w+", text))
     for match in re.finditer(r"\w+", text):
         for kind, words in swaps():
-            if match[0] not in words:
-                continue
-            others = [word for word in words if word != match[0] and word not in re.findall(r"\w+", text)]
-            yield kind, match[0], [(word, text[: match.start()] + word + text[match.end() :]) for word in others]
+            if match[0] in words:
+                yield kind, match[0], match.start(), [word for word in words if word not in present]
 
 
-def _aligned(engine: Engine, ids: Tensor, changed: str) -> bool:
-    """Whether a text has as many tokens, and differs from `ids` in one stretch of them alone."""
-    other = engine.encode(changed)
+def _candidates(
+    engine: Engine, text: str, ids: Tensor, words: list, stop: threading.Event | None
+) -> Iterator[tuple[str, str, str, str, Tensor]]:
+    """(kind, word, stand-in, the text with it, its ids): at most so many of a word that are aligned with `ids`."""
+    for kind, word, begin, others in words:
+        n = 0
+        for other in others:
+            passes.check_stop(stop)
+            changed = text[:begin] + other + text[begin + len(word) :]
+            row = engine.encode(changed)
+            if _aligned(ids, row):
+                n += 1
+                yield kind, word, other, changed, row
+            if n == _TRIED:
+                break
+
+
+def _proposal(
+    engine: Engine, text: str, ids: Tensor, clean: Tensor, candidate: tuple, theirs: Tensor
+) -> Proposal | None:
+    """A candidate with the tokens that tell it apart; None where there are none. clean, theirs: (vocabulary,)."""
+    kind, word, other, changed, row = candidate
+    pair = _told_apart(engine, text, clean, theirs)
+    if pair is None:
+        return None
+    answer, wrong = pair
+    return Proposal(
+        changed,
+        word,
+        other,
+        kind,
+        tuple((row != ids)[0].nonzero()[:, 0].tolist()),
+        engine.tokenizer.decode([answer]),
+        engine.tokenizer.decode([wrong]),
+        (clean[answer] - clean[wrong]).item(),
+        (theirs[answer] - theirs[wrong]).item(),
+    )
+
+
+def _aligned(ids: Tensor, other: Tensor) -> bool:
+    """Whether two texts have as many tokens, and differ in one stretch of them alone. Both: (1, position)."""
     if other.shape != ids.shape:
         return False
     codes = difflib.SequenceMatcher(None, ids[0].tolist(), other[0].tolist(), autojunk=False).get_opcodes()

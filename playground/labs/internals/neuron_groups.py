@@ -70,13 +70,13 @@ def difference(
         raise PlaygroundError(f"“{pooling}” is no way to pool. There are: {', '.join(get_args(Pooling))}.")
     layers = [n for n in range(engine.anatomy.n_layers) if kind == "dimension" or _has_neurons(engine, n)]
     sites = {layer: site_of(engine, Unit(kind, layer, 0)) for layer in layers or [0]}
-    pooled: list[list[np.ndarray]] = [[], []]
+    sides = (Moments(), Moments())
     n_done, n_texts = 0, sum(map(len, groups))
     try:
         for side, texts in enumerate(groups):
             for text in texts:
                 report(n_done / n_texts, f"Reading text {n_done + 1} of {n_texts}")
-                pooled[side].append(_pooled(engine, text, sites, pooling, stop))
+                sides[side].add(_pooled(engine, text, sites, pooling, stop))
                 n_done += 1
     except passes.Stopped:
         raise PlaygroundError("Stopped before all texts were read.") from None
@@ -86,7 +86,7 @@ def difference(
     }
     owner = np.concatenate([np.full(n, layer) for layer, n in width.items()])
     index = np.concatenate([np.arange(n) for n in width.values()])
-    a, b = (np.stack(rows) for rows in pooled)  # (text, unit)
+    a, b = sides
     effects, p_values = hedges_g(a, b), welch(a, b)
     adjusted = benjamini_hochberg(p_values)
     order = np.argsort(-np.abs(effects), kind="stable")[:most]
@@ -95,13 +95,13 @@ def difference(
         owner[order],
         index[order],
         effects[order],
-        a.mean(0)[order],
-        b.mean(0)[order],
+        a.mean[order],
+        b.mean[order],
         p_values[order],
         adjusted[order],
         len(effects),
         int((adjusted < 0.05).sum()),
-        (len(a), len(b)),
+        (a.n, b.n),
         provenance.of(
             engine,
             {"first": groups[0], "second": groups[1], "kind": kind, "pooling": pooling},
@@ -134,30 +134,51 @@ def _pooled(
     return np.concatenate([found[layer] for layer in sites])
 
 
-def hedges_g(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Cohen's d with Hedges' correction for small groups, by column of (text, unit).
+class Moments:
+    """Mean and variance by unit, text after text (Welford 1962), so that no text's activations need be kept."""
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.mean = np.zeros(1)  # (unit,)
+        self._squares = np.zeros(1)  # (unit,), summed squares of distances from the mean
+
+    def add(self, values: np.ndarray) -> None:
+        """values: (unit,)."""
+        self.n += 1
+        away = values - self.mean
+        self.mean = self.mean + away / self.n
+        self._squares = self._squares + away * (values - self.mean)
+
+    @property
+    def variance(self) -> np.ndarray:
+        """(unit,), of the population that the texts are a sample of."""
+        return self._squares / (self.n - 1)
+
+
+def hedges_g(a: Moments, b: Moments) -> np.ndarray:
+    """Cohen's d with Hedges' correction for small groups, by unit.
 
     d is the difference of means in pooled standard deviations; the correction is exact (gamma functions, Hedges 1981).
     A unit that is the same in every text has effect 0.
     """
     from scipy.special import gammaln
 
-    free = len(a) + len(b) - 2
-    variance = ((len(a) - 1) * a.var(0, ddof=1) + (len(b) - 1) * b.var(0, ddof=1)) / free
-    gap = a.mean(0) - b.mean(0)
+    free = a.n + b.n - 2
+    variance = ((a.n - 1) * a.variance + (b.n - 1) * b.variance) / free
+    gap = a.mean - b.mean
     d = np.divide(gap, np.sqrt(variance), out=np.zeros_like(gap), where=variance > 0)
     return d * np.exp(gammaln(free / 2) - gammaln((free - 1) / 2)) / np.sqrt(free / 2)
 
 
-def welch(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Two-sided p-values of Welch's t-test by column of (text, unit); 1 for a unit that is the same in every text."""
+def welch(a: Moments, b: Moments) -> np.ndarray:
+    """Two-sided p-values of Welch's t-test by unit; 1 for a unit that is the same in every text."""
     from scipy.special import stdtr
 
-    errors = a.var(0, ddof=1) / len(a), b.var(0, ddof=1) / len(b)
+    errors = a.variance / a.n, b.variance / b.n
     total = errors[0] + errors[1]
     able = total > 0
-    t = np.divide(a.mean(0) - b.mean(0), np.sqrt(total), out=np.zeros_like(total), where=able)
-    spread = errors[0] ** 2 / (len(a) - 1) + errors[1] ** 2 / (len(b) - 1)
+    t = np.divide(a.mean - b.mean, np.sqrt(total), out=np.zeros_like(total), where=able)
+    spread = errors[0] ** 2 / (a.n - 1) + errors[1] ** 2 / (b.n - 1)
     free = np.divide(total**2, spread, out=np.ones_like(total), where=spread > 0)
     return np.where(able, 2 * stdtr(free, -np.abs(t)), 1.0)
 

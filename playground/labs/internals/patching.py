@@ -80,10 +80,39 @@ class Patching:
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """The patches of one layer, one a row."""
+    """The patches of one layer, one a row: a column each, then a control each, then all columns at once.
 
-    where: Tensor  # (row, position, group) bool: what is patched; groups are heads, or one
-    taken_from: Tensor  # (row, position) int: the position of the source that is put there
+    Rows are made when they are run: all of a long text's together would take the square of its length.
+    """
+
+    first: int  # column
+    n: int  # columns from there on
+    by_head: bool
+    own: Tensor  # (position,) int: 0, 1, 2 ...
+    wrong: Tensor | None  # (position,) int: where a control takes its values from
+
+    def __len__(self) -> int:
+        return self.n * (1 if self.wrong is None else 2) + 1
+
+    def split(self, step: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """At most `step` rows at a time.
+
+        Where is patched, (row, position, group) bool, groups being heads, or one; and the position of the source that
+        is put there, (row, position) int.
+        """
+        for start in range(0, len(self), step):
+            row = torch.arange(start, min(start + step, len(self)), device=self.own.device)
+            every, control = row == len(self) - 1, (row >= self.n) & (row < len(self) - 1)
+            column = row % self.n
+            if self.by_head:
+                heads = torch.arange(self.n, device=row.device)
+                where = (column[:, None] == heads)[:, None, :].expand(-1, len(self.own), -1)
+            else:
+                where = (column[:, None] + self.first == self.own)[..., None]
+            taken_from = self.own.expand(len(row), -1)
+            if self.wrong is not None:
+                taken_from = torch.where(control[:, None], self.wrong, taken_from)
+            yield where | every[:, None, None], taken_from
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +167,7 @@ def patch(
     first = min(contrast.differing) if skip and not n_heads and engine.anatomy.kind == "causal" else 0
     rows = _rows(n_positions, n_heads, control, seed, engine.device, first)
     n_run = (n_heads or n_positions) - first
-    found = np.full((len(layers), len(rows.where), 3), np.nan)  # a `Reading` each
+    found = np.full((len(layers), len(rows), 3), np.nan)  # a `Reading` each
     complete = True
     try:
         clean, corrupted = (_unpatched(engine, contrast, ids, site, layers, stop) for ids in _texts(contrast))
@@ -230,19 +259,9 @@ def _rows(
     n_positions: int, n_heads: int | None, control: bool, seed: int, device: torch.device, first: int = 0
 ) -> _Rows:
     """One row a column from the `first` on, then one a control, then one that patches all."""
-    own = torch.arange(n_positions)
-    wrong = torch.from_numpy(wrong_positions(n_positions, seed))
-    if n_heads:
-        single = torch.eye(n_heads, dtype=torch.bool)[:, None, :].expand(-1, n_positions, -1)
-    else:
-        single = torch.eye(n_positions, dtype=torch.bool)[first:, :, None]
-    n = len(single)
-    where, taken_from = [single], [own.expand(n, -1)]
-    if control:
-        where, taken_from = [single, single], [own.expand(n, -1), wrong.expand(n, -1)]
-    where.append(torch.ones_like(single[:1]))
-    taken_from.append(own[None])
-    return _Rows(torch.cat(where).to(device), torch.cat(taken_from).to(device))
+    wrong = torch.from_numpy(wrong_positions(n_positions, seed)).to(device) if control else None
+    own = torch.arange(n_positions, device=device)
+    return _Rows(first, n_heads or n_positions - first, n_heads is not None, own, wrong)
 
 
 def wrong_positions(n_positions: int, seed: int) -> np.ndarray:
@@ -300,7 +319,7 @@ def _patched(
     n_known = (
         layer + 1 if site == "residual" else layer
     )  # the patched block's own output is known too, before the patch
-    for where, taken_from in zip(rows.where.split(step), rows.taken_from.split(step), strict=True):
+    for where, taken_from in rows.split(step):
 
         def put(values: Tensor, where: Tensor = where, taken_from: Tensor = taken_from) -> Tensor:
             n_groups = where.shape[-1]

@@ -100,4 +100,7 @@ def _positions_of(engine: Engine, text: str, word: str) -> list[int]:
     if begin < 0:
         raise PlaygroundError(f"“{word}” does not stand in the text. Write it as it stands there.")
     end = begin + len(word.strip())
-    return [i for i, (first, last) in enumerate(read.offsets) if first < end and last > begin and not read.special[i]]
+    found = [i for i, (first, last) in enumerate(read.offsets) if first < end and last > begin and not read.special[i]]
+    if not found:
+        raise PlaygroundError(f"{engine.reference} has no token for “{word}” in this text. Name another word.")
+    return found

@@ -24,6 +24,8 @@ from playground.labs.internals.ablation import PARTS, How, Kind
 from playground.labs.internals.before_after import divergence
 from playground.models.progress import Report, part, quiet
 
+_TOKENS_AT_ONCE = 2048  # rows times positions of one forward pass
+
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
@@ -52,7 +54,7 @@ def sweep(
 ) -> Sweep:
     """Takes out each head (or attention, MLP, layer) alone and asks what follows `text`.
 
-    A layer's heads are rows of one batch, and blocks before it are not computed anew.
+    A layer's heads are rows of a batch, and blocks before it are not computed anew.
 
     complete: special tokens are in the text already.
 
@@ -87,14 +89,18 @@ def sweep(
         pools = ablation.pools(engine, places, references, stop) if how != "zero" else {}
         for number, (layer, place) in enumerate(zip(layers, places, strict=True)):
             report(number / len(layers), f"Taking out layer {layer}: {number + 1} of {len(layers)}")
-            edit = ablation.replacement(how, pools.get(place), torch.Generator().manual_seed(seed))
-            around = known.left_out(engine, layer, blocks, n_columns) if skip else []
-            if kind == "layer":
-                watches, around = {}, [*around, (engine.anatomy.main.blocks[layer], ablation.instead(edit))]
-            else:
-                watches = {place: _each_alone(edit, n_columns)}
-            inputs = {"input_ids": ids.expand(n_columns, -1)}
-            edited = said(passes.last_residual(engine, inputs, watches, around, stop))
+            found = []
+            for rows in torch.arange(n_columns, device=ids.device).split(max(1, _TOKENS_AT_ONCE // ids.shape[1])):
+                # made anew, so that every head is replaced by the same draws
+                edit = ablation.replacement(how, pools.get(place), torch.Generator().manual_seed(seed))
+                around = known.left_out(engine, layer, blocks, len(rows)) if skip else []
+                if kind == "layer":
+                    watches, around = {}, [*around, (engine.anatomy.main.blocks[layer], ablation.instead(edit))]
+                else:
+                    watches = {place: _each_alone(edit, n_columns, rows)}
+                inputs = {"input_ids": ids.expand(len(rows), -1)}
+                found.append(said(passes.last_residual(engine, inputs, watches, around, stop)))
+            edited = torch.cat(found)
             divergences[number] = divergence(original, edited).cpu().numpy()
             changes[number] = (edited[:, answer] - original[0, answer]).cpu().numpy()
     except passes.Stopped:
@@ -147,13 +153,13 @@ def _has(engine: Engine, kind: Kind, layer: int) -> bool:
     return Site(engine.anatomy.main.name, layer, PARTS[kind]) in engine.parts
 
 
-def _each_alone(edit: Callable[[Tensor], Tensor], n: int) -> passes.Watch:
-    """Row i of the batch loses group i of n. Values: (n, position, width)."""
+def _each_alone(edit: Callable[[Tensor], Tensor], n: int, lost: Tensor) -> passes.Watch:
+    """Row i of the batch loses group lost[i] of n. Values: (row, position, width)."""
 
     def put(values: Tensor) -> Tensor:
         groups = values.unflatten(-1, (n, -1))
         new = edit(values[:1]).unflatten(-1, (n, -1)).expand_as(groups)
-        mine = torch.eye(n, dtype=torch.bool, device=values.device)[:, None, :, None]
+        mine = (lost[:, None] == torch.arange(n, device=lost.device))[:, None, :, None]
         return torch.where(mine, new, groups).flatten(-2)
 
     return put

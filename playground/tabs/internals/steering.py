@@ -174,7 +174,8 @@ class Pane:
             return lab.direction(engine, *sets, layer, pooling, stop=stop)
 
         key = (reference, engine.revision, *sets, layer, pooling)
-        return self.kept.get(key, make, lambda found: found.vector.nbytes)
+        n_read = 4 * sum(len(text) for texts in sets for text in texts)  # bytes of the prompts, which are kept with it
+        return self.kept.get(key, make, lambda found: found.vector.nbytes + n_read)
 
 
 def build(page: Page) -> None:

@@ -215,3 +215,18 @@ def test_where_items_and_labels_cannot_be_parted_folds_do_not_keep_items_togethe
     result, _ = run(planted(examples, 1, 0))
     assert not result.together and result.accuracy[0] == 1
     assert len(result.fold_accuracy[0]) == 5
+
+
+def test_choosing_the_strength_ends_within_a_step():
+    random = np.random.default_rng(0)
+    features, labels = random.normal(size=(60, 8)), np.arange(60) % 2
+    steps = []
+
+    def go_on():
+        steps.append(1)
+        if len(steps) == 3:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        classifiers.chosen("linear", features, labels, classifiers.inner_folds(labels, None), go_on=go_on)
+    assert len(steps) == 3

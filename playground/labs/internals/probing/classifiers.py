@@ -4,6 +4,7 @@ They do not know what the features are or which text is which. Nothing here runs
 """
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -48,13 +49,23 @@ def inner_folds(labels: np.ndarray, items: np.ndarray | None, seed: int = 0) -> 
     return folds.complete(folds.splits(labels, items, N_INNER, seed), labels)
 
 
-def chosen(kind: Kind, features: np.ndarray, labels: np.ndarray, inner: list[Split], by_bits: bool = False) -> Probe:
-    """The probe whose strength does best in folds inside the training texts, by accuracy or by bits a label."""
+def chosen(
+    kind: Kind,
+    features: np.ndarray,
+    labels: np.ndarray,
+    inner: list[Split],
+    by_bits: bool = False,
+    go_on: Callable[[], None] = lambda: None,
+) -> Probe:
+    """The probe whose strength does best in folds inside the training texts, by accuracy or by bits a label.
+
+    go_on: as in `strength.best`.
+    """
     if kind == "mlp" or not inner:
         return Probe(kind, FREE)
     # standardised once for all inner folds: by training texts, never by those that the probe is asked about
     numbers = np.unique(labels, return_inverse=True)[1]
-    return Probe(kind, strength.best(StandardScaler().fit_transform(features), numbers, inner, by_bits))
+    return Probe(kind, strength.best(StandardScaler().fit_transform(features), numbers, inner, by_bits, go_on))
 
 
 def _quietly(pipeline: Pipeline, features: np.ndarray, labels: np.ndarray) -> Pipeline:

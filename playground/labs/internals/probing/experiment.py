@@ -260,13 +260,13 @@ class _Work:
         said, strengths = np.empty_like(self.labels), []
         for (train, test), inner in zip(self.parts, self.inner, strict=True):
             self.go_on()
-            fold = classifiers.chosen(kind, values[train], self.labels[train], inner)
+            fold = classifiers.chosen(kind, values[train], self.labels[train], inner, go_on=self.go_on)
             self.go_on()
             strengths.append(fold.strength)
             said[test] = fold.fit(values[train], self.labels[train], seed).predict(values[test])
         same = Probe(kind, float(np.median(strengths)))
         bits = 0.0
-        predict = mdl.of_probe(kind, values, self.labels, self.sent, len(self.classes), seed)
+        predict = mdl.of_probe(kind, values, self.labels, self.sent, len(self.classes), seed, self.go_on)
         task_apart = self._accuracy(same, values, self.labels) if self.together else float((said == self.labels).mean())
         control = self._accuracy(same, values, self.control)
         for block in mdl.codelength(self.labels, self.sequence, len(self.classes), predict):

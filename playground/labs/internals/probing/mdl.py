@@ -57,9 +57,18 @@ def inner_folds(
 
 
 def of_probe(
-    kind: Kind, features: np.ndarray, labels: np.ndarray, inner: dict[int, list[Split]], n_classes: int, seed: int = 0
+    kind: Kind,
+    features: np.ndarray,
+    labels: np.ndarray,
+    inner: dict[int, list[Split]],
+    n_classes: int,
+    seed: int = 0,
+    go_on: Callable[[], None] = lambda: None,
 ) -> Predictor:
-    """Predicts each block by a probe trained on what came before; labels it has not seen keep a small share."""
+    """Predicts each block by a probe trained on what came before; labels it has not seen keep a small share.
+
+    go_on: as in `strength.best`.
+    """
 
     def predict(before: np.ndarray, now: np.ndarray) -> np.ndarray:
         known = np.unique(labels[before])
@@ -67,7 +76,9 @@ def of_probe(
         if len(known) == 1:
             share[:, known] = 1.0
         else:
-            probe = classifiers.chosen(kind, features[before], labels[before], inner[len(before)], by_bits=True)
+            folds = inner[len(before)]
+            probe = classifiers.chosen(kind, features[before], labels[before], folds, True, go_on)
+            go_on()
             share[:, known] = probe.fit(features[before], labels[before], seed).predict_proba(features[now])
         mixed = 1 / (len(before) + 1)  # of the uniform: no label may cost infinitely many bits
         return (1 - mixed) * share + mixed / n_classes

@@ -4,7 +4,7 @@ The same loss as scikit-learn's LogisticRegression, minimised without its checks
 times as many fits as probing itself. A test holds the two together. It does not know what the features are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.optimize import minimize
@@ -15,12 +15,19 @@ from playground.labs.internals.probing.folds import Split
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)  # C: larger is freer
 
 
-def best(features: np.ndarray, labels: np.ndarray, inner: Sequence[Split], by_bits: bool = False) -> float:
+def best(
+    features: np.ndarray,
+    labels: np.ndarray,
+    inner: Sequence[Split],
+    by_bits: bool = False,
+    go_on: Callable[[], None] = lambda: None,
+) -> float:
     """The strength that does best on average in `inner`, by accuracy or by bits a label; the smallest of equals.
 
     Args:
         features: (text, hidden), standardised.
         labels: (text,), numbers from 0, each of which is in every training part.
+        go_on: called before every step of a fit; raises when nobody wants the result any more.
     """
     worth = np.zeros(len(STRENGTHS))
     n_classes = int(labels.max()) + 1
@@ -28,7 +35,7 @@ def best(features: np.ndarray, labels: np.ndarray, inner: Sequence[Split], by_bi
         seen, asked = np.ascontiguousarray(features[train]), features[test]
         weights = None
         for i, strength in enumerate(STRENGTHS):
-            weights = fit(seen, labels[train], n_classes, strength, weights)
+            weights = fit(seen, labels[train], n_classes, strength, weights, go_on)
             logs = log_probabilities(asked, weights)
             if by_bits:
                 worth[i] += logs[np.arange(len(test)), labels[test]].mean()
@@ -38,7 +45,12 @@ def best(features: np.ndarray, labels: np.ndarray, inner: Sequence[Split], by_bi
 
 
 def fit(
-    features: np.ndarray, labels: np.ndarray, n_classes: int, strength: float, start: np.ndarray | None = None
+    features: np.ndarray,
+    labels: np.ndarray,
+    n_classes: int,
+    strength: float,
+    start: np.ndarray | None = None,
+    go_on: Callable[[], None] = lambda: None,
 ) -> np.ndarray:
     """Weights, (hidden + 1, class), the last row not held back; (hidden + 1, 1) for two classes."""
     n, width = features.shape
@@ -46,6 +58,7 @@ def fit(
     truth = labels[:, None] == (1 if columns == 1 else np.arange(n_classes))
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        go_on()
         weights = flat.reshape(width + 1, columns)
         logits = features @ weights[:-1].astype(features.dtype) + weights[-1]
         if columns == 1:
