@@ -1,7 +1,6 @@
 """Endpoints of the Prompt lab: prompts on a table of rows, scored and compared; a text labelled without writing."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -59,33 +58,26 @@ def add(models: ModelCache, page_settings: Settings) -> None:
                 threshold or reference where the kind needs them. None: outputs are not scored. "choice" writes nothing.
 
         Returns:
-            done and total (cells), seconds_left, finished. In the last object also cells, a list of objects with
-            prompt and row (from 0), outputs, outcome ("correct", "wrong", "unparseable", or null), parsed, why,
-            prompt_tokens, new_tokens, probabilities (of each choice), error; scores, one a prompt, with name, correct,
-            wrong, unparseable, failed, accuracy and its 95 % interval low and high; comparisons of each prompt with
-            the first, with difference (first minus other), low, high, p_value, verdict and rows_needed; alone (why
-            the model wrote one text at a time, or ""); model, revision, dtype, seed.
+            done and total (answers, then verdicts where a model judges), seconds_left, doing (in words), finished. In
+            the last object also cells, a list of objects with prompt and row (from 0), outputs, outcome ("correct",
+            "wrong", "unparseable", or null), parsed, why, prompt_tokens, new_tokens, probabilities (of each choice),
+            error; scores, one a prompt, with name, correct, wrong, unparseable, failed, accuracy and its 95 % interval
+            low and high; comparisons of each prompt with the first, with difference (first minus other), low, high,
+            p_value, verdict and rows_needed; alone (why the model wrote one text at a time, or ""); model, revision,
+            dtype, seed.
         """
         with user_errors():
-            from playground.labs.prompting import grid, scorers
-            from playground.labs.prompting import prompts as lab
+            from playground.labs.prompting import experiment, scorers
 
-            wanted, judge = _settings(settings), None if scorer is None else scorers.read(scorer)
-            asked, table = _checked(prompts, rows)
-            listed = [lab.read(prompt) for prompt in asked]
-            if judge is not None:
-                scorers.check(judge, table)
-            how = _how(wanted, judge)
-            ways = [grid.Way(prompt, model, how) for prompt in listed]
-            grid.check(ways, table, wanted["samples"], MOST_CELLS)
-            done, event, stop = [], None, threading.Event()
-            with closing(grid.run(models.writer, ways, table, wanted["samples"], stop=stop)) as events:
-                for event in events:
-                    done += event.done
-                    if event.n_done < event.n_all:
-                        yield _progress(event)
-            cells = _cells(models, listed, table, done, wanted, judge)
-            yield _progress(event) | {"finished": True, "cells": cells} | _summary(listed, table, cells, event, wanted)
+            empty = _empty(prompts, rows, model, _settings(settings), None if scorer is None else scorers.read(scorer))
+            alone = ""
+            with closing(experiment.run(models.writer, models.lease, empty)) as states:
+                for now in states:
+                    alone = now.alone or alone
+                    if now.doing != experiment.DONE:
+                        yield _progress(now)
+            found = now.results()
+            yield _progress(now) | {"finished": True, "cells": _cells(found)} | _summary(found, alone)
 
     def label(
         text: str,
@@ -140,18 +132,26 @@ def _settings(given: dict | None) -> dict:
     return RUN_SETTINGS | (given or {})
 
 
-def _how(wanted: dict, judge):
-    """What each prompt is run with: sampling, or choices where the scorer compares their probabilities."""
+def _empty(prompts: object, rows: object, model: str, wanted: dict, scorer):
+    """What is to be run. Raises PlaygroundError: it cannot be."""
     from playground.engine.sampling import Sampling
-    from playground.labs.prompting import labels
-    from playground.labs.prompting.grid import Choices
+    from playground.labs.prompting import experiment, labels, scorers
+    from playground.labs.prompting import prompts as lab
+    from playground.labs.prompting.results import Variant
 
-    if judge is not None and judge.kind == "choice":
-        if wanted["by"] not in labels.BYS or not isinstance(wanted["content_free"], str):
-            raise PlaygroundError(f"by must be one of {', '.join(labels.BYS)}, and content_free a text.")
-        return Choices(judge.choices, wanted["content_free"])
-    names = ("max_new_tokens", "temperature", "top_p", "top_k", "repetition_penalty", "stop", "seed")
-    return Sampling(**{name: wanted[name] for name in names})
+    asked, table = _checked(prompts, rows)
+    listed = [lab.read(prompt) for prompt in asked]
+    if scorer is not None:
+        scorers.check(scorer, table)
+    if wanted["by"] not in labels.BYS or not isinstance(wanted["content_free"], str):
+        raise PlaygroundError(f"by must be one of {', '.join(labels.BYS)}, and content_free a text.")
+    settings = dict(wanted)
+    temperature = settings.pop("temperature")
+    Sampling(temperature=temperature, **{name: settings[name] for name in experiment.SAMPLING})  # says what is wrong
+    variants = [Variant(prompt.name, prompt, model, temperature) for prompt in listed]
+    empty = experiment.empty(table, variants, scorer, **settings)
+    experiment.check(empty, MOST_CELLS)
+    return empty
 
 
 def _checked(prompts: object, rows: object) -> tuple[list, list[dict[str, str]]]:
@@ -176,75 +176,52 @@ def _check_size(n: int) -> None:
         raise PlaygroundError(f"This is {n:,} characters; at most {MOST_CHARACTERS:,} are read in one call. Send less.")
 
 
-def _progress(event) -> dict:
-    return {"done": event.n_done, "total": event.n_all, "seconds_left": event.seconds_left, "finished": False}
+def _progress(now) -> dict:
+    return {
+        "done": now.n_done,
+        "total": now.n_all,
+        "seconds_left": now.seconds_left,
+        "doing": now.doing,
+        "finished": False,
+    }
 
 
-def _cells(models: ModelCache, listed, table, done, wanted: dict, judge) -> list[dict]:
+def _cells(found) -> list[dict]:
     """One object a prompt and row, in order."""
-    from playground.labs.prompting import scorers, statistics
-
-    by_place: dict[tuple[int, int], list] = {}
-    for each in sorted(done, key=lambda each: (each.way, each.row, each.sample)):
-        by_place.setdefault((each.way, each.row), []).append(each)
-    outputs = {place: [_output(d, wanted) for d in found if d.answer] for place, found in by_place.items()}
-    flat = [(place, text) for place, texts in outputs.items() for text in texts]
-    judged: dict[tuple[int, int], list] = {}
-    if judge is not None and flat:
-        verdicts = scorers.scored(judge, [t for _, t in flat], [table[row] for (_, row), _ in flat], models.lease)
-        for (place, _), verdict in zip(flat, verdicts, strict=True):
-            judged.setdefault(place, []).append(verdict)
     cells = []
-    for (way, row), found in by_place.items():
-        verdicts = judged.get((way, row), [])
-        final = statistics.voted(verdicts) if len(verdicts) > 1 else verdicts[0] if verdicts else None
-        answers = [d.answer for d in found if d.answer]
-        cells.append(
-            {
-                "prompt": way,
-                "row": row,
-                "outputs": outputs[way, row],
-                "outcome": final.outcome if final else None,
-                "parsed": final.parsed if final else "",
-                "why": final.why if final else "",
-                "prompt_tokens": answers[0].prompt_tokens if answers else 0,
-                "new_tokens": sum(answer.new_tokens for answer in answers),
-                "probabilities": _probabilities(answers[0].label, wanted) if answers and answers[0].label else [],
-                "error": next((d.error for d in found if d.error), ""),
-            }
-        )
+    for way, line in enumerate(found.cells):
+        for row, cell in enumerate(line):
+            final = cell.final
+            cells.append(
+                {
+                    "prompt": way,
+                    "row": row,
+                    "outputs": list(cell.outputs),
+                    "outcome": final.outcome if final else None,
+                    "parsed": final.parsed if final else "",
+                    "why": final.why if final else "",
+                    "prompt_tokens": cell.prompt_tokens,
+                    "new_tokens": cell.new_tokens,
+                    "probabilities": list(cell.probabilities),
+                    "error": cell.error,
+                }
+            )
     return cells
 
 
-def _output(done, wanted: dict) -> str:
-    label = done.answer.label
-    return done.answer.text if label is None else label.best(wanted["by"], bool(wanted["content_free"]))
-
-
-def _probabilities(label, wanted: dict) -> list[float]:
-    return label.probabilities(wanted["by"], bool(wanted["content_free"])).tolist()
-
-
-def _summary(listed, table, cells: list[dict], event, wanted: dict) -> dict:
-    from playground.labs.prompting import statistics
-
-    outcomes = [[None] * len(table) for _ in listed]
-    for cell in cells:
-        outcomes[cell["prompt"]][cell["row"]] = cell["outcome"]
+def _summary(found, alone: str) -> dict:
+    names = [variant.name for variant in found.variants]
+    outcomes = [found.outcomes(way) for way in range(len(names))]
     scored = any(outcome is not None for line in outcomes for outcome in line)
-    made_by = event.provenance
+    made_by = found.provenance[0] if found.provenance else {}
     return {
-        "scores": [
-            _score(prompt.name, statistics.accuracy(line)) for prompt, line in zip(listed, outcomes, strict=True)
-        ]
-        if scored
-        else [],
-        "comparisons": list(_comparisons(listed, outcomes)) if scored else [],
-        "alone": event.alone,
-        "model": made_by.reference if made_by else event.reference,
-        "revision": made_by.revision if made_by else None,
-        "dtype": made_by.dtype if made_by else None,
-        "seed": wanted["seed"],
+        "scores": [_score(name, found.accuracy(way)) for way, name in enumerate(names)] if scored else [],
+        "comparisons": list(_comparisons(outcomes)) if scored else [],
+        "alone": alone,
+        "model": made_by.get("reference", found.variants[0].reference),
+        "revision": made_by.get("revision"),
+        "dtype": made_by.get("dtype"),
+        "seed": found.settings["seed"],
     }
 
 
@@ -262,11 +239,11 @@ def _score(name: str, accuracy) -> dict:
     }
 
 
-def _comparisons(listed, outcomes) -> Iterator[dict]:
+def _comparisons(outcomes) -> Iterator[dict]:
     """Of each prompt with the first, on the rows that both have an outcome for."""
     from playground.labs.prompting import statistics
 
-    for other in range(1, len(listed)):
+    for other in range(1, len(outcomes)):
         pairs = [pair for pair in zip(outcomes[0], outcomes[other], strict=True) if None not in pair]
         if not pairs:
             continue

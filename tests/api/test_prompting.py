@@ -97,6 +97,19 @@ def test_without_a_scorer_and_with_a_row_that_fails(client):
     assert all(cell["outcome"] is None for cell in got["cells"])
 
 
+def test_a_judge_tells_how_far_it_is_and_marks_what_it_cannot_read(client, models):
+    model = models.settings.default_models[0]
+    rows = [*ROWS, {"text": "A mat", "label": "the " * 3_000}]
+    scorer = {"kind": "judge", "reference": model}
+    job = client.submit([ZERO], rows, model, SETTINGS, scorer, api_name="/prompt_run")
+    got = job.result(timeout=100)
+    judging = [state for state in job.outputs() if state["doing"] == f"Judging with {model}"]
+    assert judging and judging[-1]["done"] == judging[-1]["total"] == 5
+    assert all(cell["outcome"] in ("correct", "wrong", "unparseable") for cell in got["cells"][:4])
+    assert got["cells"][4]["outcome"] is None and got["cells"][4]["error"].startswith("Row 5: ")
+    assert got["cells"][4]["outputs"] and got["scores"][0]["failed"] == 1
+
+
 def test_label(client, engine):
     got = client.predict(
         "The cat", ["the", "comfortable mat"], "{{text}} sat on", content_free="N/A", api_name="/label"

@@ -22,7 +22,8 @@ from playground.labs.prompting.results import Cell, Results, Variant
 from playground.labs.prompting.scorers import Scorer
 
 NOTHING = "N/A"  # what stands in a row that says nothing (Zhao et al. 2021, arXiv 2102.09690)
-JUDGING = "Judging with {}"
+SAMPLING = ("max_new_tokens", "seed", "top_p", "top_k", "repetition_penalty", "stop")  # as in `Sampling`
+JUDGING, DONE = "Judging with {}", "Done"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Progress:
     seconds_left: float | None
     doing: str  # in words
     results: Callable[[], Results]
+    alone: str = ""  # why the model at work writes one text at a time, as a sentence; empty: several together
 
 
 def variants(drafts: Sequence[Prompt], references: Sequence[str], temperatures: Sequence[float], title: Callable):
@@ -49,7 +51,7 @@ def variants(drafts: Sequence[Prompt], references: Sequence[str], temperatures: 
     return tuple(found)
 
 
-def check(results: Results) -> None:
+def check(results: Results, most_cells: int = grid.MOST_CELLS) -> None:
     """Raises PlaygroundError with one sentence when nothing could come of a run."""
     rows, scorer = results.rows, results.scorer
     prompts.check_rows(rows)
@@ -57,10 +59,11 @@ def check(results: Results) -> None:
         for name in prompts.variables(prompt):
             if not any(name in row for row in rows):
                 prompts.check(prompt, rows)  # says so, with the columns there are
-    scorers.check(scorer)
-    if scorer.needs_expected and not any(scorer.expected in row for row in rows):
+    if scorer is not None:
+        scorers.check(scorer)
+    if scorer is not None and scorer.needs_expected and not any(scorer.expected in row for row in rows):
         scorers.expected(scorer, rows[0], 1)
-    grid.check(_ways(results), rows, results.samples)
+    grid.check(_ways(results), rows, results.samples, most_cells)
 
 
 def run(
@@ -81,25 +84,26 @@ def run(
         for event in events:
             work.take(event)
             doing = "Answers" if not event.alone else f"Answers, one at a time ({event.alone.rstrip('.')})"
-            yield Progress(event.n_done, event.n_all, event.seconds_left, doing, work.results)
-    if empty.scorer.needs_model and not (stop is not None and stop.is_set()):
+            yield Progress(event.n_done, event.n_all, event.seconds_left, doing, work.results, event.alone)
+    if empty.scorer is not None and empty.scorer.needs_model and not (stop is not None and stop.is_set()):
         yield from work.judge(lend_engine, stop)
-    yield Progress(work.n_done, work.n_done, None, "Done", work.results)
+    yield Progress(work.n_done, work.n_done, None, DONE, work.results)
 
 
 def _ways(results: Results) -> list[grid.Way]:
     ways = []
+    given = {"max_new_tokens": 64, "seed": 0} | {k: v for k, v in results.settings.items() if k in SAMPLING}
     for variant in results.variants:
-        if results.scorer.kind == "choice":
-            how = Choices(results.scorer.choices, NOTHING)
+        if _chooses(results.scorer):
+            how = Choices(results.scorer.choices, results.settings.get("content_free") or NOTHING)
         else:
-            how = Sampling(
-                max_new_tokens=int(results.settings.get("max_new_tokens", 64)),
-                temperature=variant.temperature,
-                seed=int(results.settings.get("seed", 0)),
-            )
+            how = Sampling(temperature=variant.temperature, **given)
         ways.append(grid.Way(variant.prompt, variant.reference, how))
     return ways
+
+
+def _chooses(scorer: Scorer | None) -> bool:
+    return scorer is not None and scorer.kind == "choice"
 
 
 class _Work:
@@ -107,7 +111,7 @@ class _Work:
 
     def __init__(self, empty: Results) -> None:
         self._empty, self._scorer = empty, empty.scorer
-        self._samples = 1 if self._scorer.kind == "choice" else empty.samples
+        self._samples = 1 if _chooses(self._scorer) else empty.samples
         self._answers: dict[tuple[int, int], dict[int, Answer]] = {}
         self._cells: dict[tuple[int, int], Cell] = {}
         self._provenance: dict[str, dict] = {}
@@ -133,13 +137,15 @@ class _Work:
         label = answers[0].label
         if label is not None and label.content_free is not None:
             self._leanings[way] = tuple(_shares(label.content_free))
+        settings = self._empty.settings
+        by = settings.get("by", "sum"), bool(settings.get("content_free"))
         cell = Cell(
-            outputs=tuple(answer.text for answer in answers),
+            outputs=tuple(answer.text if answer.label is None else answer.label.best(*by) for answer in answers),
             prompt_tokens=answers[0].prompt_tokens,
             new_tokens=sum(answer.new_tokens for answer in answers),
-            probabilities=() if label is None else tuple(label.probabilities().tolist()),
+            probabilities=() if label is None else tuple(label.probabilities(*by).tolist()),
         )
-        return cell if self._scorer.needs_model else self._judged(cell, row)
+        return cell if self._scorer is None or self._scorer.needs_model else self._judged(cell, row)
 
     def _judged(self, cell: Cell, row: int) -> Cell:
         try:
@@ -197,6 +203,10 @@ def confidences(results: Results, variant: int) -> tuple[list[float], list[bool]
     return [max(cell.probabilities) for cell in cells], [cell.judged[0].outcome == "correct" for cell in cells]
 
 
-def empty(rows: Sequence[Row], wanted: Sequence[Variant], scorer: Scorer, **settings) -> Results:
-    """Results in which nothing has been run. settings: max_new_tokens, samples, seed."""
+def empty(rows: Sequence[Row], wanted: Sequence[Variant], scorer: Scorer | None, **settings) -> Results:
+    """Results in which nothing has been run.
+
+    settings: those in `SAMPLING`, samples; for the scorer "choice" by (as `labels.Label.scores`) and content_free (an
+    input that says nothing: probabilities are calibrated with it then).
+    """
     return Results(tuple(rows), tuple(wanted), tuple((None,) * len(rows) for _ in wanted), scorer, settings)

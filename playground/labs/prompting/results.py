@@ -51,8 +51,8 @@ class Results:
     rows: tuple[Row, ...]
     variants: tuple[Variant, ...]
     cells: tuple[tuple[Cell | None, ...], ...]  # [variant][row]; None: not run
-    scorer: Scorer
-    settings: dict = field(default_factory=dict)  # max_new_tokens, samples, seed
+    scorer: Scorer | None  # None: outputs are not judged
+    settings: dict = field(default_factory=dict)  # what `experiment.empty` takes
     provenance: tuple[dict, ...] = ()  # one a model
     leanings: tuple[tuple[float, ...], ...] = ()  # [variant]: probability of each choice when the input says nothing
 
