@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from playground.errors import PlaygroundError
-from playground.models import sources
+from playground.models import heap, sources
 from playground.models.catalog import catalog
 from playground.models.endpoints import Endpoints
 from playground.models.remote import RemoteModel, needs_weights
@@ -85,6 +85,9 @@ class ModelCache:
                 slot.lent -= 1
                 slot.last_used = time.monotonic()
                 self._changed.notify_all()
+                resting = not any(held.lent for held in self._slots.values())
+            if resting:
+                heap.trim_at_rest()
 
     @contextmanager
     def writer(self, reference: str, report: Report = _quiet) -> Iterator[Engine | RemoteModel]:

@@ -2,21 +2,26 @@
 
 glibc serves what is smaller than a threshold from a heap, which keeps what is freed, and raises that threshold up to
 32 MB as large blocks are freed: a model's tensors then lie in the heap, between things that stay. So while a model is
-loaded every block that is not small gets pages of its own, and these go back at once. On another C library nothing is
-done. It does not know what a model is.
+loaded every block that is not small gets pages of its own, and these go back at once. It also opens a further heap for
+many a new thread, each of which keeps what it freed; here every reply has a thread of its own, so there are but two
+heaps. On another C library nothing is done. It does not know what a model is.
 """
 
 import ctypes
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # names of glibc's `mallopt`
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # names of glibc's `mallopt`
+_HEAPS = 2
+_REST = 10.0  # seconds: how often it is worth asking for what is free
 _APART = 128 * 1024  # bytes: what is larger gets pages of its own while a model is loaded
 _USUALLY = 32 * 1024 * 1024  # the most that glibc would raise it to by itself: quick for what is computed in between
 
 _lock = threading.Lock()
 _n_loading = 0  # of the whole process, as the thresholds are
+_trimmed = 0.0  # when it was last asked for what is free
 
 
 @contextmanager
@@ -42,9 +47,21 @@ def trim() -> None:
         library.malloc_trim(0)
 
 
+def trim_at_rest() -> None:
+    """The same when nothing is being computed, and not again at once."""
+    global _trimmed
+    with _lock:
+        now = time.monotonic()
+        if now - _trimmed < _REST:
+            return
+        _trimmed = now
+    trim()
+
+
 def _set_threshold(n_bytes: int) -> None:
     library = _glibc()
     if library is not None:
+        library.mallopt(_ARENA_MAX, _HEAPS)
         library.mallopt(_MMAP_THRESHOLD, n_bytes)
         library.mallopt(_TRIM_THRESHOLD, 2 * _USUALLY)  # setting one of them ends glibc's own care for both
 

@@ -68,3 +68,15 @@ def test_thresholds_go_back_when_the_last_load_has_ended(monkeypatch):
             raise ZeroDivisionError
         assert seen == [heap._APART] * 2
     assert seen[2:] == [heap._USUALLY]
+
+
+def test_memory_is_given_back_at_rest_and_not_again_at_once(monkeypatch):
+    trims = []
+    monkeypatch.setattr(heap, "trim", lambda: trims.append(1))
+    monkeypatch.setattr(heap, "_trimmed", heap.time.monotonic() - heap._REST)
+    heap.trim_at_rest()
+    heap.trim_at_rest()
+    assert len(trims) == 1
+    monkeypatch.setattr(heap, "_trimmed", heap._trimmed - heap._REST)
+    heap.trim_at_rest()
+    assert len(trims) == 2
