@@ -1,7 +1,6 @@
 """The journeys of the Probing pane on the real starter: one click, a file of one's own, every layer of it looked at."""
 
 import csv
-import os
 from pathlib import Path
 
 import pytest
@@ -10,8 +9,6 @@ from playwright.sync_api import Page, expect
 from playground.labs.internals.probing import tasks
 from tests.browser.test_attention import expect_drawn
 from tests.browser.test_internals import keep_for_readme, open_pane
-
-PICTURE = bool(os.environ.get("PLAYGROUND_TEST_UPDATE_SCREENSHOTS"))  # the README's is light, and of every layer
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +106,7 @@ def test_one_click_then_a_file_of_ones_own_layer_by_layer(visit, shot, accessibl
     expect_pictures(page)
     accessible(page)
     shot(page, "probing-3-own", full_page=True)
+    keep_for_readme(page.locator("#probing-outcome"), "probing")
 
     before = points(page)
     slider = page.locator("#probing-slider input[type=range]")
@@ -130,7 +128,7 @@ def test_one_click_then_a_file_of_ones_own_layer_by_layer(visit, shot, accessibl
 
 
 def test_the_curve_grows_and_stops_when_told(visit, shot, accessible):
-    page = visit(height=1300, dark=not PICTURE)
+    page = visit(height=1300, dark=True)
     open_pane(page, "Probing")
     page.get_by_role("button", name="Part of speech").click()
     expect(page.locator("#probing-samples mark").first).to_be_visible()
@@ -138,14 +136,11 @@ def test_the_curve_grows_and_stops_when_told(visit, shot, accessible):
     expect(page.locator("#probing-curve .scatterlayer .trace").first).to_be_visible(timeout=240_000)
     expect(page.locator("#probing-rest")).to_be_hidden()  # there is nothing to look at yet
     shot(page, "probing-5-growing-dark", full_page=True)
-    if not PICTURE:
-        page.locator("#probe-stop").click()
+    page.locator("#probe-stop").click()
     expect_done(page)
     expect_pictures(page)
     accessible(page)
     shot(page, "probing-6-dark", full_page=True)
-    if PICTURE:
-        keep_for_readme(page.locator("#probing-outcome"), "probing")
 
 
 def test_on_a_phone_in_the_dark(visit, shot, accessible, own):

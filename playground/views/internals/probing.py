@@ -90,7 +90,7 @@ def curve(found: Probing) -> go.Figure:
             "gridcolor": "rgba(107,114,128,0.25)",
             "zeroline": False,
         },
-        legend={"orientation": "h", "y": 1.14, "x": 0},
+        legend={"orientation": "h", "y": 1.08, "yanchor": "bottom", "x": 0},  # on a phone it grows upwards
         annotations=[
             {
                 "x": found.best,
@@ -194,7 +194,7 @@ def projection(found: Probing, layer: int) -> go.Figure:
         **LOOK,
         xaxis={"title": f"First component ({first:.0%} of the variance)", **axis},
         yaxis={"title": f"Second component ({second:.0%})", **axis},
-        legend={"orientation": "h", "y": 1.14, "x": 0},
+        legend={"orientation": "h", "y": 1.08, "yanchor": "bottom", "x": 0},  # on a phone it grows upwards
     )
     return go.Figure(drawn, layout)
 
