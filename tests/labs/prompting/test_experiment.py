@@ -123,7 +123,7 @@ def test_what_cannot_be_run_is_one_sentence(wanted, words):
 def test_a_pattern_that_takes_too_long_ends_the_run():
     slow = Scorer("regex", pattern=r"(?s)(?:.+.+.+)+[\x00\x01]")
     with pytest.raises(PlaygroundError, match=r"more than 0\.2 s on the output of row"):
-        run(empty(slow, [Prompt("chat", as_chat=True)], max_new_tokens=60))
+        run(empty(slow, [Prompt("chat", as_chat=True)], max_new_tokens=400))
 
 
 @pytest.mark.parametrize("after", [1, 3])
