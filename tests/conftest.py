@@ -12,6 +12,7 @@ from tests.hub_server import Hub
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait without spinning; read when torch is imported
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests run side by side, a file stays in one process, and all that drive the browser share one app."""
     for item in items:
