@@ -3,7 +3,6 @@
 
 PYTHON ?=
 ARGS ?=
-WORKERS ?= 2
 PY := .venv/bin/python
 INSTALLED := .venv/installed.stamp
 INSTALLED_FOR_TESTS := .venv/installed-for-tests.stamp
@@ -29,8 +28,11 @@ run: $(INSTALLED)
 	$(PY) -m playground.models.starters $(ARGS) || true  # the page opens without them too, and says what is missing
 	exec $(PY) app.py $(ARGS)
 
+# The browser's tests mostly wait: they run beside the others, and what they said is shown at the end.
 test: $(INSTALLED_FOR_TESTS) browser lint
-	$(PY) -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	@$(PY) -m pytest $(ARGS) tests/browser > .venv/browser-tests.log 2>&1 & browser=$$!; \
+	$(PY) -m pytest $(ARGS) --ignore tests/browser; others=$$?; \
+	wait $$browser; browser=$$?; cat .venv/browser-tests.log; exit $$((others | browser))
 
 lint: $(INSTALLED_FOR_TESTS)
 	$(PY) -m ruff check

@@ -12,13 +12,6 @@ from tests.hub_server import Hub
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait without spinning; read when torch is imported
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run side by side, a file stays in one process, and all that drive the browser share one app."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("browser" if "browser" in item.path.parts else item.path.stem))
-
-
 @pytest.fixture(scope="session")
 def starter_cache() -> Path:
     """A cache folder that holds both starters: PLAYGROUND_TEST_CACHE, or the one that Playground itself uses."""
