@@ -3,12 +3,14 @@
 decode   A token comes sooner than from plain `model.generate` with a `TextIteratorStreamer`. Both sides run the same
          prompt on the same files, greedily, each in a process of its own with its own defaults: the peer as the
          transformers documentation writes it, the playground as its page does. They take turns, so that a busy machine
-         slows both.
+         slows both. Processor seconds a token are beside the clock: with `--threads 1` no core waits for another one's
+         work, so that they say what a token costs whoever else uses the machine.
+perplexity  int8 weights change perplexity by less than 1 %. Windows of the Python manual that comes with Python.
 turns    The sixth turn of a conversation of 2,000 tokens begins sooner than reading the whole conversation would take.
          Between turns the page reads the last reply while its visitor does: that has ended when the next turn begins.
 people   Four people who stream at once get at least as many tokens a second together as one person alone.
 
-    python benchmarks/chat.py [decode] [turns] [people] [--rounds 7] [--new-tokens 64]
+    python benchmarks/chat.py [decode] [perplexity] [turns] [people] [--rounds 7] [--new-tokens 64] [--threads 2]
 """
 
 import argparse
@@ -68,14 +70,15 @@ def peer(folder: str, new_tokens: int) -> None:
             )
         )
         thread.start()
-        first = None
+        first, processor = None, 0.0
         for piece in streamer:
             if piece and first is None:
-                first = time.perf_counter() - started
+                first, processor = time.perf_counter() - started, time.process_time()
         thread.join()
-        seconds = time.perf_counter() - started
-        n = outputs[0].shape[1] - inputs["input_ids"].shape[1]
-        return {"first": first, "rate": (n - 1) / (seconds - first), "gaps": ticks.gaps(), "dtype": str(model.dtype)}
+        seconds, processor = time.perf_counter() - started, time.process_time() - processor
+        n = outputs[0].shape[1] - inputs["input_ids"].shape[1] - 1
+        shown = {"first": first, "rate": n / (seconds - first), "processor": processor / n, "gaps": ticks.gaps()}
+        return shown | {"dtype": str(model.dtype)}
 
     for _ in sys.stdin:
         print(json.dumps(once()), flush=True)
@@ -93,16 +96,48 @@ def playground(precision: str, new_tokens: int) -> None:
         with models.lease(settings.default_models[0] + precision) as engine:
             engine.prefixes.clear()  # the peer reads the prompt anew each time too
             started = time.perf_counter()
-            first, last, ticks = None, None, Ticks()
+            first, last, ticks, processor = None, None, Ticks(), 0.0
             for last in chat.reply(engine, [{"role": "user", "content": PROMPT}], sampling):
                 if last.text and first is None:
-                    first = time.perf_counter() - started
+                    first, processor = time.perf_counter() - started, time.process_time()
                 if last.new_tokens > len(ticks.times):
                     ticks()
-            seconds = time.perf_counter() - started
-            rate = (last.new_tokens - 1) / (seconds - first)
-            shown = {"first": first, "rate": rate, "gaps": ticks.gaps(), "dtype": engine.precision}
-            print(json.dumps(shown), flush=True)
+            seconds, processor = time.perf_counter() - started, time.process_time() - processor
+            n = last.new_tokens - 1
+            shown = {"first": first, "rate": n / (seconds - first), "processor": processor / n, "gaps": ticks.gaps()}
+            print(json.dumps(shown | {"dtype": engine.precision}), flush=True)
+
+
+def perplexity(n_windows: int = 8, n_tokens: int = 512) -> None:
+    """exp(-mean logprob) of the same tokens in bfloat16 and in int8, and how it changes window by window."""
+    from pydoc_data.topics import topics
+
+    import numpy as np
+    import torch
+
+    from playground import settings as all_settings
+    from playground.engine.score import score
+    from playground.models.cache import ModelCache
+
+    settings = all_settings.read([])
+    models = ModelCache(settings)
+    means = {}
+    for precision in ("#bfloat16", "#int8"):
+        with models.lease(settings.default_models[0] + precision) as engine:
+            text = "\n\n".join(topics[name] for name in sorted(topics))
+            ids = engine.tokenizer(text, add_special_tokens=False, verbose=False, return_tensors="pt").input_ids
+            starts = np.linspace(0, ids.shape[1] - n_tokens, n_windows).astype(int).tolist()
+            windows = [ids[:, at : at + n_tokens] for at in starts]
+            scores = [score(engine, window[:, :1], window[:, 1:], k=1).logprobs for window in windows]
+            means[engine.precision] = -torch.tensor(np.array(scores), dtype=torch.float64).mean(1)  # (window,), nats
+    plain, rounded = means.values()
+    each = ((rounded - plain).exp() - 1) * 100
+    print(f"{settings.default_models[0]}, {n_windows} windows of {n_tokens} tokens of the Python manual")
+    print("perplexity " + ", ".join(f"{name} {mean.mean().exp():.3f}" for name, mean in means.items()))
+    print(
+        f"change: {((rounded.mean() - plain.mean()).exp() - 1) * 100:+.2f} % (allowed: 1 %), "
+        f"by window {each.min():+.2f} to {each.max():+.2f} %"
+    )
 
 
 def long_conversation(turns: int = 6, total: int = 2000) -> None:
@@ -219,10 +254,11 @@ class Side:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    claims = ("decode", "turns", "people")
+    claims = {"decode": decode, "perplexity": perplexity, "turns": long_conversation, "people": people}
     parser.add_argument("claims", nargs="*", metavar="CLAIM", default=list(claims), help="all when none is named")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--new-tokens", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=0, help="of both sides of decode; 0: each by its own choice")
     parser.add_argument("--side", choices=["peer", "playground", "int8"], help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -232,12 +268,11 @@ def main() -> None:
         return playground("#int8" if options.side == "int8" else "", options.new_tokens)
     for claim in options.claims:
         print(f"-- {claim}", flush=True)
-        {"decode": lambda: decode(options.rounds, options.new_tokens), "turns": long_conversation, "people": people}[
-            claim
-        ]()
+        arguments = (options.rounds, options.new_tokens, options.threads) if claim == "decode" else ()
+        claims[claim](*arguments)
 
 
-def decode(rounds: int, new_tokens: int) -> None:
+def decode(rounds: int, new_tokens: int, threads: int) -> None:
     """Ours against `generate`, pair by pair."""
     from playground import settings as all_settings
     from playground.models import sources
@@ -246,6 +281,9 @@ def decode(rounds: int, new_tokens: int) -> None:
     folder = sources.fetch(settings.default_models[0], settings, lambda *_: None).folder
     plain = {k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
     ours = plain | {"PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+    if threads:
+        plain |= {"OMP_NUM_THREADS": str(threads)}
+        ours |= {"PLAYGROUND_THREADS": str(threads)}
     count = ["--new-tokens", str(new_tokens)]
     sides = {
         "generate": Side(["--side", "peer", "--folder", str(folder), *count], plain),
@@ -261,7 +299,10 @@ def decode(rounds: int, new_tokens: int) -> None:
     for side in sides.values():
         side.end()
 
-    print(f"{settings.default_models[0]}, {new_tokens} tokens, greedy, {rounds} pairs after a warm-up")
+    print(
+        f"{settings.default_models[0]}, {new_tokens} tokens, greedy, {rounds} pairs after a warm-up"
+        + (f", threads: {threads}" if threads else "")
+    )
     for name, rows in results.items():
         rates, firsts = [r["rate"] for r in rows], [r["first"] for r in rows]
         print(
@@ -273,6 +314,10 @@ def decode(rounds: int, new_tokens: int) -> None:
         pairs = list(zip(results[ours_name], results["generate"], strict=True))
         for label, ratios in (
             (f"tokens/s, {ours_name} / generate", [a["rate"] / b["rate"] for a, b in pairs]),
+            (
+                f"processor seconds a token, generate / {ours_name}",
+                [b["processor"] / a["processor"] for a, b in pairs],
+            ),
             (
                 f"seconds a token, fast decile, generate / {ours_name}",
                 [fast(b["gaps"]) / fast(a["gaps"]) for a, b in pairs],

@@ -63,8 +63,10 @@ def add(models: ModelCache, settings: Settings) -> None:
 
             if aggregate not in AGGREGATES:
                 raise PlaygroundError(f"aggregate is {aggregate!r}. Choose one of: {', '.join(AGGREGATES)}.")
+            whole = aggregate == "none" and not words and not hide  # what is made smaller is looked at afterwards
+            early = {"check": _check_size} if whole else {}
             with models.lease(model) as engine:
-                seen = lab.attention(engine, text, text_pair, stack or None, kind, layers, heads, complete)
+                seen = lab.attention(engine, text, text_pair, stack or None, kind, layers, heads, complete, **early)
             seen = views.rollout(seen) if aggregate == "rollout" else seen
             seen = views.mean_over_heads(seen) if aggregate in ("heads", "both") else seen
             seen = views.mean_over_layers(seen) if aggregate in ("layers", "both") else seen

@@ -49,10 +49,13 @@ class Prefixes:
         return n
 
     def keep(self, ids: list[int], block: int, cache: DynamicCache) -> None:
-        """Keeps the whole blocks of a prompt that begins the cache, if there is room."""
-        n = len(ids) // block * block
-        if n == 0 or not all(type(layer) is DynamicLayer for layer in cache.layers):
+        """Keeps the whole blocks of a prompt that begins the cache, as many as there is room for."""
+        if not all(type(layer) is DynamicLayer for layer in cache.layers):
             return  # a window has forgotten the beginning, and a recurrent state cannot be cut
+        # more than there is room for would drive out everybody else's, and then itself
+        n = min(len(ids) // block, self.budget // (block * _bytes_of_a_token(cache))) * block
+        if n == 0:
+            return
         with self._lock:
             held = next((kept for kept in self._kept if _common(kept.ids, ids[:n]) == n), None)
             if held is not None:  # as it is, or as the beginning of a longer one
@@ -71,6 +74,12 @@ class Prefixes:
     def clear(self) -> None:
         with self._lock:
             self._kept.clear()
+
+
+def _bytes_of_a_token(cache: DynamicCache) -> int:
+    """Bytes of its keys and values in all layers."""
+    tensors = [tensor for layer in cache.layers for tensor in (layer.keys, layer.values)]
+    return sum(tensor.numel() // tensor.shape[2] * tensor.element_size() for tensor in tensors)
 
 
 def _common(a: tuple[int, ...], b: tuple[int, ...] | list[int]) -> int:

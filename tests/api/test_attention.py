@@ -111,6 +111,13 @@ def test_no_answer_is_larger_than_said():
         api._check_size((1, 1, 1000, 1001))
 
 
+def test_what_would_be_too_large_is_not_computed_first(client, monkeypatch):
+    monkeypatch.setattr(api, "MOST_NUMBERS", 100)
+    monkeypatch.setattr(attention, "each_layer", None)  # whoever computes fails
+    with pytest.raises(AppError, match="one answer holds at most 100"):
+        client.predict("The cat sat on the mat", api_name="/attention")
+
+
 def test_a_model_without_attention(client, tmp_path):
     folder = tiny.save(tmp_path / "mamba", "mamba")
     with pytest.raises(AppError, match="shows no attention"):

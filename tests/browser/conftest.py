@@ -75,8 +75,9 @@ def app(starter_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     command = [sys.executable, "app.py", "--port", str(port), "--host", "127.0.0.1"]
     with app.log.open("w") as log, subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log) as run:
         try:
-            for _ in range(240):
-                assert run.poll() is None, app.log.read_text()
+            until = time.monotonic() + 300  # it takes a few seconds, unless the machine has much else to do
+            while True:
+                assert run.poll() is None and time.monotonic() < until, app.log.read_text()
                 try:
                     urllib.request.urlopen(app.url, timeout=5).close()
                     break

@@ -106,6 +106,20 @@ def test_the_budget_holds_and_the_longest_unused_goes(n_read):
     assert n_read(fresh("llama", budget=size // 2), texts[0])[1] == 201
 
 
+def test_of_a_text_too_long_for_the_budget_the_beginning_is_kept_and_drives_nobody_out_in_vain(n_read, monkeypatch):
+    small_blocks(monkeypatch, 32)
+    probe, never = fresh("llama"), fresh("llama", budget=0)
+    write(probe, TEXT[:33])
+    block = probe.prefixes.n_bytes  # of 32 tokens
+    engine = fresh("llama", budget=int(2.5 * block))
+    write(engine, TEXT)
+    assert engine.prefixes.n_bytes == 2 * block
+    assert n_read(engine, TEXT) == (write(never, TEXT), 200 - 64)
+    small = fresh("llama", budget=block // 2)
+    write(small, TEXT)
+    assert small.prefixes.n_bytes == 0
+
+
 def test_the_beginning_of_what_is_there_is_not_kept_twice(n_read, monkeypatch):
     small_blocks(monkeypatch, 32)
     engine = fresh("llama")

@@ -81,6 +81,7 @@ def attention(
     complete: bool = False,
     budget: int | None = None,
     stop: threading.Event | None = None,
+    check: Callable[[tuple[int, ...]], None] = lambda shape: None,
 ) -> Maps:
     """Attention maps of `text`.
 
@@ -94,6 +95,7 @@ def attention(
         complete: special tokens are in the text already.
         budget: bytes that the request may take; None: `MOST_BYTES`, or half of what is free.
         stop: ends the computation within a layer when set.
+        check: given the shape of the weights before they are computed; what it raises ends the request.
 
     Raises:
         PlaygroundError: there is no text, the model has no such maps, or they are too many for the budget.
@@ -106,7 +108,10 @@ def attention(
     budget = _budget(engine, budget)
     _check_budget(engine, max(len(queries), len(keys)), len(layers), len(heads), budget)
 
-    weights = np.empty((len(layers), len(heads), len(queries), len(keys)), dtype=np.float32)
+    shape = (len(layers), len(heads), len(queries), len(keys))
+    check(shape)
+
+    weights = np.empty(shape, dtype=np.float32)
     rows = {layer: row for row, layer in enumerate(layers)}
 
     def keep(layer: int, seen: Tensor) -> None:
