@@ -28,18 +28,20 @@ def expect_drawn(page: Page, chart: str) -> Locator:
     """Waits until a chart is there, and returns the part of it that can be clicked."""
     area = page.locator(f"{chart} .draglayer .nsewdrag").first
     expect(area).to_be_visible(timeout=120_000)  # the first chart of a visit waits for Plotly's 4.6 MB
-    page.wait_for_timeout(600)  # the listener for clicks looks for new charts four times a second
     return area
 
 
-def click_at(page: Page, area: Locator, x: float, y: float) -> None:
-    """Clicks at a share of the width and of the height."""
+def click_at(page: Page, chart: str, x: float, y: float) -> None:
+    """Clicks into a chart that listens for clicks, at a share of its width and of its height."""
+    area = expect_drawn(page, chart)
+    listens = "chart => document.querySelector(chart + ' .js-plotly-plot')?._ev?._events?.plotly_click !== undefined"
+    page.wait_for_function(listens, arg=chart)  # the listener looks for new charts four times a second
     area.scroll_into_view_if_needed()
     box = area.bounding_box()
     page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
 
 
-def test_from_the_whole_model_to_one_head_to_one_token(visit, shot, accessible):
+def test_from_the_whole_model_to_one_head_one_token_and_two_words(visit, shot, accessible):
     page = visit(height=1300)
     open_tab(page)
     assert page.locator("#attention-text textarea").input_value().startswith("The cat sat on the mat")
@@ -52,15 +54,13 @@ def test_from_the_whole_model_to_one_head_to_one_token(visit, shot, accessible):
     accessible(page)
 
     open_pane(page, "All heads")
-    area = expect_drawn(page, "#mosaic-chart")
+    expect_drawn(page, "#mosaic-chart")
     shot(page, "attention-2-mosaic", full_page=True)
     keep_for_readme(page.locator("#mosaic-chart"), "attention-heads")
     accessible(page)
-    click_at(page, area, 11.5 / 30, 5.5 / 9)
+    click_at(page, "#mosaic-chart", 11.5 / 30, 5.5 / 9)
     expect(page.locator("#map-caption")).to_contain_text("layer 11, head 5")
-    area = expect_drawn(page, "#map-chart")
-
-    click_at(page, area, 0.5, 5.5 / 10)
+    click_at(page, "#map-chart", 0.5, 5.5 / 10)
     expect(page.locator("#map-token")).to_contain_text("From ·mat")
     token = page.locator("#map-text button").nth(7)
     token.focus()
@@ -77,36 +77,6 @@ def test_from_the_whole_model_to_one_head_to_one_token(visit, shot, accessible):
     page.keyboard.press("ArrowRight")
     expect(page.locator("#map-caption")).to_contain_text("layer 12, head 5")
 
-
-def test_bertviz_inside_its_frame_and_back(visit, shot, accessible):
-    page = visit(height=1300, dark=True)
-    open_tab(page)
-    page.get_by_role("button", name="… because it was comfortable").click()
-    expect_drawn(page, "#map-chart")
-    open_pane(page, "BertViz")
-    frame = page.frame_locator("#bertviz iframe")
-    expect(frame.locator("#vis svg")).to_be_visible()
-    expect(frame.locator("#layer")).to_have_value("5")
-    frame.locator("#layer").select_option("9")
-    expect(frame.locator("#vis svg text").first).to_have_text("The")
-    accessible(page)
-    shot(page, "attention-4-head-view", full_page=True)
-    page.get_by_label("Model view").check()
-    expect(frame.get_by_text("Layers", exact=True)).to_be_visible()
-    page.wait_for_timeout(2000)  # 27,000 lines are being painted
-    shot(page, "attention-5-model-view", full_page=True)
-    page.get_by_label("Neuron view").check()
-    expect(frame.locator("#att_head")).to_be_visible()
-    frame.locator("#collapsed #leftText .token").nth(5).hover(force=True)
-    shot(page, "attention-6-neuron-view", full_page=True)
-    open_pane(page, "Map")
-    expect(page.locator("#map-chart .js-plotly-plot")).to_be_visible()
-    shot(page, "attention-7-dark", full_page=True)
-
-
-def test_heads_named_and_words_paired(visit, shot, accessible):
-    page = visit(height=1300)
-    open_tab(page)
     open_pane(page, "What heads do")
     expect_drawn(page, "#heads-chart")
     shot(page, "attention-8-heads", full_page=True)
@@ -126,6 +96,41 @@ def test_heads_named_and_words_paired(visit, shot, accessible):
     shot(page, "attention-9-pairs", full_page=True)
     page.locator("#look-stop").click()
     expect(page.locator("#attention-status")).to_contain_text("Stopped", timeout=15_000)
+
+    page.set_viewport_size({"width": 390, "height": 900})
+    open_pane(page, "Map")
+    page.get_by_label("As it is").first.check()
+    page.locator("#look").click()
+    expect(page.locator("#map-caption")).not_to_contain_text("scaled up")
+    expect_drawn(page, "#map-chart")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    accessible(page)
+    shot(page, "attention-14-phone", full_page=True)
+
+
+def test_bertviz_inside_its_frame_and_back(visit, shot, accessible):
+    page = visit(height=1300, dark=True)
+    open_tab(page)
+    page.get_by_role("button", name="… because it was comfortable").click()
+    expect_drawn(page, "#map-chart")
+    open_pane(page, "BertViz")
+    frame = page.frame_locator("#bertviz iframe")
+    expect(frame.locator("#vis svg")).to_be_visible()
+    expect(frame.locator("#layer")).to_have_value("5")
+    frame.locator("#layer").select_option("9")
+    expect(frame.locator("#vis svg text").first).to_have_text("The")
+    accessible(page)
+    shot(page, "attention-4-head-view", full_page=True)
+    page.get_by_label("Model view").check()
+    expect(frame.get_by_text("Layers", exact=True)).to_be_visible()
+    shot(page, "attention-5-model-view", full_page=True)
+    page.get_by_label("Neuron view").check()
+    expect(frame.locator("#att_head")).to_be_visible()
+    frame.locator("#collapsed #leftText .token").nth(5).hover(force=True)
+    shot(page, "attention-6-neuron-view", full_page=True)
+    open_pane(page, "Map")
+    expect(page.locator("#map-chart .js-plotly-plot")).to_be_visible()
+    shot(page, "attention-7-dark", full_page=True)
 
 
 def test_answers_attributed_texts_compared_files_written(visit, shot, accessible):
@@ -156,13 +161,3 @@ def test_answers_attributed_texts_compared_files_written(visit, shot, accessible
     alone.locator("#map canvas").hover(position={"x": 130 + 11, "y": 110 + 2 * 22 + 11})
     expect(alone.locator("#said")).to_contain_text("·of looks at The")
     shot(alone, "attention-13-offline", full_page=True)
-
-
-def test_on_a_phone(visit, shot, accessible):
-    page = visit(width=390, height=900)
-    open_tab(page)
-    page.locator("#look").click()
-    expect_drawn(page, "#map-chart")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    accessible(page)
-    shot(page, "attention-14-phone", full_page=True)

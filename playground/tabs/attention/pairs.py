@@ -15,7 +15,7 @@ from playground.views.attention import words as words_view
 from playground.views.continuations import note
 
 TITLE = "Who looks at whom"
-SOURCE, TARGET, THRESHOLD = "it", "mat", 0.3
+SOURCE, TARGET, THRESHOLD = "it", "mat", 0.2
 MOST_ROWS, MOST_BELOW = 40, 5
 INTRODUCTION = (
     "Pick two words: which heads let the first look at the second? Heads over the threshold are listed; press one to "
@@ -76,7 +76,7 @@ def build(bench: Bench) -> Heads:
                 **place,
             )
         strongest = pair.over[:MOST_ROWS] or pair.ranked[:MOST_BELOW]
-        rows = [(view.button(link.layer, link.head), f"{link.weight:.1%}") for link in strongest]
+        rows = [(view.button(link.layer, link.head), f"{100 * link.weight:.1f} %") for link in strongest]
         listed = view.table(("Head", f"{one} → {two}"), rows, "Heads that look most")
         if not pair.over:
             listed = note("None is over the threshold. The strongest are:") + listed

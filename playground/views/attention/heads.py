@@ -41,7 +41,7 @@ def figure(
         xgap=2,
         ygap=2,
         hovertemplate=f"layer %{{x:.0f}}, head %{{y:.0f}}: %{{z:{'.1%' if shares else '.2f'}}}<extra></extra>",
-        colorbar={"title": name, "tickformat": form, "thickness": 12, "outlinewidth": 0},
+        colorbar={"title": {"text": name, "side": "right"}, "tickformat": form, "thickness": 12, "outlinewidth": 0},
     )
     plain = {"showgrid": False, "zeroline": False, "automargin": True}
     layout = go.Layout(
@@ -114,7 +114,7 @@ def best_at_coreference(found: Coreference) -> str:
         return f"{interval[0]:.0%} to {interval[1]:.0%}"
 
     rows = [
-        (button(best.layer, best.head), f"{best.share:.1%}", span(best.interval), span(best.corrected))
+        (button(best.layer, best.head), f"{100 * best.share:.1f} %", span(best.interval), span(best.corrected))
         for best in found.ranked
     ]
     columns = ("Head", "Right in", "95 % interval", "The same, for all heads at once")

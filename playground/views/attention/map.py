@@ -61,7 +61,7 @@ def figure(
         zmax=ceiling,
         xgap=1 if values.shape[1] <= MOST_LABELS else 0,
         ygap=1 if values.shape[0] <= MOST_LABELS else 0,
-        colorbar={"title": unit, "tickformat": ".0%", "thickness": 12, "outlinewidth": 0},
+        colorbar={"title": {"text": unit, "side": "right"}, "tickformat": ".0%", "thickness": 12, "outlinewidth": 0},
         **hover,
     )
     rows = values.shape[0]

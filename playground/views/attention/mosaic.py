@@ -38,7 +38,12 @@ def figure(weights: np.ndarray, layers: Sequence[int] | None = None, most: float
         zmin=0,
         zmax=most,
         hovertemplate="layer %{x:.0f}, head %{y:.0f}: %{z:.0%}<extra></extra>",
-        colorbar={"title": "Attention", "tickformat": ".0%", "thickness": 12, "outlinewidth": 0},
+        colorbar={
+            "title": {"text": "Attention", "side": "right"},
+            "tickformat": ".0%",
+            "thickness": 12,
+            "outlinewidth": 0,
+        },
     )
     plain = {"showgrid": False, "zeroline": False, "automargin": True}
     layout = go.Layout(

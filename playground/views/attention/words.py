@@ -138,8 +138,8 @@ def of_coreference(found: Coreference) -> str:
     best, held_out = found.ranked[0], found.held_out
     said = [
         f"{found.n} sentences; guessing is right in 50 %. The best head, layer {best.layer}, head {best.head}, is "
-        f"right in {best.share:.1%}. A head picked on half of the occupations (layer {held_out.layer}, head "
-        f"{held_out.head}) is right in {held_out.share:.1%} of the other {found.n_held_out}, 95 % interval "
+        f"right in {100 * best.share:.1f} %. A head picked on half of the occupations (layer {held_out.layer}, head "
+        f"{held_out.head}) is right in {100 * held_out.share:.1f} % of the other {found.n_held_out}, 95 % interval "
         f"{held_out.interval[0]:.0%} to {held_out.interval[1]:.0%}.",
         *found.remarks,
     ]
