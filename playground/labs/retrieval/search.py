@@ -221,3 +221,8 @@ def rerank(collection: Searchable, found: Found, engine: "Engine", stopped=lambd
         for rank, i in enumerate(order, 1)
     )
     return replace(found, hits=tuple(hits))
+
+
+def first(found: Found, k: int) -> Found:
+    """The first `k` of what was found."""
+    return replace(found, hits=found.hits[:k])
