@@ -6,7 +6,7 @@ It refuses by the retrieval score, since small models never say that they do not
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 import torch
@@ -35,7 +35,7 @@ class Wanted:
 
     threshold: float = THRESHOLD  # of the best cosine, below which it refuses; 0: never
     n_passages: int | None = None
-    sampling: Sampling = Sampling(max_new_tokens=96, temperature=0)
+    sampling: Sampling = field(default_factory=lambda: Sampling(max_new_tokens=96, temperature=0))
     attribution: bool = True  # measure what each passage adds to each sentence's log-probability
 
     def __post_init__(self) -> None:
@@ -146,7 +146,9 @@ def attributed(
 
     def logprobs(given: Sequence[str]) -> np.ndarray:
         prompt = asking.prompt(engine, how, question, given)
-        encoded = engine.encode(prompt.text) if prompt.text else replies.prompt_ids(engine, prompt.messages, prompt.system)
+        encoded = (
+            engine.encode(prompt.text) if prompt.text else replies.prompt_ids(engine, prompt.messages, prompt.system)
+        )
         return scoring.score(engine, encoded, torch.tensor([list(ids)]), k=1).logprobs
 
     whole = logprobs(passages)

@@ -40,15 +40,20 @@ class Strategy:
 def strategy(writer: Writer, wanted: int | None = None) -> Strategy:
     """What suits a model. `wanted`: passages to give it; None: as many as it can use."""
     if isinstance(writer, RemoteModel):
-        return Strategy("instructions", wanted or 5, "It runs elsewhere: it is given instructions and several passages.")
+        return Strategy(
+            "instructions", wanted or 5, "It runs elsewhere: it is given instructions and several passages."
+        )
     if not writer.anatomy.writes:
         raise PlaygroundError(
-            f"{writer.reference} reads text but does not write it. Pick a model that chats to answer; searching needs none."
+            f"{writer.reference} reads text but does not write it. Pick a model that chats to answer; searching needs "
+            "none."
         )
     n = sum(parameter.numel() for parameter in writer.model.parameters())
     size = f"{n / 1e9:.1f} billion" if n >= 1e9 else f"{n / 1e6:.0f} million"
     if not replies.has_chat_template(writer):
-        return Strategy("continued text", wanted or 1, "It has no chat template, so it continues a text with an example.")
+        return Strategy(
+            "continued text", wanted or 1, "It has no chat template, so it continues a text with an example."
+        )
     if n < SMALL:
         return Strategy(
             "one example",
@@ -56,7 +61,9 @@ def strategy(writer: Writer, wanted: int | None = None) -> Strategy:
             f"It has {size} parameters: so small a model answers and cites best with one passage and one worked "
             "example; of several passages it mostly cites the wrong one.",
         )
-    return Strategy("instructions", wanted or 5, f"It has {size} parameters: it is given instructions and several passages.")
+    return Strategy(
+        "instructions", wanted or 5, f"It has {size} parameters: it is given instructions and several passages."
+    )
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,9 @@ class Sentence:
     end: int
     citations: tuple[int, ...]  # passages that it names and that there are, from 1
     wrong: tuple[int, ...] = ()  # numbers that it names and that are no passage's
-    passage: int | None = None  # against which it was checked: the cited one that supports it best, else the best of all
+    passage: int | None = (
+        None  # against which it was checked: the cited one that supports it best, else the best of all
+    )
     words: float = 0.0  # share of its words (stems, without stop words) that the passage has
     meaning: float = 0.0  # cosine with the passage's nearest sentence
     missing: tuple[str, ...] = ()  # numbers that the passage does not have
@@ -74,7 +76,9 @@ def checked(found: Sequence[Sentence], passages: Sequence[str], embed) -> list[S
             cosines = rest[bounds[number - 1] : bounds[number]] @ own[at]
             best = int(cosines.argmax())
             share, missing = _overlap(bare[at], passages[number - 1])
-            tries.append((not missing, share + float(cosines[best]), -number, share, float(cosines[best]), best, missing))
+            tries.append(
+                (not missing, share + float(cosines[best]), -number, share, float(cosines[best]), best, missing)
+            )
         _, _, number, share, cosine, best, missing = max(tries, key=lambda t: t[:3])
         judged = replace(
             each, passage=-number, words=share, meaning=cosine, missing=missing, quote=parts[-number - 1][best]
@@ -105,6 +109,6 @@ def _verdict(each: Sentence) -> Sentence:
     if each.meaning < MEANING:
         trouble.append(f"no sentence of the passage means the same (cosine {each.meaning:.2f})")
     if not trouble:
-        said = f"{each.words:.0%} of its words are in passage {each.passage}, whose nearest sentence has cosine {each.meaning:.2f}"
-        return replace(each, supported=True, why=f"Supported: {said}.")
+        said = f"{each.words:.0%} of its words are in passage {each.passage}, whose nearest sentence has cosine"
+        return replace(each, supported=True, why=f"Supported: {said} {each.meaning:.2f}.")
     return replace(each, why=f"Not supported: {'; '.join(trouble)}.")

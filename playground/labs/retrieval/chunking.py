@@ -88,9 +88,7 @@ def cut(document: Document, engine: "Engine", chunking: Chunking) -> Iterator[Ch
         texts = [document.text[a:b] for a, b in batch]
         for (a, b), text, n in zip(batch, texts, cutter.counts(texts), strict=True):
             section = document.sections[max(bisect.bisect_right(starts, a) - 1, 0)]
-            chunk = Chunk(
-                document.name, text, a, b, section.page, section.heading, section.record, n, max(n - fits, 0)
-            )
+            chunk = Chunk(document.name, text, a, b, section.page, section.heading, section.record, n, max(n - fits, 0))
             wanted = chunking.by != "characters" and chunking.size <= fits
             yield from _within(chunk, cutter, fits) if chunk.lost and wanted else [chunk]
 

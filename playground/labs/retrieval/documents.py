@@ -61,7 +61,9 @@ def read(name: str, data: bytes, stopped: Stopped = lambda: False) -> Document:
     if not document.text.strip():
         raise PlaygroundError("There is no text in it.")
     if len(document.text) > MOST_CHARACTERS:
-        raise PlaygroundError(f"It has {len(document.text):,} characters; at most {MOST_CHARACTERS:,} are read. Split it.")
+        raise PlaygroundError(
+            f"It has {len(document.text):,} characters; at most {MOST_CHARACTERS:,} are read. Split it."
+        )
     notes = (*((note,) if note else ()), *document.notes)
     return Document(document.name, document.kind, document.text, document.sections, notes)
 
@@ -78,7 +80,10 @@ def kind_of(name: str, data: bytes) -> tuple[str, str]:
         if named in ("PDF", "DOCX", "ZIP"):
             head = data[:2000].lstrip().lower()
             found = "HTML" if head.startswith((b"<!doctype html", b"<html")) else "text"
-            return found, f"Its name says {named}, but it is {'HTML' if found == 'HTML' else 'plain text'}; read as that."
+            return (
+                found,
+                f"Its name says {named}, but it is {'HTML' if found == 'HTML' else 'plain text'}; read as that.",
+            )
         return named, ""
     if held not in ("PDF", "DOCX", "ZIP"):
         raise PlaygroundError(f"It is {held}, which has no text to read. Add {KINDS}.")
@@ -92,7 +97,7 @@ def _held(data: bytes) -> str | None:
     head = data[:1024]
     if b"%PDF-" in head:
         return "PDF"
-    if head.startswith(b"PK\x03\x04") or head.startswith(b"PK\x05\x06"):
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return "DOCX" if b"word/document.xml" in data else "ZIP"
     if head.startswith(b"\xd0\xcf\x11\xe0"):
         raise PlaygroundError(

@@ -120,7 +120,9 @@ def pdf(name: str, data: bytes, stopped: Stopped) -> Document:
     except PlaygroundError:
         raise
     except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, IndexError, OSError, RecursionError) as error:
-        raise PlaygroundError(f"This PDF is damaged ({str(error)[:80] or type(error).__name__}). Save it again.") from None
+        raise PlaygroundError(
+            f"This PDF is damaged ({str(error)[:80] or type(error).__name__}). Save it again."
+        ) from None
     if parts and empty == len(parts):
         raise PlaygroundError(
             "Its pages are pictures without a text layer (a scan). Run text recognition (OCR) over it and add it again."

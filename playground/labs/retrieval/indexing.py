@@ -140,7 +140,9 @@ class _Run:
         except _StoppedError:
             return
         except Exception as error:  # a reader of files can raise anything for files that somebody made up
-            self._outcomes.append(Outcome(name, "failed", f"It could not be read ({type(error).__name__}). Save it anew."))
+            self._outcomes.append(
+                Outcome(name, "failed", f"It could not be read ({type(error).__name__}). Save it anew.")
+            )
             return
         said = " ".join(document.notes)
         if each.lost:

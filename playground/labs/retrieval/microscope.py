@@ -117,7 +117,9 @@ def why_not(collection: Searchable, found: Found, vector: np.ndarray | None, id:
 def _reasons(collection: Searchable, found: Found, it: WhyNot, n: int) -> list[str]:
     if not it.passes_filter:
         return ["The filter leaves it out: it was not searched at all."]
-    told = [f"It is number {it.rank} of what was found." if it.rank else f"It is not among the {len(found.hits)} shown."]
+    told = [
+        f"It is number {it.rank} of what was found." if it.rank else f"It is not among the {len(found.hits)} shown."
+    ]
     if found.how.method != "bm25" and it.cosine is not None:
         top = max((hit.cosine for hit in found.hits if hit.cosine is not None), default=it.cosine)
         last = min((hit.cosine for hit in found.hits if hit.cosine is not None), default=it.cosine)
@@ -131,14 +133,20 @@ def _reasons(collection: Searchable, found: Found, it: WhyNot, n: int) -> list[s
             told.append("It shares no word with the query, so BM25 gives it nothing.")
         else:
             top = max((hit.bm25 for hit in found.hits if hit.bm25 is not None), default=it.bm25)
-            told.append(f"By words it is number {it.bm25_rank:,}: BM25 {it.bm25:.2f}, where the best shown has {top:.2f}.")
+            told.append(
+                f"By words it is number {it.bm25_rank:,}: BM25 {it.bm25:.2f}, where the best shown has {top:.2f}."
+            )
             if absent:
                 told.append(f"It lacks {', '.join(f'“{stem}…”' for stem in absent)}.")
     twin = _twin(collection, found, it)
     if twin is not None and it.rank is None and found.how.mmr is not None:
-        told.append(f"Number {twin[0]} says nearly the same (cosine {twin[1]:.2f}), and repetition was asked to be avoided.")
+        told.append(
+            f"Number {twin[0]} says nearly the same (cosine {twin[1]:.2f}), and repetition was asked to be avoided."
+        )
     if it.chunk.lost:
-        told.append(f"Its last {it.chunk.lost:,} tokens are beyond what the embedding model reads, so they do not count.")
+        told.append(
+            f"Its last {it.chunk.lost:,} tokens are beyond what the embedding model reads, so they do not count."
+        )
     return told
 
 
@@ -153,7 +161,11 @@ def _twin(collection: Searchable, found: Found, it: WhyNot) -> tuple[int, float]
 
 def surroundings(text: str, chunk: Chunk) -> tuple[str, str, str]:
     """The document before a chunk, the chunk, and behind it, `_NEAR` characters on each side."""
-    return text[max(0, chunk.start - _NEAR) : chunk.start], text[chunk.start : chunk.end], text[chunk.end : chunk.end + _NEAR]
+    return (
+        text[max(0, chunk.start - _NEAR) : chunk.start],
+        text[chunk.start : chunk.end],
+        text[chunk.end : chunk.end + _NEAR],
+    )
 
 
 def plane(collection: Searchable, vector: np.ndarray | None, keep: tuple[int, ...] = ()) -> Map:

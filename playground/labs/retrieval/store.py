@@ -116,7 +116,9 @@ class Store:
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
-            raise PlaygroundError("This collection is being written to by another request. Try again when it ends.") from None
+            raise PlaygroundError(
+                "This collection is being written to by another request. Try again when it ends."
+            ) from None
         try:
             for left in [*(self.folder / "files").glob(".*"), *self.folder.glob(".new-*")]:
                 shutil.rmtree(left, ignore_errors=True)
@@ -141,7 +143,9 @@ class Store:
                 continue
             try:
                 about = json.loads((Path(entry) / "file.json").read_text("utf-8"))
-                each = Filed(**{name: about[name] for name in Filed.__dataclass_fields__} | {"notes": tuple(about["notes"])})
+                each = Filed(
+                    **{name: about[name] for name in Filed.__dataclass_fields__} | {"notes": tuple(about["notes"])}
+                )
             except FileNotFoundError:
                 continue  # removed meanwhile
             except (OSError, ValueError, KeyError, TypeError):
@@ -153,7 +157,9 @@ class Store:
         return sorted(found.values(), key=lambda each: (each.added, each.id)), troubles
 
     @contextmanager
-    def document(self, id: str, name: str, kind: str, n_bytes: int, notes: Iterable[str], text: str) -> Iterator["Draft"]:
+    def document(
+        self, id: str, name: str, kind: str, n_bytes: int, notes: Iterable[str], text: str
+    ) -> Iterator["Draft"]:
         """A new document, which stands in the collection once `Draft.finish` was called, and otherwise never did.
 
         Raises:
@@ -326,7 +332,9 @@ def in_memory(
         for i, (each, text) in enumerate(texts.items())
     )
     words = Bm25.of([chunk.text for chunk in chunks])
-    return Collection(name, reference, chunking, filed, chunks, Dense.of(vectors, kind_for(len(chunks))), words, "", (), texts)
+    return Collection(
+        name, reference, chunking, filed, chunks, Dense.of(vectors, kind_for(len(chunks))), words, "", (), texts
+    )
 
 
 @contextmanager

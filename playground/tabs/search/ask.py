@@ -100,10 +100,13 @@ class Asking:
             return
         ids = [hit.id for hit in seen.found.hits]
         yield {self.status: note("The model reads the passage …")}
-        with models.lease(collection.reference) as encoder, models.writer(reference) as writer:
-            with closing(answering.answer(writer, encoder, collection, seen.found, wanted, stop)) as growing:
-                for now in paced(growing):
-                    yield {self.answer: words.answer(now, ids), self.status: ""}
+        with (
+            models.lease(collection.reference) as encoder,
+            models.writer(reference) as writer,
+            closing(answering.answer(writer, encoder, collection, seen.found, wanted, stop)) as growing,
+        ):
+            for now in paced(growing):
+                yield {self.answer: words.answer(now, ids), self.status: ""}
 
     def _look(self, values: dict, seen: Seen, stop: threading.Event) -> Iterator[dict]:
         if seen.picked is not None and not stop.is_set():
@@ -129,11 +132,10 @@ def build(page: Page, bench: Bench) -> None:
         question = gr.Textbox(
             EXAMPLES[0][1], label="Question", max_lines=3, lines=1, scale=4, min_width=260, elem_id="search-question"
         )
-        with gr.Column(scale=1, min_width=260):
-            with gr.Row(elem_classes="buttons"):
-                ask = gr.Button("Ask", variant="primary", elem_id="search-go", min_width=0)
-                only = gr.Button("Only search", elem_id="search-only", min_width=0)
-                stop = gr.Button("Stop", variant="stop", elem_id="search-stop", min_width=0)
+        with gr.Column(scale=1, min_width=260), gr.Row(elem_classes="buttons"):
+            ask = gr.Button("Ask", variant="primary", elem_id="search-go", min_width=0)
+            only = gr.Button("Only search", elem_id="search-only", min_width=0)
+            stop = gr.Button("Stop", variant="stop", elem_id="search-stop", min_width=0)
     with gr.Accordion("How it searches and answers", open=False, elem_id="search-how"):
         controls = settings.build()
     status = gr.HTML(elem_id="search-status", elem_classes="doing")

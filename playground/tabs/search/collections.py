@@ -65,11 +65,15 @@ class Documents:
         folder = (values[self.folder] or "").strip()
         if folder:
             if not self.bench.page.settings.may_read_local_paths:
-                raise PlaygroundError("Folders of the machine that runs this page cannot be read here. Upload the files.")
+                raise PlaygroundError(
+                    "Folders of the machine that runs this page cannot be read here. Upload the files."
+                )
             root = Path(folder).expanduser()
             if not root.is_dir():
                 raise PlaygroundError(f"There is no folder {folder[:200]} on the machine that runs this page.")
-            inside = sorted(p for p in root.rglob("*") if p.is_file() and not any(q.startswith(".") for q in p.parts[1:]))
+            inside = sorted(
+                p for p in root.rglob("*") if p.is_file() and not any(q.startswith(".") for q in p.parts[1:])
+            )
             found += [(str(path.relative_to(root)), path) for path in inside]
         if not found:
             raise PlaygroundError("There is nothing to add. Choose files, or paste a text.")
@@ -142,7 +146,9 @@ class Documents:
             store = self.bench.library.store(address, owner or "")
             with store.writing():
                 store.remove(document)
-            return self.look(address, owner) | {self.status: note(f"{document} is deleted.")} | self._again(owner, address)
+            return (
+                self.look(address, owner) | {self.status: note(f"{document} is deleted.")} | self._again(owner, address)
+            )
 
     def delete(self, address: str, owner: str) -> dict:
         with user_errors():
@@ -176,9 +182,7 @@ def build(page: Page, bench: Bench) -> None:
     )
     with gr.Row():
         with gr.Column(scale=1, min_width=320):
-            files = gr.File(
-                label="Files", file_count="multiple", file_types=KINDS, height=140, elem_id="search-files"
-            )
+            files = gr.File(label="Files", file_count="multiple", file_types=KINDS, height=140, elem_id="search-files")
             with gr.Accordion("… or paste a text", open=False):
                 name = gr.Textbox(label="Its name", placeholder="notes.txt", max_lines=1)
                 text = gr.Textbox(label="Text", lines=6, max_lines=12, elem_id="search-paste")
@@ -202,7 +206,9 @@ def build(page: Page, bench: Bench) -> None:
                 )  # fmt: skip
                 by = gr.Radio(list(BY), value="Sentences", label="Cut by")
                 with gr.Row():
-                    size = gr.Number(200, label="Size", info="Tokens of the embedding model (or characters).", precision=0)
+                    size = gr.Number(
+                        200, label="Size", info="Tokens of the embedding model (or characters).", precision=0
+                    )
                     overlap = gr.Number(40, label="Overlap", precision=0)
                 make = gr.Button("Make it", elem_id="search-make")
             status = gr.HTML(elem_id="search-add-status", elem_classes="doing")
@@ -233,7 +239,9 @@ def build(page: Page, bench: Bench) -> None:
     page.blocks.load(look, [picked, bench.owner], pane.shown, **AT_ONCE)
     document.input(look, [picked, bench.owner, document], pane.shown, **MAY_REFUSE)
     by.input(lambda chosen: list(SIZES[BY[chosen]]), by, [size, overlap], **AT_ONCE)
-    make.click(pane.create, {title, shared, embedding, *cut, *bench.ground}, [picked, title, status, *pane.shown], **MAY_REFUSE)
+    make.click(
+        pane.create, {title, shared, embedding, *cut, *bench.ground}, [picked, title, status, *pane.shown], **MAY_REFUSE
+    )
     drop.click(pane.remove, [picked, bench.owner, document], [picked, status, *pane.shown], **MAY_REFUSE)
     burn.click(pane.delete, [picked, bench.owner], [picked, status, *pane.shown], **MAY_REFUSE)
     take.click(pane.export, [picked, bench.owner], taken, **MAY_REFUSE).success(

@@ -148,8 +148,8 @@ def build(bench: Bench, seen: gr.State) -> Scope:
         with gr.Tabs(elem_id="search-scopes"):
             with gr.Tab("Ranks"):
                 gr.HTML(
-                    "<p class='note'>A line a passage: its rank by words, by meaning, and in the list. Lines that cross "
-                    "are where words and meaning disagree. The passage looked at has diamonds.</p>"
+                    "<p class='note'>A line a passage: its rank by words, by meaning, and in the list. Lines that "
+                    "cross are where words and meaning disagree. The passage looked at has diamonds.</p>"
                 )
                 ranks = gr.Plot(show_label=False, elem_id="search-ranks")
             with gr.Tab("Words"):
@@ -157,7 +157,8 @@ def build(bench: Bench, seen: gr.State) -> Scope:
             with gr.Tab("Tokens"):
                 by = gr.Radio(
                     [PARTS, COSINES], value=PARTS, show_label=False, container=False,
-                    info="With mean pooling the score is exactly the sum over all pairs of tokens.", elem_id="search-by",
+                    info="With mean pooling the score is exactly the sum over all pairs of tokens.",
+                    elem_id="search-by",
                 )  # fmt: skip
                 tokens = gr.Plot(show_label=False, elem_id="search-tokens")
             with gr.Tab("In its document"):

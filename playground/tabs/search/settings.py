@@ -58,7 +58,12 @@ def build() -> Controls:
             info="When even the best chunk is less like the question, no model is asked. 0: never.",
         )  # fmt: skip
         passages = gr.Slider(
-            0, 10, 0, step=1, label="Passages for the model", info="0: as many as suit it. The starter does best with one."
+            0,
+            10,
+            0,
+            step=1,
+            label="Passages for the model",
+            info="0: as many as suit it. The starter does best with one.",
         )
     with gr.Row():
         documents = gr.Textbox(label="Only documents whose name has", max_lines=1, min_width=180)

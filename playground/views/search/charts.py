@@ -29,9 +29,7 @@ def ranks(found: Found, collection: Collection, picked: int | None, n: int = 10)
         heights = [min(value or worst, worst) for value in values]
         own = hit.id == picked
         label = short(chunk.heading.rsplit("›", 1)[-1].strip() or chunk.document)
-        said = [
-            f"number {value}" if value else "not among the candidates" for value in values
-        ]
+        said = [f"number {value}" if value else "not among the candidates" for value in values]
         figure.add_scatter(
             x=columns, y=heights, mode="lines+markers+text", showlegend=False,
             line=dict(color=AMBER if own else TEAL, width=4 if own else 2),
@@ -41,7 +39,7 @@ def ranks(found: Found, collection: Collection, picked: int | None, n: int = 10)
         )  # fmt: skip
     figure.update_yaxes(
         range=[worst + 0.5, 0.5], title="Rank (1 is best)", tickvals=[*range(1, n + 1), worst],
-        ticktext=[*map(str, range(1, n + 1)), f"> {n}"], showgrid=True, gridcolor="rgba(128,128,128,0.2)", zeroline=False,
+        ticktext=[*map(str, range(1, n + 1)), f"> {n}"], gridcolor="rgba(128,128,128,0.2)", zeroline=False,
     )  # fmt: skip
     figure.update_xaxes(side="top", range=[-0.25, 3.1], tickvals=columns, showgrid=False)
     return figure.update_layout(**LOOK | dict(height=430, margin=dict(l=60, r=10, t=50, b=20)))
@@ -58,14 +56,18 @@ def tokens(seen: Tokens, parts: bool) -> go.Figure:
     figure = go.Figure(
         go.Heatmap(
             z=values, x=columns, y=rows, colorscale="Viridis" if values.min() >= 0 else "Cividis",
-            zmin=min(0.0, float(values.min())), zmax=most, colorbar=dict(title=dict(text=title, side="right"), thickness=12),
+            zmin=min(0.0, float(values.min())), zmax=most,
+            colorbar=dict(title=dict(text=title, side="right"), thickness=12),
             hovertemplate="%{y} × %{x}: %{z:.4f}<extra></extra>",
         )
     )  # fmt: skip
     step = max(1, len(columns) // 60)
-    figure.update_xaxes(title="Tokens of the chunk", tickvals=columns[::step], ticktext=[c.split(" ", 1)[1] for c in columns[::step]],
+    shown = columns[::step]
+    figure.update_xaxes(title="Tokens of the chunk", tickvals=shown, ticktext=[c.split(" ", 1)[1] for c in shown],
                         tickangle=-60)  # fmt: skip
-    figure.update_yaxes(title="Tokens of the question", autorange="reversed", tickvals=rows, ticktext=[r.split(" ", 1)[1] for r in rows])
+    figure.update_yaxes(
+        title="Tokens of the question", autorange="reversed", tickvals=rows, ticktext=[r.split(" ", 1)[1] for r in rows]
+    )
     return figure.update_layout(**LOOK | dict(height=180 + 22 * len(rows), margin=dict(l=90, r=10, t=20, b=110)))
 
 
@@ -79,7 +81,8 @@ def plane(seen: Map, collection: Collection, found: Found, picked: int | None) -
         figure.add_scatter(
             x=seen.points[chosen, 0], y=seen.points[chosen, 1], name=name, mode="markers+text" if wanted else "markers",
             text=[str(ranks_of.get(id, "")) for id in ids], textposition="top center",
-            marker=dict(size=size, color=colour, symbol="circle", line=dict(width=1, color="white"), opacity=0.9 if wanted else 0.5),
+            marker=dict(size=size, color=colour, symbol="circle", line=dict(width=1, color="white"),
+                        opacity=0.9 if wanted else 0.5),
             customdata=[[id, plain(collection.chunks[id].place), plain(collection.chunks[id].text[:90])] for id in ids],
             hovertemplate="%{customdata[1]}<br>%{customdata[2]}…<extra></extra>",
         )  # fmt: skip
@@ -94,7 +97,11 @@ def plane(seen: Map, collection: Collection, found: Found, picked: int | None) -
             x=[seen.query[0]], y=[seen.query[1]], mode="markers", name="the question",
             marker=dict(size=18, color=AMBER, symbol="star", line=dict(width=1, color="black")), hoverinfo="name",
         )  # fmt: skip
-    figure.update_xaxes(title=f"First principal component ({seen.shares[0]:.0%} of the spread)", zeroline=False, showgrid=False)
+    figure.update_xaxes(
+        title=f"First principal component ({seen.shares[0]:.0%} of the spread)", zeroline=False, showgrid=False
+    )
     figure.update_yaxes(title=f"Second ({seen.shares[1]:.0%})", zeroline=False, showgrid=False)
-    look = LOOK | dict(height=480, margin=dict(l=60, r=10, t=20, b=60), legend=dict(orientation="h", y=1.08), showlegend=True)
+    look = LOOK | dict(
+        height=480, margin=dict(l=60, r=10, t=20, b=60), legend=dict(orientation="h", y=1.08), showlegend=True
+    )
     return figure.update_layout(**look)

@@ -5,6 +5,7 @@ It computes nothing and does not wait for torch or Plotly.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from html import escape
@@ -54,7 +55,8 @@ def hits(found: Found | None, collection: Collection | None, picked: int | None 
         text = chunk.text[:_MOST_SHOWN] + ("…" if len(chunk.text) > _MOST_SHOWN else "")
         body = marked(text, microscope.matches(found.query, text))
         items.append(
-            f"<li class='{'picked' if hit.id == picked else ''}'><p class='place'><b>{hit.rank}</b> {escape(chunk.place)}"
+            f"<li class='{'picked' if hit.id == picked else ''}'><p class='place'><b>{hit.rank}</b> "
+            f"{escape(chunk.place)}"
             f"</p><p class='passage'>{body}</p><p class='ranks'>{_ranks(found, hit)}"
             f"<button type='button' data-at='{hit.id}'>Under the microscope</button></p></li>"
         )
@@ -82,12 +84,9 @@ def answer(now: Answer | None, ids: Sequence[int] = ()) -> str:
     if now is None:
         return note("The answer stands here, each sentence checked against the passage that it cites.")
     if now.refused:
-        return (
-            f"<div class='answer refused'><p>{escape(now.text)}</p></div>"
-            + note(
-                f"The best chunk has cosine {now.best_cosine or 0:.3f} with the question, below the threshold of "
-                f"{now.threshold:.2f}, so no model was asked. Small models answer such questions with something made up."
-            )
+        return f"<div class='answer refused'><p>{escape(now.text)}</p></div>" + note(
+            f"The best chunk has cosine {now.best_cosine or 0:.3f} with the question, below the threshold of "
+            f"{now.threshold:.2f}, so no model was asked. Small models answer such questions with something made up."
         )
     if not now.sentences:
         doing = note(f"{now.doing} …") if now.doing else ""
@@ -96,9 +95,13 @@ def answer(now: Answer | None, ids: Sequence[int] = ()) -> str:
     checks = "".join(_check(number, each, now) for number, each in enumerate(now.sentences, 1))
     n, good = len(now.sentences), now.supported
     verdict = (
-        f"{'The sentence is' if n == 1 else f'All {n} sentences are'} supported by what {'it cites' if n == 1 else 'they cite'}."
+        (
+            "The sentence is supported by what it cites."
+            if n == 1
+            else f"All {n} sentences are supported by what they cite."
+        )
         if good == n
-        else f"{n - good} of {n} sentence{'' if n == 1 else 's'} not supported by what is cited: look before you believe it."
+        else f"{n - good} of {n} sentence{'' if n == 1 else 's'} not supported by what is cited: look there first."
     )
     return (
         f"<div class='answer'><p>{body}</p></div><p class='verdict {'good' if good == n else 'bad'}'>{verdict}</p>"
@@ -144,7 +147,8 @@ def _about(now: Answer) -> str:
     cosine = "" if now.best_cosine is None else f" Best cosine {now.best_cosine:.3f}, threshold {now.threshold:.2f}."
     told = note(f"{used}{strategy.reason if strategy else ''}{cosine}")
     prompt = (
-        f"<details class='prompt'><summary>Exactly what the model was given</summary><pre>{escape(now.prompt)}</pre></details>"
+        "<details class='prompt'><summary>Exactly what the model was given</summary>"
+        f"<pre>{escape(now.prompt)}</pre></details>"
     )
     return told + "".join(note(each) for each in now.notes) + (prompt if now.prompt else "")
 
@@ -156,7 +160,8 @@ def terms(found: microscope.WhyNot) -> str:
     most = max((term.score for term in found.terms), default=0) or 1
     rows = "".join(
         f"<tr><th scope='row'>{escape(term.stem)}</th><td>{term.score:.2f}</td><td><meter min='0' max='1' "
-        f"value='{term.score / most:.3f}' aria-label='share of the largest'></meter></td><td>{term.n_chunks:,}</td></tr>"
+        f"value='{term.score / most:.3f}' aria-label='share of the largest'></meter></td>"
+        f"<td>{term.n_chunks:,}</td></tr>"
         for term in found.terms
     )
     return (
@@ -170,7 +175,8 @@ def why(it: WhyNot | None) -> str:
     if it is None:
         return note("Pick any chunk to see why it was found, or why not.")
     listed = "".join(f"<li>{escape(each)}</li>" for each in it.sentences)
-    return f"<p class='place'>{escape(it.chunk.place)}</p><ul>{listed}</ul><p class='passage'>{escape(it.chunk.text[:500])}</p>"
+    text = escape(it.chunk.text[:500])
+    return f"<p class='place'>{escape(it.chunk.place)}</p><ul>{listed}</ul><p class='passage'>{text}</p>"
 
 
 def place(collection: Collection, it: WhyNot, query: str) -> str:
@@ -191,7 +197,7 @@ def borders(collection: Collection, document: str, most: int = 20_000) -> str:
     chunks = [chunk for chunk in collection.chunks if chunk.document == document and chunk.start < most]
     edges = sorted({0, min(len(text), most), *(p for c in chunks for p in (c.start, min(c.end, most)))})
     parts = []
-    for a, b in zip(edges, edges[1:], strict=False):
+    for a, b in itertools.pairwise(edges):
         own = [number for number, c in enumerate(chunks, 1) if c.start <= a and c.end >= b]
         starts = [number for number, c in enumerate(chunks, 1) if c.start == a]
         flags = "".join(f"<small title='{chunks[n - 1].n_tokens} tokens'>{n}</small>" for n in starts)
@@ -221,23 +227,24 @@ def documents(collection: Collection, listing: Listing) -> str:
     more = len(collection.documents) - 500
     kind = collection.dense.kind
     said = (
-        f"{len(collection.documents):,} documents, {len(collection.chunks):,} chunks by {collection.chunking.by} of up to "
-        f"{collection.chunking.size} ({collection.chunking.overlap} shared), embedded by {collection.reference}. "
+        f"{len(collection.documents):,} documents, {len(collection.chunks):,} chunks by {collection.chunking.by} of up "
+        f"to {collection.chunking.size} ({collection.chunking.overlap} shared), embedded by {collection.reference}. "
         f"Index: {kind.name}, because {kind.reason}."
         + (f" Recall against comparing with all: {collection.dense.recall:.1%}." if kind.name != "flat" else "")
     )
     troubles = "".join(f"<p class='verdict bad'>{escape(each)}</p>" for each in collection.troubles)
     table = (
         "<div class='wide' tabindex='0' role='region' aria-label='Documents'><table class='words'><thead><tr>"
-        "<th scope='col'>Document</th><th scope='col'>Kind</th><th scope='col'>Characters</th><th scope='col'>Chunks</th>"
-        f"<th scope='col'>Notes</th></tr></thead><tbody>{rows}</tbody></table></div>"
+        "<th scope='col'>Document</th><th scope='col'>Kind</th><th scope='col'>Characters</th>"
+        f"<th scope='col'>Chunks</th><th scope='col'>Notes</th></tr></thead><tbody>{rows}</tbody></table></div>"
     )
     shown = table if collection.documents else note("It is empty. Add files or paste a text.")
     return f"{note(said)}{troubles}{shown}" + (note(f"… and {more:,} more.") if more > 0 else "")
 
 
 SAID = {
-    "indexed": "added", "replaced": "replaced", "already there": "was there already", "duplicate": "left out: a duplicate",
+    "indexed": "added", "replaced": "replaced", "already there": "was there already",
+    "duplicate": "left out: a duplicate",
     "failed": "not added",
 }  # fmt: skip
 

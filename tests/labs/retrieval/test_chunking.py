@@ -1,6 +1,7 @@
 """Chunks cover the text, keep to their size in real tokens, lose nothing, and know their place."""
 
 import dataclasses
+import itertools
 
 import pytest
 
@@ -31,7 +32,11 @@ def test_sentences():
     assert split("Dr. Smith paid 3.5 dollars, e.g. to J. Doe. Then he left! “Why?” No one knew...") == [
         "Dr. Smith paid 3.5 dollars, e.g. to J. Doe.", "Then he left!", "“Why?”", "No one knew...",
     ]  # fmt: skip
-    assert split("今日は。元気？はい") == ["今日は。", "元気？はい"] or split("今日は。元気？はい") == ["今日は。", "元気？", "はい"]
+    assert split("今日は。元気？はい") == ["今日は。", "元気？はい"] or split("今日は。元気？はい") == [
+        "今日は。",
+        "元気？",
+        "はい",
+    ]
     assert split("# Title\nText one\n\n- a\n- b") == ["# Title\nText one", "- a", "- b"]
     assert "".join(split("x" * 9000)) == "x" * 9000
 
@@ -53,7 +58,7 @@ def test_chunks_are_stretches_of_the_text_and_cover_it(engine, by, overlap):
             assert chunk.n_tokens <= 40
             assert chunk.lost == 0
     assert all(i in covered for i, letter in enumerate(STORY) if not letter.isspace())
-    overlaps = [a.end > b.start for a, b in zip(found, found[1:], strict=False)]
+    overlaps = [a.end > b.start for a, b in itertools.pairwise(found)]
     if by in ("tokens", "characters"):
         assert all(overlaps) == bool(overlap)
     elif not overlap:
@@ -89,7 +94,10 @@ def test_headings_pages_and_records_are_borders_or_known(engine):
     (whole,) = chunks(text, engine, "a.md", by="sentences", size=100)
     assert whole.heading == "A"
     rows = chunks("city,people\nOslo,1\nRome,2\n", engine, "a.csv", size=100)
-    assert [(c.record, c.text) for c in rows] == [("row 2", "city: Oslo\npeople: 1"), ("row 3", "city: Rome\npeople: 2")]
+    assert [(c.record, c.text) for c in rows] == [
+        ("row 2", "city: Oslo\npeople: 1"),
+        ("row 3", "city: Rome\npeople: 2"),
+    ]
     paged = Document("p.pdf", "PDF", "One here.\n\nTwo there.\n\n", (Section(0, page=1), Section(11, page=2)))
     assert [c.page for c in cut(paged, engine, Chunking(size=8, overlap=0))] in ([1, 2], [1])
 

@@ -58,7 +58,9 @@ def test_what_was_added_is_there_after_loading(kept, engine):
 
 def test_duplicates_replacements_removals_and_failures_are_named(kept, engine):
     add(kept, engine, FILES)
-    again = add(kept, engine, {"a.txt": FILES["a.txt"], "copy.txt": FILES["a.txt"], "b.md": b"# New\nWords.", "e.pdf": b""})
+    again = add(
+        kept, engine, {"a.txt": FILES["a.txt"], "copy.txt": FILES["a.txt"], "b.md": b"# New\nWords.", "e.pdf": b""}
+    )
     assert again["a.txt"][0] == "already there"
     assert again["copy.txt"] == ("duplicate", "The same content is there as “a.txt”.")
     assert again["b.md"][0] == "replaced"
@@ -105,7 +107,8 @@ def test_a_kill_leaves_whole_documents_and_the_next_run_the_rest(tmp_path, kept,
                 import time; time.sleep(60)  # in the middle of the second document
             return real(draft)
         Draft.finish = finish
-        list(indexing.add(kept, [(f"{{i}}.txt", f"The cat {{i}} sat.".encode()) for i in range(4)], tiny.engine("bert")))
+        list(indexing.add(kept, [(f"{{i}}.txt", f"The cat {{i}} sat.".encode()) for i in range(4)],
+             tiny.engine("bert")))
     """
     process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True)
     assert any(line.strip() == "now" for line in process.stdout)  # libraries print blank lines before
@@ -181,7 +184,13 @@ def test_nobody_reaches_anothers_own_collection(shelves, engine):
         with pytest.raises(PlaygroundError, match="no collection"):
             shelves.delete("mine/Notes", stranger)
         assert "mine/Notes" not in [each.address for each in shelves.listed(stranger)]
-    for address in (f"mine/../{kept.folder.parent.name}/Notes", f"mine/{kept.folder}", "mine/", "elsewhere/Notes", "mine/a\nb"):
+    for address in (
+        f"mine/../{kept.folder.parent.name}/Notes",
+        f"mine/{kept.folder}",
+        "mine/",
+        "elsewhere/Notes",
+        "mine/a\nb",
+    ):
         with pytest.raises(PlaygroundError, match="names no collection"):
             shelves.open(address, "secret of bob")
     assert "ann" not in "".join(map(str, kept.folder.parts))

@@ -1,5 +1,6 @@
 """Every kind of file is read with its places, and every bad one is refused in words that name the reason."""
 
+import itertools
 import json
 
 import pytest
@@ -10,14 +11,14 @@ from playground.labs.retrieval.documents import Section, read
 from tests.labs.retrieval import made
 
 HTML = b"""<!doctype html><html><head><title>t</title><script>alert('boo')</script></head><body><nav>Home About</nav>
-<article><h1>Volcanoes</h1><p>Etna is an active volcano on the east coast of Sicily, and one of the tallest in Europe.</p>
+<article><h1>Volcanoes</h1><p>Etna is an active volcano on the east coast of Sicily, and one of the tallest of all.</p>
 <h2>Lava</h2><p>Its lava is mostly basalt, which flows for many kilometres before it becomes hard and black.</p>
 <script>document.write('evil')</script></article></body></html>"""
 
 
 def sections(document) -> list[tuple[str, str]]:
     starts = [section.start for section in document.sections] + [len(document.text)]
-    pieces = [document.text[a:b] for a, b in zip(starts, starts[1:], strict=False)]
+    pieces = [document.text[a:b] for a, b in itertools.pairwise(starts)]
     return [(section.heading, piece.strip()) for section, piece in zip(document.sections, pieces, strict=True)]
 
 
@@ -50,7 +51,7 @@ def test_docx_keeps_order_and_headings():
 
 
 def test_tables_and_lines_are_records_apart():
-    document = read("a.csv", 'city,people\nOslo,"700,000"\n,\nRome,2800000\n'.encode())
+    document = read("a.csv", b'city,people\nOslo,"700,000"\n,\nRome,2800000\n')
     assert [(s.record, s.apart) for s in document.sections] == [("row 2", True), ("row 4", True)]
     assert "city: Oslo\npeople: 700,000" in document.text
     lines = [{"_id": "d1", "title": "Oslo", "text": "A city."}, {"name": "x", "n": 3}]

@@ -71,7 +71,8 @@ def test_bm25_survives_the_disk(tmp_path):
 def test_words_have_places_stems_and_no_stop_words():
     text = "The model’s runners ran 8-bit; 注意"
     assert [(w.stem, text[w.start : w.end]) for w in lexical.words(text)] == [
-        ("model", "model’s"), ("runner", "runners"), ("ran", "ran"), ("8", "8"), ("bit", "bit"), ("注", "注"), ("意", "意"),
+        ("model", "model’s"), ("runner", "runners"), ("ran", "ran"), ("8", "8"), ("bit", "bit"),
+        ("注", "注"), ("意", "意"),
     ]  # fmt: skip
 
 
