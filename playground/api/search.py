@@ -33,7 +33,7 @@ def add(models: ModelCache, settings: Settings) -> None:
 
         if not shelves.is_ready(address):
             with models.lease(shelves.embedding(address, key)) as encoder:
-                list(indexing.add(shelves.shipped(), shipped.sources(), encoder))
+                list(indexing.add(shelves.shipped(), shipped.sources(), encoder, wait=True))
         return shelves.open(address, key)
 
     def found_in(query: str, address: str, key: str, k: int, **how):

@@ -6,22 +6,24 @@ A file that fails is named with its reason and the rest go on. It does not know 
 import hashlib
 import itertools
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from playground.errors import PlaygroundError
 from playground.labs.retrieval import archives, chunking, documents, store
-from playground.labs.retrieval.chunking import Chunking
+from playground.labs.retrieval.chunking import Chunk, Chunking
 from playground.labs.retrieval.documents import Document
 from playground.labs.retrieval.store import Store
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from playground.engine.engine import Engine
 
 State = Literal["indexed", "replaced", "already there", "duplicate", "failed"]
-_BATCH = 256  # chunks that are embedded between two looks at how far it is
+_BATCH = 128  # chunks that are embedded between two looks at how far it is; small documents wait for each other
 Source = tuple[str, bytes | Path]  # what it is called, and the content or where it is
 
 
@@ -55,6 +57,7 @@ def add(
     stopped: Callable[[], bool] = lambda: False,
     largest: int = 50_000_000,
     room: Callable[[], int] | None = None,
+    wait: bool = False,
 ) -> Iterator[Progress]:
     """Adds files; yields how far it is, at the end with the outcome of each.
 
@@ -62,23 +65,36 @@ def add(
 
     Args:
         largest: bytes that one file may have.
-        room: how many bytes the collection may still grow by; asked before each file.
+        room: how many bytes the collection may still grow by.
+        wait: for another request that writes to it, until that has ended or this one is stopped.
 
     Raises:
         PlaygroundError: another request writes to this collection.
     """
     _, _, how = kept.about()
-    with kept.writing():
+    with kept.writing(stopped if wait else None):
         yield from _Run(kept, how, engine, stopped, largest, room).through(list(sources))
 
 
+@dataclass(frozen=True)
+class _Waiting:
+    """A small document that is embedded together with others."""
+
+    id: str
+    n_bytes: int
+    document: Document
+    chunks: list[Chunk]
+
+
 class _Run:
-    def __init__(self, kept, how: Chunking, engine, stopped, largest: int, room) -> None:
+    def __init__(self, kept: Store, how: Chunking, engine, stopped, largest: int, room) -> None:
         self._kept, self._how, self._engine, self._stopped = kept, how, engine, stopped
-        self._largest, self._room = largest, room
+        self._largest, self._left = largest, room() if room else None
         self._outcomes: list[Outcome] = []
         self._n_chunks, self._started = 0, time.monotonic()
         self._before, self._n_files = 0, 1
+        self._there = {each.id: each for each in kept.filed()[0]}  # nobody else writes meanwhile
+        self._waiting: list[_Waiting] = []
 
     def through(self, sources: list[Source]) -> Iterator[Progress]:
         self._n_files = max(len(sources), 1)
@@ -99,6 +115,7 @@ class _Run:
                 self._outcomes.append(Outcome(name, "failed", str(error)))
             except OSError as error:
                 self._outcomes.append(Outcome(name, "failed", f"It cannot be read: {error.strerror}."))
+        yield from self._flush()
         doing = "Stopped; what is done is kept." if self._stopped() else ""
         yield self._now(1.0, doing, len(sources))
 
@@ -121,52 +138,78 @@ class _Run:
             return
         yield self._now(0.0, f"Reading {name}")
         id = hashlib.sha256(data).hexdigest()[:20]
-        there = self._kept.filed()[0]
-        same = next((each for each in there if each.id == id), None)
+        if any(each.id == id or each.document.name == name for each in self._waiting):
+            yield from self._flush()
+        same = self._there.get(id)
         if same is not None and self._kept.whole(same):
             state = "already there" if same.name == name else "duplicate"
             said = "" if same.name == name else f"The same content is there as “{same.name}”."
             self._outcomes.append(Outcome(name, state, said, same.n_chunks))
             return
         try:
-            if self._room is not None and self._room() <= 0:
+            if self._left is not None and self._left <= 0:
                 raise PlaygroundError("Your collections have reached the size that is allowed here. Delete some first.")
             document = documents.read(name, data, self._stopped)
-            replaced = any(each.name == name for each in there)
-            each = yield from self._written(id, len(data), document)
+            chunks = chunking.cut(document, self._engine, self._how)
+            first = list(itertools.islice(chunks, _BATCH))
         except PlaygroundError as error:
             self._outcomes.append(Outcome(name, "failed", str(error)))
             return
+        except Exception as error:  # a reader of files can raise anything for files that somebody made up
+            said = f"It could not be read ({type(error).__name__}). Save it anew."
+            self._outcomes.append(Outcome(name, "failed", said))
+            return
+        self._waiting.append(_Waiting(id, len(data), document, first))
+        if sum(len(each.chunks) for each in self._waiting) >= _BATCH:
+            yield from self._flush(chunks)
+
+    def _flush(self, rest: Iterable[Chunk] = ()) -> Iterator[Progress]:
+        """Embeds the documents that wait, together, and writes each. `rest`: further chunks of the last of them."""
+        waiting, self._waiting = self._waiting, []
+        try:
+            vectors = self._embedded([chunk for each in waiting for chunk in each.chunks])
+            at = 0
+            for each in waiting:
+                own = vectors[at : at + len(each.chunks)]
+                at += len(each.chunks)
+                yield from self._written(each, own, iter(rest if each is waiting[-1] else ()))
         except _StoppedError:
             return
-        except Exception as error:  # a reader of files can raise anything for files that somebody made up
-            self._outcomes.append(
-                Outcome(name, "failed", f"It could not be read ({type(error).__name__}). Save it anew.")
-            )
-            return
-        said = " ".join(document.notes)
-        if each.lost:
-            said = f"{said} {each.lost:,} tokens are beyond what the embedding model reads.".strip()
-        self._outcomes.append(Outcome(name, "replaced" if replaced else "indexed", said, each.n_chunks))
-        yield self._now(1.0, f"Done with {name}")
 
-    def _written(self, id: str, n_bytes: int, document: Document) -> Generator[Progress, None, store.Filed]:
-        """Cuts, embeds and writes, some chunks at a time."""
+    def _embedded(self, chunks: list[Chunk]) -> "np.ndarray":
         from playground.engine import embed
 
-        about = (id, document.name, document.kind, n_bytes, document.notes, document.text)
-        with self._kept.document(*about) as draft:
-            chunks = chunking.cut(document, self._engine, self._how)
-            while batch := list(itertools.islice(chunks, _BATCH)):
-                vectors = embed.embed(self._engine, [chunk.text for chunk in batch], stopped=self._stopped)
-                if vectors is None:
-                    raise _StoppedError
-                self._n_chunks += len(batch)
-                draft.add(batch, vectors)
-                yield self._now(batch[-1].end / len(document.text), f"Embedding {document.name}")
-            if self._stopped():
-                raise _StoppedError
-            return draft.finish()
+        vectors = embed.embed(self._engine, [chunk.text for chunk in chunks], stopped=self._stopped)
+        if vectors is None:
+            raise _StoppedError
+        self._n_chunks += len(chunks)
+        return vectors
+
+    def _written(self, each: _Waiting, vectors: "np.ndarray", rest: Iterator[Chunk]) -> Iterator[Progress]:
+        """Writes a document: the chunks that wait, then the rest, some at a time."""
+        if self._stopped():
+            raise _StoppedError
+        document = each.document
+        old = [other.id for other in self._there.values() if other.name == document.name]
+        about = (each.id, document.name, document.kind, each.n_bytes, document.notes, document.text, old)
+        try:
+            with self._kept.document(*about) as draft:
+                draft.add(each.chunks, vectors)
+                while batch := list(itertools.islice(rest, _BATCH)):
+                    draft.add(batch, self._embedded(batch))
+                    yield self._now(batch[-1].end / len(document.text), f"Embedding {document.name}")
+                filed = draft.finish()
+        except PlaygroundError as error:
+            self._outcomes.append(Outcome(document.name, "failed", str(error)))
+            return
+        self._there = {id: other for id, other in self._there.items() if id not in old} | {filed.id: filed}
+        if self._left is not None:
+            self._left -= filed.n_characters + filed.n_chunks * (4 * vectors.shape[1] + 60)
+        said = " ".join(document.notes)
+        if filed.lost:
+            said = f"{said} {filed.lost:,} tokens are beyond what the embedding model reads.".strip()
+        self._outcomes.append(Outcome(document.name, "replaced" if old else "indexed", said, filed.n_chunks))
+        yield self._now(1.0, f"Done with {document.name}")
 
 
 def in_memory(found: Iterable[Document], engine: "Engine", how: Chunking, name: str = "in memory") -> store.Collection:

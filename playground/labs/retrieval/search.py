@@ -130,7 +130,12 @@ def search(collection: Searchable, query: str, vector: np.ndarray | None, how: H
             raise ValueError("a search by meaning needs the query's vector")
         found = collection.dense.top(vector, n) if rows is None else collection.dense.among(vector, rows, n)
         dense = dict(zip(found[0].tolist(), found[1].tolist(), strict=True))
-    best_cosine = max(dense.values(), default=None) if dense else None
+    nearest = dense.values()
+    if vector is not None and not dense:  # searched by words alone: a refusal goes by meaning all the same
+        nearest = (collection.dense.top(vector, 1) if rows is None else collection.dense.among(vector, rows, 1))[
+            1
+        ].tolist()
+    best_cosine = max(nearest, default=None)
     ranks = [{item: rank for rank, item in enumerate(each, 1)} for each in (lexical, dense)]
     scores = _scores(collection, vector, how, lexical, dense, all_bm25)
     order = fusion.by_score(scores)

@@ -17,7 +17,7 @@ import shutil
 import tempfile
 import time
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -106,19 +106,24 @@ class Store:
             ) from None
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Nobody else writes to it meanwhile, in any process. Ends what a kill may have left.
+    def writing(self, until: Callable[[], bool] | None = None) -> Iterator[None]:
+        """Nobody else writes to it meanwhile, in any process. Clears away what a kill may have left.
+
+        until: waits for another to end, unless this becomes true; None: does not wait.
 
         Raises:
             PlaygroundError: somebody else writes to it.
         """
         lock = filelock.FileLock(str(self.folder / ".lock"))
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            raise PlaygroundError(
-                "This collection is being written to by another request. Try again when it ends."
-            ) from None
+        while True:
+            try:
+                lock.acquire(timeout=0 if until is None else 0.25)
+                break
+            except filelock.Timeout:
+                if until is None or until():
+                    raise PlaygroundError(
+                        "This collection is being written to by another request. Try again when it ends."
+                    ) from None
         try:
             for left in [*(self.folder / "files").glob(".*"), *self.folder.glob(".new-*")]:
                 shutil.rmtree(left, ignore_errors=True)
@@ -158,16 +163,18 @@ class Store:
 
     @contextmanager
     def document(
-        self, id: str, name: str, kind: str, n_bytes: int, notes: Iterable[str], text: str
+        self, id: str, name: str, kind: str, n_bytes: int, notes: Iterable[str], text: str, replaces: Iterable[str] = ()
     ) -> Iterator["Draft"]:
         """A new document, which stands in the collection once `Draft.finish` was called, and otherwise never did.
+
+        replaces: ids of documents that go when it is there.
 
         Raises:
             PlaygroundError: the disk is full, or cannot be written to.
         """
         with _disk():
             new = Path(tempfile.mkdtemp(prefix=".new-", dir=self.folder / "files"))
-            draft = Draft(self, new, Filed(id, name, kind, n_bytes, len(text), 0, 0, tuple(notes), 0))
+            draft = Draft(self, new, Filed(id, name, kind, n_bytes, len(text), 0, 0, tuple(notes), 0), tuple(replaces))
             try:
                 _write_whole(new / "text.txt", text.encode("utf-8", "surrogatepass"))
                 yield draft
@@ -175,15 +182,15 @@ class Store:
                 draft.close()
                 shutil.rmtree(new, ignore_errors=True)
 
-    def place(self, new: Path, each: Filed) -> None:
-        """Puts a written folder among the documents, in place of those of the same name."""
-        old, here = [d for d in self.filed()[0] if d.name == each.name], self.folder / "files" / each.id
+    def place(self, new: Path, id: str, replaces: Iterable[str]) -> None:
+        """Puts a written folder among the documents, in place of others."""
+        here = self.folder / "files" / id
         if here.exists():
-            self._discard(each.id)
+            self._discard(id)
         os.rename(new, here)
-        for other in old:
-            if other.id != each.id:
-                self._discard(other.id)
+        for other in replaces:
+            if other != id and (self.folder / "files" / other).exists():
+                self._discard(other)
 
     def remove(self, name: str) -> None:
         """Raises PlaygroundError: there is no such document."""
@@ -281,8 +288,8 @@ class Store:
 class Draft:
     """A document that is being written."""
 
-    def __init__(self, kept: Store, folder: Path, about: Filed) -> None:
-        self._kept, self._folder, self._about = kept, folder, about
+    def __init__(self, kept: Store, folder: Path, about: Filed, replaces: tuple[str, ...]) -> None:
+        self._kept, self._folder, self._about, self._replaces = kept, folder, about, replaces
         self._lines = (folder / "chunks.jsonl").open("w", encoding="utf-8")
         self._rows = (folder / "rows").open("w+b")
         self._n_chunks = self._lost = 0
@@ -312,7 +319,7 @@ class Draft:
         sums = {part: _checksum(self._folder / part) for part in _PARTS}
         about = json.dumps(asdict(each) | {"checksums": sums}, ensure_ascii=False)
         _write_whole(self._folder / "file.json", about.encode("utf-8", "surrogatepass"))
-        self._kept.place(self._folder, each)
+        self._kept.place(self._folder, each.id, self._replaces)
         return each
 
     def close(self) -> None:

@@ -99,7 +99,7 @@ class Bench:
         yield from self.arrived(reference, status, stop)
         if not stop.is_set() and not self.library.is_ready(address):
             with self.page.models.lease(reference) as encoder:
-                adding = indexing.add(self.library.shipped(), shipped.sources(), encoder, stop.is_set)
+                adding = indexing.add(self.library.shipped(), shipped.sources(), encoder, stop.is_set, wait=True)
                 with closing(adding):
                     for now in adding:
                         yield {status: words.adding(now)}
