@@ -16,86 +16,12 @@ import numpy as np
 K1, B = 1.5, 0.75
 # One token: a word or number, or one Chinese or Japanese character, where no spaces part words.
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_](?:[^\W_\u3040-\u30ff\u3400-\u9fff]|['’](?=\w))*")
-STOP_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "been",
-        "but",
-        "by",
-        "can",
-        "could",
-        "did",
-        "do",
-        "does",
-        "for",
-        "from",
-        "had",
-        "has",
-        "have",
-        "how",
-        "i",
-        "if",
-        "in",
-        "into",
-        "is",
-        "it",
-        "its",
-        "me",
-        "my",
-        "no",
-        "nor",
-        "not",
-        "of",
-        "on",
-        "or",
-        "our",
-        "shall",
-        "she",
-        "should",
-        "so",
-        "such",
-        "than",
-        "that",
-        "the",
-        "their",
-        "them",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "those",
-        "to",
-        "too",
-        "was",
-        "we",
-        "were",
-        "what",
-        "when",
-        "where",
-        "which",
-        "while",
-        "who",
-        "whom",
-        "whose",
-        "why",
-        "will",
-        "with",
-        "would",
-        "you",
-        "your",
-        "he",
-        "her",
-        "him",
-        "his",
-    ]
+_STOP = (
+    "a an and are as at be been but by can could did do does for from had has have how i if in into is it its me my no "
+    "nor not of on or our shall she should so such than that the their them then there these they this those to too "
+    "was we were what when where which while who whom whose why will with would you your he her him his"
 )
+STOP_WORDS = frozenset(_STOP.split())
 _local = threading.local()
 
 
@@ -140,8 +66,9 @@ class Bm25:
         import bm25s
 
         retriever = bm25s.BM25(k1=K1, b=B, method="lucene")
+        tokens = [stems(text) for text in texts]
         # it cannot be made of nothing at all
-        retriever.index([stems(text) for text in texts] or [[""]], show_progress=False)
+        retriever.index(tokens if any(tokens) else [[""]] * max(len(tokens), 1), show_progress=False)
         return cls(retriever, len(texts))
 
     def scores(self, query: str) -> np.ndarray:

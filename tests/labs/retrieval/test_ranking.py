@@ -62,6 +62,11 @@ def test_bm25_is_its_formula(query):
         assert sum(found.parts(query, text).values()) == pytest.approx(by_hand(query)[text], abs=1e-5)
 
 
+def test_texts_without_words_are_found_by_none():
+    for texts in ([], ["...", "—"], ["the of", "Paris"]):
+        assert Bm25.of(texts).scores("the Berlin").tolist() == [0.0] * len(texts)
+
+
 def test_bm25_survives_the_disk(tmp_path):
     Bm25.of(TEXTS).save(tmp_path / "b")
     again = Bm25.load(tmp_path / "b", len(TEXTS))
