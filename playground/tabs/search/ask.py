@@ -80,7 +80,9 @@ class Asking:
             with self.bench.page.models.lease(reranker) as engine:
                 found = search.rerank(collection, found, engine, stop.is_set)
             found = search.first(found, k)
-        seen = Seen(self.bench.address(values), found, vector, found.hits[0].id if found.hits else None)
+        seen = Seen(
+            self.bench.address(values), found, vector, found.hits[0].id if found.hits else None, collection.state
+        )
         yield {self.hits: words.hits(found, collection, seen.picked), self.seen: seen}
         return seen
 
@@ -88,7 +90,7 @@ class Asking:
         from playground.labs.retrieval import answering
 
         models, reference = self.bench.page.models, values[self.bench.page.reference] or ""
-        collection = self.bench.library.open(seen.address, self.bench.key(values))
+        collection = seen.collection(self.bench, self.bench.key(values))
         n = int(values[self.controls.passages]) or None
         wanted = answering.Wanted(float(values[self.controls.threshold]), n)
         refused = answering.refusal(seen.found, wanted)
@@ -118,7 +120,7 @@ class Asking:
         seen, id = values[self.seen], values[self.scope.wanted]
         if seen is None or id is None:
             return
-        collection = self.bench.library.open(seen.address, self.bench.key(values))
+        collection = seen.collection(self.bench, self.bench.key(values))
         seen = scopes.at(seen, int(id), collection)
         yield {self.seen: seen, self.hits: words.hits(seen.found, collection, seen.picked)}
         yield self.scope.drawn(seen, values)

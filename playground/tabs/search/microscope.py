@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from playground.errors import PlaygroundError
 from playground.tabs.attention.panes import places
 from playground.tabs.kit import AT_ONCE, MAY_REFUSE, user_errors
 from playground.tabs.search.bench import Bench
@@ -39,6 +40,18 @@ class Seen:
     found: "Found"
     vector: "np.ndarray"
     picked: int | None  # the chunk under the microscope
+    state: str  # of the collection then
+
+    def collection(self, bench: Bench, key: str) -> "Collection":
+        """The collection that was searched.
+
+        Raises:
+            PlaygroundError: its documents have changed since, so that rows mean other chunks.
+        """
+        found = bench.library.open(self.address, key)
+        if found.state != self.state:
+            raise PlaygroundError("The documents have changed since this search. Ask again.")
+        return found
 
 
 def at(seen: Seen, id: int, collection: "Collection") -> Seen:
@@ -80,7 +93,7 @@ class Scope:
         from playground.views.search import charts
 
         bench = self.bench
-        collection = bench.library.open(seen.address, bench.key(values))
+        collection = seen.collection(bench, bench.key(values))
         it = lab.why_not(collection, seen.found, seen.vector, seen.picked)
         with bench.page.models.lease(collection.reference) as encoder:
             tokens = lab.tokens(encoder, seen.found.query, it.chunk)
@@ -114,7 +127,7 @@ class Scope:
             with user_errors():
                 if seen is None:
                     return gr.update(choices=[])
-                collection = self.bench.library.open(seen.address, owner or "")
+                collection = seen.collection(self.bench, owner or "")
                 return gr.update(choices=_chunks(collection, document), value=None)
 
         self.document.input(listed, [self.seen, self.document, self.bench.owner], self.chunk, **MAY_REFUSE)
@@ -126,7 +139,7 @@ class Scope:
             with user_errors():
                 if seen is None or seen.picked is None:
                     return gr.skip()
-                collection = self.bench.library.open(seen.address, owner or "")
+                collection = seen.collection(self.bench, owner or "")
                 with self.bench.page.models.lease(collection.reference) as encoder:
                     tokens = lab.tokens(encoder, seen.found.query, collection.chunks[seen.picked])
                 return charts.tokens(tokens, by == PARTS)
