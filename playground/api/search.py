@@ -122,7 +122,7 @@ def add(models: ModelCache, settings: Settings) -> None:
         method: str = "hybrid",
         key: str = "",
         fusion: str = "convex",
-        weight: float = 0.5,
+        weight: float = 0.8,
         mmr: float | None = None,
         documents: list[str] | None = None,
         contains: str = "",
@@ -143,7 +143,8 @@ def add(models: ModelCache, settings: Settings) -> None:
 
         Returns:
             hits (rank, score, bm25, bm25_rank, cosine, dense_rank, document, place, page, heading, start, end, text,
-            terms: what each of the query's stems adds to BM25), n_chunks searched, best_cosine, embedding, notes.
+            terms: what each of the query's stems adds to BM25), n_chunks searched, best_cosine, confidence,
+            embedding, notes.
         """
         with user_errors():
             how = dict(method=method, fusion=fusion, weight=weight, mmr=mmr, contains=contains)
@@ -158,6 +159,7 @@ def add(models: ModelCache, settings: Settings) -> None:
                 "hits": hits,
                 "n_chunks": found.n_chunks,
                 "best_cosine": found.best_cosine,
+                "confidence": found.confidence,
                 "embedding": kept.reference,
                 "notes": [*found.notes, *kept.troubles],
             }
@@ -180,12 +182,13 @@ def add(models: ModelCache, settings: Settings) -> None:
             model: whoever answers: a reference from /models.
             k: passages for the model; none: as many as suit it (the starter does best with one).
             key: of your own collections.
-            threshold: cosine of the best chunk below which no model is asked; none: the default; 0: always ask.
+            threshold: confidence of the best chunk (two thirds cosine, one third words) below which no model is asked;
+                none: the default; 0: always ask.
             method: as in /search.
             max_new_tokens: most tokens to write.
 
         Returns:
-            text so far, refused, best_cosine, threshold, strategy, passages, sentences (text, citations, supported,
+            text so far, refused, confidence, threshold, strategy, passages, sentences (text, citations, supported,
             why, words, meaning, gains: what each passage adds to its log-probability in nats a token), prompt,
             finished, notes, provenance. Sentences come with the last.
         """

@@ -25,7 +25,7 @@ from playground.labs.retrieval.checks import Sentence
 from playground.labs.retrieval.chunking import Chunk
 from playground.labs.retrieval.search import Found, Searchable
 
-THRESHOLD = 0.45  # cosine; chosen for all-MiniLM-L6-v2 on questions that are not the ones it is measured with
+THRESHOLD = 0.39  # of confidence; chosen for all-MiniLM-L6-v2 on questions that are not the ones it is measured with
 REFUSAL = "These documents do not seem to answer that."
 
 
@@ -33,7 +33,7 @@ REFUSAL = "These documents do not seem to answer that."
 class Wanted:
     """How to answer. `n_passages` None: as many as suit the model."""
 
-    threshold: float = THRESHOLD  # of the best cosine, below which it refuses; 0: never
+    threshold: float = THRESHOLD  # of confidence, below which it refuses; 0: never
     n_passages: int | None = None
     sampling: Sampling = field(default_factory=lambda: Sampling(max_new_tokens=96, temperature=0))
     attribution: bool = True  # measure what each passage adds to each sentence's log-probability
@@ -54,7 +54,7 @@ class Answer:
     question: str
     text: str
     refused: bool
-    best_cosine: float | None  # what the refusal goes by; None: the search went by words alone
+    confidence: float | None  # what the refusal goes by; None: the search went by words alone
     threshold: float
     strategy: Strategy | None  # None: nobody was asked
     passages: tuple[Chunk, ...]  # that the model was given; number 1 first
@@ -73,9 +73,9 @@ class Answer:
 
 def refusal(found: Found, wanted: Wanted) -> Answer | None:
     """The answer to a question that the collection has nothing about; None: somebody is to be asked."""
-    if found.hits and (found.best_cosine is None or found.best_cosine >= wanted.threshold):
+    if found.hits and (found.confidence is None or found.confidence >= wanted.threshold):
         return None
-    return Answer(found.query, REFUSAL, True, found.best_cosine, wanted.threshold, None, (), "", finished=True)
+    return Answer(found.query, REFUSAL, True, found.confidence, wanted.threshold, None, (), "", finished=True)
 
 
 def answer(
@@ -100,7 +100,7 @@ def answer(
     texts = [chunk.text for chunk in passages]
     prompt = asking.prompt(writer, how, found.query, texts)
     shown = prompt.rendered(writer)
-    now = Answer(found.query, "", False, found.best_cosine, wanted.threshold, how, passages, shown)
+    now = Answer(found.query, "", False, found.confidence, wanted.threshold, how, passages, shown)
     stops = wanted.sampling if not prompt.text else replace(wanted.sampling, stop=("\n\n", "\nPassage", "\nQuestion"))
     if prompt.text:
         written = writing.complete(writer, prompt.text, stops, stop)
@@ -171,7 +171,7 @@ def plain(answer: Answer) -> dict:
         "question": answer.question,
         "text": answer.text,
         "refused": answer.refused,
-        "best_cosine": answer.best_cosine,
+        "confidence": answer.confidence,
         "threshold": answer.threshold,
         "strategy": answer.strategy and asdict(answer.strategy),
         "passages": [{"number": i, "place": c.place, "text": c.text} for i, c in enumerate(answer.passages, 1)],

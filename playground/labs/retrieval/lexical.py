@@ -75,7 +75,7 @@ class Bm25:
         """(text,), float32; 0 where no word is shared."""
         total = np.zeros(max(self.n_texts, 1), np.float32)
         for stem in stems(query):
-            places, scores = self._postings(stem)
+            places, scores = self.postings(stem)
             total[places] += scores
         return total[: self.n_texts]
 
@@ -92,7 +92,7 @@ class Bm25:
         """How much each of the query's stems adds to a text's score; they sum to it."""
         told: dict[str, float] = {}
         for stem in stems(query):
-            places, scores = self._postings(stem)
+            places, scores = self.postings(stem)
             at = np.searchsorted(places, text)
             hit = at < len(places) and places[at] == text
             told[stem] = told.get(stem, 0.0) + (float(scores[at]) if hit else 0.0)
@@ -100,9 +100,10 @@ class Bm25:
 
     def n_with(self, stem: str) -> int:
         """How many texts have it."""
-        return len(self._postings(stem)[0])
+        return len(self.postings(stem)[0])
 
-    def _postings(self, stem: str) -> tuple[np.ndarray, np.ndarray]:
+    def postings(self, stem: str) -> tuple[np.ndarray, np.ndarray]:
+        """(texts that have it, what it adds to the score of each)."""
         number = self._vocabulary.get(stem)
         if number is None or number + 1 >= len(self._starts):
             return np.zeros(0, np.int32), np.zeros(0, np.float32)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, get_args
 import numpy as np
 
 from playground.errors import PlaygroundError
-from playground.labs.retrieval import fusion
+from playground.labs.retrieval import confidence, fusion
 from playground.labs.retrieval.chunking import Chunk
 from playground.labs.retrieval.index import Dense
 from playground.labs.retrieval.lexical import Bm25
@@ -41,7 +41,7 @@ class How:
 
     method: Method = "hybrid"
     fusion: Fusion = "convex"
-    weight: float = 0.5  # of meaning, in the convex combination; 0: words alone, 1: meaning alone
+    weight: float = 0.8  # of meaning, in the convex combination; 0: words alone, 1: meaning alone
     rrf_k: int = 60
     candidates: int = 100  # that each ranking brings to the fusion
     mmr: float | None = None  # 1: relevance alone; 0: difference alone; None: not used
@@ -84,6 +84,7 @@ class Found:
     hits: tuple[Hit, ...]
     n_chunks: int  # that were searched, after the filter
     best_cosine: float | None  # of all chunks that were searched; None: not asked
+    confidence: float | None  # best of the candidates, by cosine and words: what a refusal goes by; None: no vector
     notes: tuple[str, ...] = field(default=())
 
 
@@ -136,6 +137,7 @@ def search(collection: Searchable, query: str, vector: np.ndarray | None, how: H
             1
         ].tolist()
     best_cosine = max(nearest, default=None)
+    sure = _confidence(collection, query, vector, rows, how, n)
     ranks = [{item: rank for rank, item in enumerate(each, 1)} for each in (lexical, dense)]
     scores = _scores(collection, vector, how, lexical, dense, all_bm25)
     order = fusion.by_score(scores)
@@ -159,7 +161,7 @@ def search(collection: Searchable, query: str, vector: np.ndarray | None, how: H
         for rank, item in enumerate(chosen, 1)
     )
     notes = () if hits else ("No chunk shares a word with the query.",)
-    return Found(query, how, hits, len(collection.chunks) if rows is None else len(rows), best_cosine, notes)
+    return Found(query, how, hits, len(collection.chunks) if rows is None else len(rows), best_cosine, sure, notes)
 
 
 def _lexical(
@@ -173,6 +175,20 @@ def _lexical(
     found = rows[scores[rows] > 0]
     found = found[np.lexsort((found, -scores[found]))][:n]
     return dict(zip(found.tolist(), scores[found].tolist(), strict=True)), scores
+
+
+def _confidence(
+    collection: Searchable, query: str, vector: np.ndarray | None, rows: np.ndarray | None, how: How, n: int
+) -> float | None:
+    """Of the best chunk among the nearest and those with most of the query's words, whichever way hits are ranked."""
+    if vector is None:
+        return None
+    dense = collection.dense.top(vector, n) if rows is None else collection.dense.among(vector, rows, n)
+    shares = confidence.coverage(collection.lexical, query)
+    searched = np.arange(len(shares)) if rows is None else rows
+    covering = searched[np.argsort(-shares[searched], kind="stable")[:n]]
+    near = np.concatenate([np.asarray(dense[0], np.int64), covering])
+    return float(confidence.confidence(collection.dense.vectors[near] @ vector, shares[near]).max())
 
 
 def _scores(

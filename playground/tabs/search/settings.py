@@ -8,7 +8,7 @@ from playground.labs.retrieval.search import How
 
 METHODS = {"Words and meaning": "hybrid", "Words (BM25)": "bm25", "Meaning (vectors)": "dense"}
 FUSIONS = {"Scores, weighed": "convex", "Reciprocal ranks": "rrf"}
-THRESHOLD = 0.45
+THRESHOLD = 0.39
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,15 +47,15 @@ def build() -> Controls:
     with gr.Row():
         method = gr.Radio(list(METHODS), value="Words and meaning", label="Search by", min_width=280)
         fusion = gr.Radio(list(FUSIONS), value="Scores, weighed", label="Put together by", min_width=240)
-        weight = gr.Slider(0, 1, 0.5, step=0.05, label="Weight of meaning", info="0: words alone. 1: meaning alone.")
+        weight = gr.Slider(0, 1, 0.8, step=0.05, label="Weight of meaning", info="0: words alone. 1: meaning alone.")
     with gr.Row():
         k = gr.Slider(1, 20, 5, step=1, label="Passages to find (k)")
         spread = gr.Slider(
             0, 0.9, 0, step=0.1, label="Avoid repetition", info="Maximal marginal relevance; 0: by relevance alone."
         )
         threshold = gr.Slider(
-            0, 1, THRESHOLD, step=0.01, label="Refuse below cosine",
-            info="When even the best chunk is less like the question, no model is asked. 0: never.",
+            0, 1, THRESHOLD, step=0.01, label="Refuse below confidence",
+            info="Two thirds cosine, one third share of the question's words; below it no model is asked. 0: never.",
         )  # fmt: skip
         passages = gr.Slider(
             0,

@@ -85,8 +85,9 @@ def answer(now: Answer | None, ids: Sequence[int] = ()) -> str:
         return note("The answer stands here, each sentence checked against the passage that it cites.")
     if now.refused:
         return f"<div class='answer refused'><p>{escape(now.text)}</p></div>" + note(
-            f"The best chunk has cosine {now.best_cosine or 0:.3f} with the question, below the threshold of "
-            f"{now.threshold:.2f}, so no model was asked. Small models answer such questions with something made up."
+            f"The best chunk has a confidence of {now.confidence or 0:.3f} (two thirds cosine, one third share of the "
+            f"question's words), below the threshold of {now.threshold:.2f}, so no model was "
+            "asked. Small models answer such questions with something made up."
         )
     if not now.sentences:
         doing = note(f"{now.doing} …") if now.doing else ""
@@ -144,7 +145,7 @@ def _about(now: Answer) -> str:
     strategy = now.strategy
     n = len(now.passages)
     used = f"It was given {n} passage{'' if n == 1 else 's'}. " if strategy else ""
-    cosine = "" if now.best_cosine is None else f" Best cosine {now.best_cosine:.3f}, threshold {now.threshold:.2f}."
+    cosine = "" if now.confidence is None else f" Confidence {now.confidence:.3f}, threshold {now.threshold:.2f}."
     told = note(f"{used}{strategy.reason if strategy else ''}{cosine}")
     prompt = (
         "<details class='prompt'><summary>Exactly what the model was given</summary>"

@@ -29,8 +29,8 @@ def encoder():
 
 
 @pytest.fixture(scope="module")
-def writer():
-    return tiny.engine("llama")
+def writer(tmp_path_factory):
+    return tiny.loaded(tiny.save(tmp_path_factory.mktemp("writer"), "llama", context=2048))
 
 
 @pytest.fixture(scope="module")
@@ -104,10 +104,10 @@ def test_support_by_words_numbers_and_meaning():
 
 def test_it_refuses_by_the_score_and_says_the_threshold(capitals, encoder, writer):
     seen, _ = found(capitals, encoder)
-    high = answering.Wanted(threshold=min(seen.best_cosine + 0.001, 1.0))
+    high = answering.Wanted(threshold=min(seen.confidence + 0.001, 1.0))
     (only,) = answering.answer(writer, encoder, capitals, seen, high)
     assert only.refused and only.finished and only.prompt == "" and only.threshold == high.threshold
-    assert answering.refusal(seen, answering.Wanted(threshold=seen.best_cosine - 0.001)) is None
+    assert answering.refusal(seen, answering.Wanted(threshold=seen.confidence - 0.001)) is None
     with pytest.raises(PlaygroundError, match="threshold"):
         answering.Wanted(threshold=2)
 
