@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 By = Literal["sentences", "tokens", "headings", "characters"]
 Span = tuple[int, int]
+_LONGEST_TITLE = 120  # characters: a longer one would crowd out the text
 _TOGETHER = 512  # sentences that are given to the tokenizer at once
 
 
@@ -61,7 +62,15 @@ class Chunk:
     heading: str  # under which it begins
     record: str
     n_tokens: int  # of the text, by the embedding model; special tokens and prefix not counted
-    lost: int  # of those, how many are beyond what the model reads
+    lost: int  # how many are beyond what the model reads, the title in front counted
+
+    @property
+    def indexed(self) -> str:
+        """What is embedded and counted by BM25: the text, with the document's title in front where it lacks it."""
+        title = self.heading.split(" › ")[0]
+        if len(title) > _LONGEST_TITLE:
+            title = ""
+        return self.text if not title or self.text.lstrip("# ").startswith(title) else f"{title}. {self.text}"
 
     @property
     def place(self) -> str:
@@ -85,10 +94,12 @@ def cut(document: Document, engine: "Engine", chunking: Chunking) -> Iterator[Ch
     cutter = _Cutter(document.text, engine, chunking)
     found = itertools.chain.from_iterable(cutter.spans(a, b) for a, b in _regions(document, chunking.by))
     for batch in _batched(found, _TOGETHER):
-        texts = [document.text[a:b] for a, b in batch]
-        for (a, b), text, n in zip(batch, texts, cutter.counts(texts), strict=True):
+        made = []
+        for a, b in batch:
             section = document.sections[max(bisect.bisect_right(starts, a) - 1, 0)]
-            chunk = Chunk(document.name, text, a, b, section.page, section.heading, section.record, n, max(n - fits, 0))
+            where = (section.page, section.heading, section.record)
+            made.append(Chunk(document.name, document.text[a:b], a, b, *where, 0, 0))
+        for chunk in cutter.counted(made, fits):
             wanted = chunking.by != "characters" and chunking.size <= fits
             yield from _within(chunk, cutter, fits) if chunk.lost and wanted else [chunk]
 
@@ -99,10 +110,9 @@ def _within(chunk: Chunk, cutter: "_Cutter", fits: int) -> Iterator[Chunk]:
     middle = middle if middle > 0 else len(chunk.text) // 2
     for a, b in ((chunk.start, chunk.start + middle), (chunk.start + middle, chunk.end)):
         for start, end in _trim(cutter.text, a, b):
-            text = cutter.text[start:end]
-            (n,) = cutter.counts([text])
-            part = replace(chunk, text=text, start=start, end=end, n_tokens=n, lost=max(n - fits, 0))
-            yield from _within(part, cutter, fits) if part.lost and len(text) > 1 else [part]
+            part = replace(chunk, text=cutter.text[start:end], start=start, end=end)
+            (part,) = cutter.counted([part], fits)
+            yield from _within(part, cutter, fits) if part.lost and end - start > 1 else [part]
 
 
 def _regions(document: Document, by: By) -> Iterator[Span]:
@@ -122,9 +132,20 @@ class _Cutter:
         self.text, self._tokenizer, self._by = text, engine.tokenizer, chunking.by
         self.size, self._overlap = chunking.size, chunking.overlap
 
-    def counts(self, texts: list[str]) -> list[int]:
-        """How many tokens each text has."""
-        return [len(ids) for ids in self._tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]]
+    def counted(self, chunks: list[Chunk], fits: int) -> list[Chunk]:
+        """The same chunks with their numbers of tokens. fits: how many the model reads."""
+
+        def counts(texts: list[str]) -> list[int]:
+            return [len(ids) for ids in self._tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]]
+
+        own = counts([chunk.text for chunk in chunks])
+        titled = [chunk.indexed != chunk.text for chunk in chunks]
+        longer = iter(counts([chunk.indexed for chunk, is_so in zip(chunks, titled, strict=True) if is_so] or [""]))
+        whole = [next(longer) if is_so else n for n, is_so in zip(own, titled, strict=True)]
+        return [
+            replace(chunk, n_tokens=n, lost=max(all_of_it - fits, 0))
+            for chunk, n, all_of_it in zip(chunks, own, whole, strict=True)
+        ]
 
     def spans(self, begin: int, end: int) -> Iterator[Span]:
         if self._by == "characters":

@@ -179,7 +179,7 @@ class _Run:
     def _embedded(self, chunks: list[Chunk]) -> "np.ndarray":
         from playground.engine import embed
 
-        vectors = embed.embed(self._engine, [chunk.text for chunk in chunks], stopped=self._stopped)
+        vectors = embed.embed(self._engine, [chunk.indexed for chunk in chunks], stopped=self._stopped)
         if vectors is None:
             raise _StoppedError
         self._n_chunks += len(chunks)
@@ -218,6 +218,6 @@ def in_memory(found: Iterable[Document], engine: "Engine", how: Chunking, name: 
 
     found = list(found)
     chunks = [chunk for document in found for chunk in chunking.cut(document, engine, how)]
-    vectors = embed.embed(engine, [chunk.text for chunk in chunks])
+    vectors = embed.embed(engine, [chunk.indexed for chunk in chunks])
     texts = {document.name: document.text for document in found}
     return store.in_memory(name, engine.reference, how, texts, chunks, vectors)

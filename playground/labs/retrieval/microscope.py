@@ -29,7 +29,6 @@ class Tokens:
 
     query: tuple[str, ...]
     chunk: tuple[str, ...]
-    spans: tuple[tuple[int, int], ...]  # of the chunk's tokens, characters of its text; (0, 0): none
     cosines: np.ndarray  # (query token, chunk token), of their last states
     parts: np.ndarray | None  # (query token, chunk token); they sum to `cosine`
     cosine: float
@@ -72,13 +71,13 @@ def tokens(engine: "Engine", query: str, chunk: Chunk) -> Tokens:
     """Compares each token of the query with each of the chunk, by the embedding model's last states."""
     from playground.engine import embed
 
-    q, c = embed.token_states(engine, query, "query"), embed.token_states(engine, chunk.text, "passage")
+    q, c = embed.token_states(engine, query, "query"), embed.token_states(engine, chunk.indexed, "passage")
     unit = [states / np.linalg.norm(states, axis=1, keepdims=True) for states in (q.states, c.states)]
     parts = None
     if engine.sentence.pooling == "mean":
         scale = np.linalg.norm(q.states.mean(0)) * np.linalg.norm(c.states.mean(0)) * len(q.states) * len(c.states)
         parts = q.states @ c.states.T / scale
-    return Tokens(q.tokens, c.tokens, c.spans, unit[0] @ unit[1].T, parts, float(q.vector @ c.vector))
+    return Tokens(q.tokens, c.tokens, unit[0] @ unit[1].T, parts, float(q.vector @ c.vector))
 
 
 def terms(collection: Searchable, query: str, id: int) -> tuple[Term, ...]:

@@ -258,7 +258,7 @@ class Store:
                 return Dense.load(vectors, folder / "dense.faiss"), Bm25.load(folder / "words", len(chunks))
             except (OSError, ValueError, RuntimeError, KeyError):
                 troubles.append("The search index on disk was damaged; it was made again from the documents.")
-        dense, lexical = Dense.of(vectors), Bm25.of([chunk.text for chunk in chunks])
+        dense, lexical = Dense.of(vectors), Bm25.of([chunk.indexed for chunk in chunks])
         if len(chunks) >= _KEEP_INDEX_FROM:
             try:
                 self._keep(folder, dense, lexical)
@@ -338,7 +338,7 @@ def in_memory(
         Filed(str(i), each, "text", len(text), len(text), sum(c.document == each for c in chunks), 0, (), i)
         for i, (each, text) in enumerate(texts.items())
     )
-    words = Bm25.of([chunk.text for chunk in chunks])
+    words = Bm25.of([chunk.indexed for chunk in chunks])
     return Collection(
         name, reference, chunking, filed, chunks, Dense.of(vectors, kind_for(len(chunks))), words, "", (), texts
     )

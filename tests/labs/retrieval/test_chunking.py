@@ -102,6 +102,17 @@ def test_headings_pages_and_records_are_borders_or_known(engine):
     assert [c.page for c in cut(paged, engine, Chunking(size=8, overlap=0))] in ([1, 2], [1])
 
 
+def test_the_title_is_indexed_with_every_chunk_and_counts(engine):
+    text = "# The cat\nIt sat.\n## On the mat\nIt was comfortable."
+    first, second = chunks(text, engine, "a.md", by="headings", size=60, overlap=0)
+    assert first.indexed == first.text
+    assert second.indexed == "The cat. ## On the mat\nIt was comfortable."
+    long = f"# {'cat ' * 25}\nIt sat.\n## B\n{'nurse ' * 30}"
+    for chunk in chunks(long, engine, "a.md", by="headings", size=60, overlap=0):
+        assert chunk.lost == 0
+        assert len(engine.tokenizer(chunk.indexed)["input_ids"]) <= 64
+
+
 @pytest.mark.parametrize("how", [dict(by="words"), dict(size=3), dict(overlap=150), dict(by="characters", size=50)])
 def test_numbers_out_of_range_are_refused(how):
     with pytest.raises(PlaygroundError):
