@@ -129,15 +129,13 @@ def search(collection: Searchable, query: str, vector: np.ndarray | None, how: H
     if how.method != "bm25":
         if vector is None:
             raise ValueError("a search by meaning needs the query's vector")
-        found = collection.dense.top(vector, n) if rows is None else collection.dense.among(vector, rows, n)
+        found = _nearest(collection, vector, rows, n)
         dense = dict(zip(found[0].tolist(), found[1].tolist(), strict=True))
-    nearest = dense.values()
-    if vector is not None and not dense:  # searched by words alone: a refusal goes by meaning all the same
-        nearest = (collection.dense.top(vector, 1) if rows is None else collection.dense.among(vector, rows, 1))[
-            1
-        ].tolist()
-    best_cosine = max(nearest, default=None)
-    sure = _confidence(collection, query, vector, rows, how, n)
+    best_cosine = sure = None
+    if vector is not None:
+        near = np.fromiter(dense, np.int64) if dense else _nearest(collection, vector, rows, n)[0]
+        best_cosine = max(dense.values()) if dense else float(collection.dense.vectors[near[0]] @ vector)
+        sure = _confidence(collection, query, vector, rows, near, n)
     ranks = [{item: rank for rank, item in enumerate(each, 1)} for each in (lexical, dense)]
     scores = _scores(collection, vector, how, lexical, dense, all_bm25)
     order = fusion.by_score(scores)
@@ -164,6 +162,12 @@ def search(collection: Searchable, query: str, vector: np.ndarray | None, how: H
     return Found(query, how, hits, len(collection.chunks) if rows is None else len(rows), best_cosine, sure, notes)
 
 
+def _nearest(
+    collection: Searchable, vector: np.ndarray, rows: np.ndarray | None, n: int
+) -> tuple[np.ndarray, np.ndarray]:
+    return collection.dense.top(vector, n) if rows is None else collection.dense.among(vector, rows, n)
+
+
 def _lexical(
     collection: Searchable, query: str, rows: np.ndarray | None, n: int
 ) -> tuple[dict[int, float], np.ndarray]:
@@ -178,17 +182,15 @@ def _lexical(
 
 
 def _confidence(
-    collection: Searchable, query: str, vector: np.ndarray | None, rows: np.ndarray | None, how: How, n: int
-) -> float | None:
+    collection: Searchable, query: str, vector: np.ndarray, rows: np.ndarray | None, near: np.ndarray, n: int
+) -> float:
     """Of the best chunk among the nearest and those with most of the query's words, whichever way hits are ranked."""
-    if vector is None:
-        return None
-    dense = collection.dense.top(vector, n) if rows is None else collection.dense.among(vector, rows, n)
     shares = confidence.coverage(collection.lexical, query)
-    searched = np.arange(len(shares)) if rows is None else rows
-    covering = searched[np.argsort(-shares[searched], kind="stable")[:n]]
-    near = np.concatenate([np.asarray(dense[0], np.int64), covering])
-    return float(confidence.confidence(collection.dense.vectors[near] @ vector, shares[near]).max())
+    covering = np.flatnonzero(shares) if rows is None else rows[shares[rows] > 0]
+    if len(covering) > n:
+        covering = covering[np.argpartition(-shares[covering], n - 1)[:n]]
+    either = np.concatenate([near, covering])
+    return float(confidence.confidence(collection.dense.vectors[either] @ vector, shares[either]).max())
 
 
 def _scores(
