@@ -9,7 +9,7 @@ Searching: 100,000 vectors made from the shipped chunks' own by adding noise, an
 so that postings are as long as a real collection's. It is measured how long a search takes, not what it finds; of the
 index the recall is.
 
-    python benchmarks/retrieval.py [--chunks 100000] [--turns 3]
+    python benchmarks/retrieval.py [--chunks 100000] [--turns 3] [--only embedding]
 """
 
 import argparse
@@ -118,6 +118,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--chunks", type=int, default=100_000)
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--only", choices=("embedding", "searching"))
     options = parser.parse_args()
 
     import torch
@@ -134,9 +135,11 @@ def main() -> None:
         torch.set_num_threads(1)
         read = [documents.read(name, data) for name, data in shipped.sources()]
         chunks = [chunk for each in read for chunk in chunking.cut(each, engine, shipped.CHUNKING)]
-        texts = [chunk.text for chunk in chunks]
-        embedding(engine, locate(MINILM, settings).folder, texts, options.turns)
-        searching(engine, chunks, embed(engine, texts), options.chunks, options.turns)
+        texts = [chunk.indexed for chunk in chunks]
+        if options.only != "searching":
+            embedding(engine, locate(MINILM, settings).folder, texts, options.turns)
+        if options.only != "embedding":
+            searching(engine, chunks, embed(engine, texts), options.chunks, options.turns)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ TEXTS = [{"name": f"{land}.txt", "text": f"{city} is the capital of {land}."}
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
+def served(tmp_path_factory):
     import gradio as gr
 
     from playground.api import search
@@ -29,15 +29,15 @@ def page(tmp_path_factory):
 
 
 @pytest.fixture
-def client(page):
-    return Client(page[0], verbose=False)
+def client(served):
+    return Client(served[0], verbose=False)
 
 
 @pytest.fixture(scope="module")
-def capitals(page) -> str:
+def capitals(served) -> str:
     """The key of a collection of three."""
-    client = Client(page[0], verbose=False)
-    added = client.predict("mine/capitals", TEXTS, embedding=page[1], size=16, overlap=0, api_name="/collection_add")
+    client = Client(served[0], verbose=False)
+    added = client.predict("mine/capitals", TEXTS, embedding=served[1], size=16, overlap=0, api_name="/collection_add")
     assert [(each["name"], each["state"]) for each in added["outcomes"]] == [(t["name"], "indexed") for t in TEXTS]
     assert added["fraction"] == 1 and len(added["key"]) >= 16
     return added["key"]
@@ -67,23 +67,23 @@ def test_what_is_ones_own_needs_the_key(client, capitals):
         client.predict("x", api_name="/collections")
 
 
-def test_an_answer_streams_and_ends_checked_or_refused(client, page, capitals):
+def test_an_answer_streams_and_ends_checked_or_refused(client, served, capitals):
     job = client.submit(
-        "What is the capital of France?", "mine/capitals", page[2], 1, capitals, 0, "bm25", 8, api_name="/answer"
+        "What is the capital of France?", "mine/capitals", served[2], 1, capitals, 0, "bm25", 8, api_name="/answer"
     )
     last = job.result(timeout=120)
     assert len(job.outputs()) > 1
     assert last["finished"] and not last["refused"]
     assert last["passages"][0]["text"] == "Paris is the capital of France."
     assert last["strategy"]["name"] == "one example" and "Paris is the capital of France." in last["prompt"]
-    refused = client.predict("qwertz", "mine/capitals", page[2], 1, capitals, 1, api_name="/answer")
+    refused = client.predict("qwertz", "mine/capitals", served[2], 1, capitals, 1, api_name="/answer")
     assert refused["refused"] and refused["threshold"] == 1 and refused["prompt"] == ""
 
 
-def test_files_are_read_and_only_those_that_were_uploaded(client, page, capitals, tmp_path):
+def test_files_are_read_and_only_those_that_were_uploaded(client, served, capitals, tmp_path):
     file = tmp_path / "notes.md"
     file.write_text("# Rome\nRome is in Italy.")
-    added = client.predict("mine/more", None, [handle_file(file)], capitals, page[1], api_name="/collection_add")
+    added = client.predict("mine/more", None, [handle_file(file)], capitals, served[1], api_name="/collection_add")
     assert [(each["name"], each["state"]) for each in added["outcomes"]] == [("notes.md", "indexed")]
     secret = tmp_path / "secret.txt"
     secret.write_text("secret")

@@ -69,6 +69,7 @@ def app(starter_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "PYTHONPATH": str(folder),
         "CALLS": str(app.calls),
         "PLAYGROUND_CACHE_DIR": str(starter_cache),
+        "PLAYGROUND_COLLECTIONS_DIR": str(folder / "collections"),
         "PLAYGROUND_OFFLINE": "true",
         "PLAYGROUND_CONCURRENCY": "2",
     }
