@@ -108,7 +108,8 @@ def searching(engine, chunks: list, vectors, n: int, turns: int) -> None:
     ratios = sorted(b / a for a, b in zip(alone, whole, strict=True))
     tenth = len(ratios) // 10
     print(
-        f"query embedded {1000 * statistics.median(alone):.1f} ms, searched {1000 * statistics.median(only):.1f} ms; "
+        f"query embedded {1000 * statistics.median(alone):.1f} ms, "
+        f"searched {1000 * statistics.median(only):.1f} ms; "
         f"both together are {statistics.median(ratios):.2f} times the embedding alone (median of {len(ratios)} pairs, nine "
         f"tenths of them below {ratios[-tenth - 1]:.2f})"
     )
