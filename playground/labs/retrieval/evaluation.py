@@ -184,7 +184,7 @@ def refusal(questions: Sequence[Question], confidences: Sequence[float], thresho
     return Refusal(threshold, pairs.count((True, True)), n, pairs.count((True, False)), len(pairs) - n)
 
 
-def choose(questions: Sequence[Question], confidences: Sequence[float], share: float = 0.8) -> float:
+def choose(questions: Sequence[Question], confidences: Sequence[float], share: float = 0.9) -> float:
     """The lowest threshold, in hundredths, that refuses at least `share` of the unanswerable ones.
 
     Choose on questions other than those that measure it.

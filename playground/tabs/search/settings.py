@@ -8,7 +8,7 @@ from playground.labs.retrieval.search import How
 
 METHODS = {"Words and meaning": "hybrid", "Words (BM25)": "bm25", "Meaning (vectors)": "dense"}
 FUSIONS = {"Scores, weighed": "convex", "Reciprocal ranks": "rrf"}
-THRESHOLD = 0.39
+THRESHOLD = 0.40
 
 
 @dataclass(frozen=True, eq=False)

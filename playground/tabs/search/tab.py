@@ -11,11 +11,11 @@ import gradio as gr
 from playground.labs.retrieval import library, shipped
 from playground.tabs.attention.panes import Stops
 from playground.tabs.kit import AT_ONCE, Page
-from playground.tabs.search import ask, collections
+from playground.tabs.search import ask, collections, evaluate, similarity
 from playground.tabs.search.bench import Bench
 
 TITLE = "Search"
-PANES = (ask, collections)  # in screen order
+PANES = (ask, collections, evaluate, similarity)  # in screen order
 
 
 def build(page: Page) -> None:
