@@ -110,8 +110,8 @@ def searching(engine, chunks: list, vectors, n: int, turns: int) -> None:
     print(
         f"query embedded {1000 * statistics.median(alone):.1f} ms, "
         f"searched {1000 * statistics.median(only):.1f} ms; "
-        f"both together are {statistics.median(ratios):.2f} times the embedding alone (median of {len(ratios)} pairs, nine "
-        f"tenths of them below {ratios[-tenth - 1]:.2f})"
+        f"both together are {statistics.median(ratios):.2f} times the embedding alone (median of {len(ratios)} pairs, "
+        f"nine tenths of them below {ratios[-tenth - 1]:.2f})"
     )
 
 

@@ -24,8 +24,8 @@ _TOGETHER = 512  # sentences that are given to the tokenizer at once
 
 @dataclass(frozen=True)
 class Chunking:
-    """sentences: whole ones, up to `size` tokens. headings: the same, and never across a heading. tokens: windows of
-    `size` tokens. characters: windows of `size` characters. `overlap` in the same unit.
+    """sentences: whole ones, up to `size` tokens. headings: the same, and never across a heading. tokens: whole
+    words, up to `size` tokens. characters: windows of `size` characters. `overlap` in the same unit.
 
     Raises:
         PlaygroundError: a number out of range.
@@ -150,7 +150,7 @@ class _Cutter:
     def spans(self, begin: int, end: int) -> Iterator[Span]:
         if self._by == "characters":
             return self._characters(begin, end)
-        return self._windows(begin, end) if self._by == "tokens" else self._packed(begin, end)
+        return self._packed(self._words(begin, end) if self._by == "tokens" else self._pieces(begin, end))
 
     def _tokens(self, begin: int, end: int) -> Iterator[tuple[Span, list[Span]]]:
         """(sentence, its tokens), all as characters of the text."""
@@ -162,11 +162,11 @@ class _Cutter:
             for (a, b), offsets in zip(batch, encoded["offset_mapping"], strict=True):
                 yield (a, b), [(a + x, a + y) for x, y in offsets]
 
-    def _packed(self, begin: int, end: int) -> Iterator[Span]:
-        """Whole sentences; the last ones of a chunk, up to `overlap` tokens, are the first of the next."""
+    def _packed(self, pieces: Iterator[tuple[Span, int]]) -> Iterator[Span]:
+        """Whole pieces; the last ones of a chunk, up to `overlap` tokens, are the first of the next."""
         held: list[tuple[Span, int]] = []
         n_held = fresh = 0
-        for span, n in self._pieces(begin, end):
+        for span, n in pieces:
             if held and n_held + n > self.size:
                 yield held[0][0][0], held[-1][0][1]
                 while held and (n_held > self._overlap or n_held + n > self.size):
@@ -187,19 +187,18 @@ class _Cutter:
                 part = tokens[at : at + self.size]
                 yield (part[0][0], part[-1][1]), len(part)
 
-    def _windows(self, begin: int, end: int) -> Iterator[Span]:
-        held: list[Span] = []
-        fresh = 0
+    def _words(self, begin: int, end: int) -> Iterator[tuple[Span, int]]:
+        """Words with their numbers of tokens: a window that began inside one would be read as other tokens."""
         for _, tokens in self._tokens(begin, end):
-            for token in tokens:
-                if len(held) == self.size:
-                    yield held[0][0], held[-1][1]
-                    held = held[len(held) - self._overlap :] if self._overlap else []
-                    fresh = 0
-                held.append(token)
-                fresh += 1
-        if fresh:
-            yield held[0][0], held[-1][1]
+            start = stop = n = 0
+            for a, b in tokens:
+                inside = n and a == stop and self.text[a - 1].isalnum() and self.text[a : a + 1].isalnum()
+                if n and (not inside or n == self.size):
+                    yield (start, stop), n
+                    n = 0
+                start, stop, n = start if n else a, b, n + 1
+            if n:
+                yield (start, stop), n
 
     def _characters(self, begin: int, end: int) -> Iterator[Span]:
         size, step_back = self.size, self._overlap
