@@ -76,7 +76,7 @@ def app(starter_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     command = [sys.executable, "app.py", "--port", str(port), "--host", "127.0.0.1"]
     with app.log.open("w") as log, subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log) as run:
         try:
-            for _ in range(240):
+            for _ in range(960):  # a busy machine takes minutes to import all there is
                 assert run.poll() is None, app.log.read_text()
                 try:
                     urllib.request.urlopen(app.url, timeout=5).close()
