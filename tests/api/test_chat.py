@@ -30,7 +30,7 @@ def test_only_named_and_typed_endpoints_are_there(client):
     inside = {"/logit_lens", "/patch", "/ablate", "/steer", "/neuron", "/probe"}
     inside |= {"/attention", "/attention_heads", "/attention_pairs", "/attribution"}
     prompting = {"/prompt_run", "/label"}
-    search = {"/collection_add", "/collections", "/search", "/answer"}
+    search = {"/collection_add", "/collections", "/search", "/answer", "/search_evaluate"}
     named = {"/models", "/chat", "/complete", "/next_tokens"} | prompting | inside | search
     assert set(endpoints["named_endpoints"]) == named
     assert not endpoints["unnamed_endpoints"]
