@@ -148,7 +148,9 @@ class Key:
         return gains
 
     def holds(self, question: str, chunk: Chunk) -> bool:
-        """Whether this chunk has what answers the question."""
+        """Whether this chunk has what answers the question, or is of a document that does."""
+        if question in self._whole:
+            return any(chunk.document == document for document, _, _, _ in self._spans[question])
         return any(_holds(chunk, span) for span in self._spans.get(question, ()))
 
 

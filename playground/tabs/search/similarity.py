@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
+from playground.errors import PlaygroundError
 from playground.tabs.kit import AT_ONCE, Page
 from playground.tabs.search.bench import Bench
 from playground.views.continuations import note
@@ -83,15 +84,15 @@ class Pane:
         from playground.labs.retrieval import similarity as lab
         from playground.views.search import similarity as view
 
+        query = values[self.query] or ""
+        if not query.strip():
+            raise PlaygroundError("There is no query. Type what the lines should be near to.")
         found = yield from self._compared(values, self._lines(values), stop, 1)
         if found is None:
             return
-        query = values[self.query] or ""
         with self._encoder(values) as encoder:
             from playground.engine import embed
 
-            if not query.strip():
-                lab.of(encoder, [query], fewest=1)  # says what is missing
             vector = embed.embed(encoder, [query], "query")[0]
         hits = lab.nearest(found.vectors, vector, int(values[self.k]))
         yield {

@@ -63,6 +63,7 @@ def test_where_documents_are_relevant_they_are_ranked_by_their_best_chunk():
     ]
     assert key.gains("q", ranked) == [0, 2, 1]
     assert key.ideals["q"] == (2, 1)
+    assert key.holds("q", chunk("b", 0, 2)) and not key.holds("q", chunk("c", 0, 2))
 
 
 def test_passages_that_are_not_there_are_told():
@@ -148,6 +149,9 @@ def test_a_benchmark_that_cannot_be_read_says_where(changed, said):
 
 
 def test_what_is_no_benchmark_is_refused():
-    for data in (b"no zip", zipped_paths({"a.txt": b"x"})):
+    damaged = bytearray(zipped_paths(files()))
+    at = damaged.index(b"corpus.jsonl") + 14  # within the packed content
+    damaged[at : at + 40] = b"\xff" * 40
+    for data in (b"no zip", zipped_paths({"a.txt": b"x"}), bytes(damaged)):
         with pytest.raises(PlaygroundError, match="BEIR's format"):
             beir.unpack(data)
