@@ -56,6 +56,9 @@ class Settings(BaseSettings):
         "port": "7860",
         "conversation_memory": "500MB",
         "upload_limit": "50MB",
+        "collections_dir": "`collections` in the cache folder",
+        "shared_collections": "on unless public",
+        "collections_limit": "2GB",
     }
 
     cache_dir: Path = Field(
@@ -154,6 +157,18 @@ class Settings(BaseSettings):
         ByteSize(50_000_000), gt=0, title="SIZE", description="Largest file that may be uploaded."
     )
 
+    collections_dir: Path | None = Field(
+        None,
+        title="FOLDER",
+        description="Folder for collections of documents in the Search tab.",
+    )
+    shared_collections: bool | None = Field(
+        None, description="Allow collections that every visitor can search and change."
+    )
+    collections_limit: ByteSize = Field(
+        ByteSize(2_000_000_000), gt=0, title="SIZE", description="Most that one visitor's own collections take on disk."
+    )
+
     @field_validator("default_models", "organisations", "auth", "endpoints", "endpoint_keys", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
@@ -214,14 +229,18 @@ class Settings(BaseSettings):
             )
         return self
 
-    @field_validator("cache_dir")
+    @field_validator("cache_dir", "collections_dir")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
 
     @property
     def may_read_local_paths(self) -> bool:
         return not self.public if self.local_paths is None else self.local_paths
+
+    @property
+    def may_share_collections(self) -> bool:
+        return not self.public if self.shared_collections is None else self.shared_collections
 
     @property
     def urls_of_endpoints(self) -> dict[str, str]:

@@ -17,6 +17,7 @@ from playground.engine.anatomy import Anatomy, Kind
 from playground.engine.company import Company, accepted
 from playground.engine.parts import Part
 from playground.engine.prefixes import Prefixes
+from playground.engine.recipe import Recipe
 from playground.engine.tap import Site
 from playground.engine.turns import Turns
 from playground.errors import PlaygroundError
@@ -49,6 +50,7 @@ class Engine:
     turns: Turns | None = None  # of those who write on one CPU; None: no need to wait for each other
     company: Company | None = None  # those who do, and can be read together; None: everybody goes alone
     checks: tuple[Check, ...] = ()
+    sentence: Recipe = field(default_factory=Recipe)  # how it makes one vector of a text
 
     def encode(self, text: str, add_special_tokens: bool = True) -> Tensor:
         """Token ids of `text`, (1, position), on the model's device.

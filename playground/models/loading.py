@@ -19,7 +19,7 @@ from playground.engine.engine import Check, Engine
 from playground.engine.memory import out_of_memory
 from playground.engine.tap import ATTENTION
 from playground.errors import PlaygroundError
-from playground.models import heap
+from playground.models import heap, sentence
 from playground.models.machine import Machine
 from playground.models.sources import Files, Report, parse
 from playground.settings import Settings
@@ -77,7 +77,8 @@ def load(files: Files, settings: Settings, machine: Machine, report: Report) -> 
             inputs = engines.dummy_inputs(model, engine.anatomy)
             joint.unite(model, lambda: model(**inputs), (rows.RowLinear, int8.Int8Linear))
         report(None, "Checking that its numbers agree")
-        return dataclasses.replace(engine, checks=(_all_weights_present(info), *run_checks(engine)))
+        checks = (_all_weights_present(info), *run_checks(engine))
+        return dataclasses.replace(engine, checks=checks, sentence=sentence.read(files.folder, files.reference))
     except PlaygroundError:
         raise
     except Exception as error:  # transformers raises anything at all for files that do not fit together

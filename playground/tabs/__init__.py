@@ -7,5 +7,6 @@ from playground.tabs.attention import tab as attention
 from playground.tabs.chat import tab as chat
 from playground.tabs.internals import tab as internals
 from playground.tabs.prompting import tab as prompting
+from playground.tabs.search import tab as search
 
-TABS = (chat, prompting, attention, internals)
+TABS = (chat, prompting, attention, internals, search)

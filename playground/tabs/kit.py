@@ -63,6 +63,7 @@ class Page:
         gr.BrowserState
     )  # this visitor's votes in the arena; here, because a tab that was not opened yet has no place
     lab: gr.BrowserState  # the last results of the Prompt lab
+    owner: gr.BrowserState  # the secret key of this visitor's own collections
     post: dict[str, gr.State]  # by title, of tabs that take texts: the last `Parcel`; its `change` tells that one came
 
     def send(self, title: str, parcel: Parcel) -> dict:

@@ -20,8 +20,9 @@ def lay_out(blocks: gr.Blocks, models: ModelCache, settings: Settings, tabs: Seq
     post = {tab.TITLE: gr.State() for tab in tabs if getattr(tab, "TAKES_TEXTS", False)}
     votes = gr.BrowserState([], storage_key="playground-votes", secret="playground")  # fixed: it outlives a restart
     lab = gr.BrowserState(None, storage_key="playground-prompts", secret="playground")
+    owner = gr.BrowserState("", storage_key="playground-owner", secret="playground")
     with gr.Tabs() as strip:
-        page = Page(blocks, models, settings, bar.reference, bar.made_ready, strip, votes, lab, post)
+        page = Page(blocks, models, settings, bar.reference, bar.made_ready, strip, votes, lab, owner, post)
         for tab in tabs:
             with gr.Tab(tab.TITLE, id=tab.TITLE):
                 tab.build(page)

@@ -1,0 +1,122 @@
+"""Answers to many questions, judged: right or not, refused or not, and whether what they cite supports them.
+
+Right means that an accepted string stands in the answer: strict with other words, lenient with nonsense around it. It
+does not search by itself or know how answers are written.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from playground.engine.engine import Engine
+from playground.engine.provenance import Provenance
+from playground.labs.chat.writing import Writer
+from playground.labs.retrieval import answering, metrics
+from playground.labs.retrieval import search as searching
+from playground.labs.retrieval.answering import Answer, Wanted
+from playground.labs.retrieval.metrics import Estimate
+from playground.labs.retrieval.questions import Key, Question
+from playground.labs.retrieval.search import How
+from playground.labs.retrieval.store import Collection
+
+
+@dataclass(frozen=True)
+class Graded:
+    """One question, answered."""
+
+    question: Question
+    text: str
+    refused: bool
+    right: bool | None  # None: nothing says what a right answer is
+    given: bool  # the model was given a chunk that has the answer
+    cited: int  # sentences that cite a passage, one that there is not included
+    supported: int  # of those, supported by the passage they cite
+    holding: int  # of those, citing a passage that has the answer
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Grades:
+    """All of them so far."""
+
+    rows: tuple[Graded, ...]
+    total: int
+    provenance: Provenance | None = None
+
+    @property
+    def answerable(self) -> list[Graded]:
+        return [row for row in self.rows if row.question.relevant and not row.error]
+
+    @property
+    def accuracy(self) -> Estimate:
+        """Share right of all answerable questions; a refused one is not right."""
+        return metrics.estimate([float(bool(row.right)) for row in self.answerable if row.right is not None])
+
+    @property
+    def accuracy_given(self) -> Estimate:
+        """The same where the model was given the passage: reading apart from finding."""
+        rows = [row for row in self.answerable if row.right is not None and row.given]
+        return metrics.estimate([float(bool(row.right)) for row in rows])
+
+    @property
+    def citation_precision(self) -> Estimate:
+        """Share of citing sentences that the passage they cite supports."""
+        return metrics.ratio([row.supported for row in self.rows], [row.cited for row in self.rows])
+
+    @property
+    def citation_source(self) -> Estimate:
+        """Share of citing sentences that cite a passage which has the answer."""
+        rows = self.answerable
+        return metrics.ratio([row.holding for row in rows], [row.cited for row in rows])
+
+    @property
+    def refused(self) -> Estimate:
+        """Share of the unanswerable that were refused."""
+        return metrics.estimate([float(r.refused) for r in self.rows if not r.question.relevant and not r.error])
+
+    @property
+    def falsely_refused(self) -> Estimate:
+        return metrics.estimate([float(row.refused) for row in self.answerable])
+
+
+def run(
+    writer: Writer,
+    encoder: Engine,
+    collection: Collection,
+    questions: Sequence[Question],
+    key: Key,
+    how: How,
+    wanted: Wanted,
+    stop: threading.Event | None = None,
+) -> Iterator[Grades]:
+    """Answers one question after another; what is yielded last holds all that were done when it ended."""
+    from playground.engine import embed
+
+    rows: list[Graded] = []
+    origin = None
+    vectors = embed.embed(encoder, [each.text for each in questions], "query")
+    for question, vector in zip(questions, vectors, strict=True):
+        if stop is not None and stop.is_set():
+            return
+        found = searching.search(collection, question.text, vector, how, 20)
+        last = None
+        with closing(answering.answer(writer, encoder, collection, found, wanted, stop)) as growing:
+            for now in growing:
+                if stop is not None and stop.is_set():
+                    return
+                last = now
+        if last is not None:
+            origin = last.provenance or origin
+            rows.append(grade(question, last, lambda chunk, id=question.id: key.holds(id, chunk)))
+        yield Grades(tuple(rows), len(questions), origin)
+
+
+def grade(question: Question, answer: Answer, holds: Callable) -> Graded:
+    """Judges one finished answer. holds: whether a chunk has what answers the question."""
+    right = None if not question.accept else question.right(answer.text) and not answer.refused
+    given = [holds(chunk) for chunk in answer.passages]
+    cited = [each for each in answer.sentences if each.citations or each.wrong]
+    supported = sum(each.supported and bool(each.citations) for each in cited)
+    holding = sum(any(given[number - 1] for number in each.citations) for each in cited)
+    return Graded(question, answer.text, answer.refused, right, any(given), len(cited), supported, holding)

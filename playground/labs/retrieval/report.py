@@ -1,0 +1,88 @@
+"""An evaluation as plain data: JSON, and one CSV line a question and setting. It measures nothing."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from playground.labs.retrieval import metrics
+from playground.labs.retrieval.evaluation import MEASURES, Evaluation
+from playground.labs.retrieval.graded import Grades
+
+GRADES = ("accuracy", "accuracy_given", "citation_precision", "citation_source", "refused", "falsely_refused")
+
+
+def plain(found: Evaluation, threshold: float) -> dict:
+    """Every setting with its measures, and what the threshold does."""
+    return {
+        "collection": found.collection,
+        "questions": len(found.questions),
+        "measured": len(found.measured),
+        "settings": [
+            {
+                "name": row.setting.name,
+                "how": asdict(row.setting.how),
+                "measures": {measure: asdict(row.estimate(measure)) for measure in MEASURES},
+                "by_kind": by_kind(found, at, "recall@5"),
+                "ranks": {each.id: rank for each, rank in zip(found.measured, row.ranks, strict=True)},
+            }
+            for at, row in enumerate(found.rows)
+        ],
+        "confidences": {each.id: c for each, c in zip(found.questions, found.confidences, strict=True)},
+        "refusal": asdict(found.refusal(threshold)),
+        "notes": list(found.notes),
+        "provenance": asdict(found.provenance),
+    }
+
+
+def by_kind(found: Evaluation, row: int, measure: str) -> dict[str, dict]:
+    """One measure of one setting for each kind of question."""
+    kinds = dict.fromkeys(each.kind for each in found.measured if each.kind)
+    places = {kind: [at for at, each in enumerate(found.measured) if each.kind == kind] for kind in kinds}
+    return {kind: asdict(found.rows[row].estimate_of(measure, at)) for kind, at in places.items()}
+
+
+def against(found: Evaluation, row: int, measure: str, other: int) -> metrics.Estimate:
+    """One setting less another, on the same questions."""
+    return metrics.difference(found.rows[row].values[measure], found.rows[other].values[measure])
+
+
+def table(found: Evaluation) -> str:
+    """CSV: a line a question and setting."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(["id", "question", "kind", "setting", "rank", *MEASURES])
+    for row in found.rows:
+        for at, question in enumerate(found.measured):
+            numbers = [row.values[measure][at] for measure in MEASURES]
+            cells = [question.id, question.text, question.kind]
+            writer.writerow([*map(_safe, cells), row.setting.name, row.ranks[at] or "", *numbers])
+    return out.getvalue()
+
+
+def answers(grades: Grades) -> str:
+    """CSV: a line an answer."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    names = ["refused", "right", "given", "cited", "supported", "holding"]
+    writer.writerow(["id", "question", "accepted", "answer", *names])
+    for row in grades.rows:
+        cells = [row.question.id, row.question.text, " / ".join(row.question.accept), row.text]
+        writer.writerow([*map(_safe, cells), *(_cell(getattr(row, name)) for name in names)])
+    return out.getvalue()
+
+
+def graded(grades: Grades) -> dict:
+    """What was measured on answers."""
+    summary = {name: asdict(getattr(grades, name)) for name in GRADES}
+    rows: Sequence = [asdict(row) for row in grades.rows]
+    return summary | {"answers": rows, "provenance": grades.provenance and asdict(grades.provenance)}
+
+
+def _safe(text: str) -> str:
+    """A spreadsheet would run what begins like a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def _cell(value: object) -> object:
+    return "" if value is None else value

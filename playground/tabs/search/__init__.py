@@ -1,0 +1,1 @@
+"""The Search tab: documents, search, microscope, answers, evaluation, similarity."""

@@ -1,0 +1,163 @@
+"""Ask: a question, what was found for it, an answer that is checked, and below it the microscope.
+
+It does not know how any of that is computed or drawn.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+import gradio as gr
+
+from playground.tabs.attention.panes import BUTTONS
+from playground.tabs.kit import AT_ONCE, Page, paced
+from playground.tabs.search import microscope as scopes
+from playground.tabs.search import settings
+from playground.tabs.search.bench import Bench
+from playground.tabs.search.microscope import Scope, Seen
+from playground.tabs.search.settings import Controls
+from playground.views.continuations import note
+from playground.views.search import words
+
+TITLE = "Ask"
+EXAMPLES = (  # (caption, question)
+    ("Capital of France", "What is the capital of France?"),
+    ("In other words", "Why are attention scores divided by the square root of the key's dimension?"),
+    ("Not in there", "Who won the football world cup in 1998?"),
+)
+ABOUT = (
+    "<p>Type a question. The passages that fit it best are found by their <b>words</b> (BM25) and by their "
+    "<b>meaning</b> (vectors); the model picked above answers from them, and each of its sentences is checked against "
+    "the passage that it cites.</p>"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Asking:
+    """The pane. Its methods are the handlers."""
+
+    bench: Bench
+    question: gr.Textbox
+    controls: Controls
+    status: gr.HTML
+    answer: gr.HTML
+    hits: gr.HTML
+    seen: gr.State  # Seen, or None
+    scope: Scope
+
+    def found(self, values: dict, stop: threading.Event) -> Iterator[dict]:
+        """Searches, shows what was found, then puts the first hit under the microscope."""
+        seen = yield from self._search(values, stop)
+        if seen is not None:
+            yield {self.answer: note("Press Ask to have it answered.")}
+            yield from self._look(values, seen, stop)
+
+    def answered(self, values: dict, stop: threading.Event) -> Iterator[dict]:
+        """Searches, then has it answered."""
+        yield {self.answer: words.answer(None)}
+        seen = yield from self._search(values, stop)
+        if seen is None:
+            return
+        yield from self._answer(values, seen, stop)
+        if not stop.is_set():
+            yield from self._look(values, seen, stop)
+
+    def _search(self, values: dict, stop: threading.Event):
+        from playground.labs.retrieval import search
+
+        collection = yield from self.bench.opened(values, self.status, stop)
+        if collection is None:
+            return None
+        query = values[self.question] or ""
+        how = self.controls.how(values, [each.name for each in collection.documents])
+        vector = self.bench.vector(collection, query)
+        reranker = (values[self.controls.reranker] or "").strip()
+        k = int(values[self.controls.k])
+        found = search.search(collection, query, vector, how, max(4 * k, 20) if reranker else k)
+        if reranker:
+            yield from self.bench.arrived(reranker, self.status, stop)
+            with self.bench.page.models.lease(reranker) as engine:
+                found = search.rerank(collection, found, engine, stop.is_set)
+            found = search.first(found, k)
+        seen = Seen(
+            self.bench.address(values), found, vector, found.hits[0].id if found.hits else None, collection.state
+        )
+        yield {self.hits: words.hits(found, collection, seen.picked), self.seen: seen}
+        return seen
+
+    def _answer(self, values: dict, seen: Seen, stop: threading.Event) -> Iterator[dict]:
+        from playground.labs.retrieval import answering
+
+        models, reference = self.bench.page.models, values[self.bench.page.reference] or ""
+        collection = seen.collection(self.bench, self.bench.key(values))
+        n = int(values[self.controls.passages]) or None
+        wanted = answering.Wanted(float(values[self.controls.threshold]), n)
+        refused = answering.refusal(seen.found, wanted)
+        if refused is not None:
+            yield {self.answer: words.answer(refused)}
+            return
+        yield from self.bench.arrived(reference, self.status, stop)
+        if stop.is_set():
+            return
+        ids = [hit.id for hit in seen.found.hits]
+        yield {self.status: note("The model reads the passage …")}
+        with (
+            models.lease(collection.reference) as encoder,
+            models.writer(reference) as writer,
+            closing(answering.answer(writer, encoder, collection, seen.found, wanted, stop)) as growing,
+        ):
+            for now in paced(growing):
+                yield {self.answer: words.answer(now, ids), self.status: ""}
+
+    def _look(self, values: dict, seen: Seen, stop: threading.Event) -> Iterator[dict]:
+        if seen.picked is not None and not stop.is_set():
+            yield {self.status: note("Drawing the microscope …")}
+            yield self.scope.drawn(seen, values)
+
+    def picked(self, values: dict, stop: threading.Event) -> Iterator[dict]:
+        """A hit or a citation was clicked: `self.scope.wanted` holds which."""
+        seen, id = values[self.seen], values[self.scope.wanted]
+        if seen is None or id is None:
+            return
+        collection = seen.collection(self.bench, self.bench.key(values))
+        seen = scopes.at(seen, int(id), collection)
+        yield {self.seen: seen, self.hits: words.hits(seen.found, collection, seen.picked)}
+        yield self.scope.drawn(seen, values)
+
+
+def build(page: Page, bench: Bench) -> None:
+    with gr.Row(elem_classes="examples", elem_id="search-examples"):
+        gr.HTML("Try:")
+        buttons = [gr.Button(caption, size="sm", min_width=0) for caption, _ in EXAMPLES]
+    with gr.Row(elem_id="search-ask"):
+        question = gr.Textbox(
+            EXAMPLES[0][1], label="Question", max_lines=3, lines=1, scale=4, min_width=260, elem_id="search-question"
+        )
+        with gr.Column(scale=1, min_width=260), gr.Row(elem_classes="buttons"):
+            ask = gr.Button("Ask", variant="primary", elem_id="search-go", min_width=0)
+            only = gr.Button("Only search", elem_id="search-only", min_width=0)
+            stop = gr.Button("Stop", variant="stop", elem_id="search-stop", min_width=0)
+    with gr.Accordion("How it searches and answers", open=False, elem_id="search-how"):
+        controls = settings.build()
+    status = gr.HTML(elem_id="search-status", elem_classes="doing")
+    with gr.Row(elem_id="search-outcome"):
+        with gr.Column(scale=1, min_width=320):
+            gr.HTML("<h3>Answer</h3>")
+            answer = gr.HTML(ABOUT, elem_id="search-answer", js_on_load=BUTTONS)
+        with gr.Column(scale=1, min_width=320):
+            gr.HTML("<h3>What was found</h3>")
+            hits = gr.HTML(words.hits(None, None), elem_id="search-hits", js_on_load=BUTTONS)
+    seen = gr.State()
+    scope = scopes.build(bench, seen)
+    pane = Asking(bench, question, controls, status, answer, hits, seen, scope)
+    inputs = {question, *controls.all, seen, *scope.inputs}
+    outputs = [answer, hits, seen, *scope.outputs]
+    bench.on([ask.click, question.submit], TITLE, status, pane.answered, inputs, outputs)
+    bench.on([only.click], TITLE, status, pane.found, inputs, outputs)
+    stop.click(bench.stops.halt, None, None, **AT_ONCE)
+    for button, (_, text) in zip(buttons, EXAMPLES, strict=True):
+        filled = button.click(lambda text=text: text, None, question, **AT_ONCE)
+        bench.after(filled, TITLE, status, pane.answered, inputs, outputs)
+    for event in scope.choosing([answer.select, hits.select]):
+        bench.after(event, "Microscope", scope.status, pane.picked, inputs, outputs)

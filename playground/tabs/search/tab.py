@@ -1,0 +1,43 @@
+"""Ask your documents, and see why each passage was found and which words of the answer it supports.
+
+It lays out the panes; what a pane does is in its own file. To add one: a module with TITLE and build(page, bench), and
+its name in PANES.
+"""
+
+import secrets
+
+import gradio as gr
+
+from playground.labs.retrieval import library, shipped
+from playground.tabs.attention.panes import Stops
+from playground.tabs.kit import AT_ONCE, Page
+from playground.tabs.search import ask, collections, evaluate, similarity
+from playground.tabs.search.bench import Bench
+
+TITLE = "Search"
+PANES = (ask, collections, evaluate, similarity)  # in screen order
+
+
+def build(page: Page) -> None:
+    shelves = library.of(page.settings)
+    with gr.Row(elem_id="search-top"):
+        picked = gr.Dropdown(
+            [(f"{shipped.NAME} (comes with the playground, {shipped.counts()[0]} documents)", shipped.ADDRESS)],
+            value=shipped.ADDRESS,
+            label="Collection",
+            info="What is searched. Add your own under Documents: they are yours alone unless you share them.",
+            elem_id="search-collection",
+        )
+    bench = Bench(page, shelves, picked, Stops(page.blocks))
+
+    def arrive(owner: str | None, address: str | None) -> list:
+        owner = owner or secrets.token_urlsafe(24)
+        choices = bench.choices(owner)
+        known = [value for _, value in choices]
+        return [owner, gr.update(choices=choices, value=address if address in known else shipped.ADDRESS)]
+
+    page.blocks.load(arrive, [page.owner, picked], [page.owner, picked], **AT_ONCE)
+    with gr.Tabs(elem_id="search"):
+        for pane in PANES:
+            with gr.Tab(pane.TITLE, id=pane.TITLE):
+                pane.build(page, bench)

@@ -1,0 +1,1 @@
+"""Retrieval drawn: hits, answers, documents, and what the microscope shows."""

@@ -1,0 +1,218 @@
+"""How settings compare and what a threshold refuses, as Plotly figures and safe HTML. It measures nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+import plotly.graph_objects as go
+
+from playground.labs.retrieval import report
+from playground.labs.retrieval.evaluation import MEASURES
+from playground.views.attention.map import INK, LOOK, plain
+from playground.views.continuations import note
+
+if TYPE_CHECKING:
+    from playground.labs.retrieval.evaluation import Evaluation
+    from playground.labs.retrieval.graded import Grades
+    from playground.labs.retrieval.metrics import Estimate
+
+TEAL, AMBER, BLUE = "#1f978d", "#d97706", "#0072b2"  # apart for every kind of colour blindness, on light and dark
+GRID = "rgba(107,114,128,0.25)"
+_DRAWN = (("recall@5", TEAL, "circle"), ("MRR@10", AMBER, "diamond"), ("nDCG@10", BLUE, "square"))
+_MOST_QUESTIONS = 200
+WORDS = {
+    "accuracy": "Answers that are right",
+    "accuracy_given": "… where the model was given the passage",
+    "citation_precision": "Citing sentences that their passage supports",
+    "citation_source": "Citing sentences whose passage has the answer",
+    "refused": "Unanswerable questions refused",
+    "falsely_refused": "Answerable questions refused",
+}
+
+
+def settings(found: Evaluation) -> go.Figure:
+    """A line a setting, with recall, MRR and nDCG and their intervals."""
+    names = [plain(row.setting.name) for row in found.rows]
+    drawn = []
+    for number, (measure, colour, symbol) in enumerate(_DRAWN):
+        estimates = [row.estimate(measure) for row in found.rows]
+        drawn.append(
+            go.Scatter(
+                x=[each.mean for each in estimates],
+                y=[at + 0.22 * (number - 1) for at in range(len(names))],
+                mode="markers",
+                name=measure,
+                marker={"color": colour, "size": 10, "symbol": symbol},
+                error_x={
+                    "type": "data",
+                    "symmetric": False,
+                    "array": [each.high - each.mean for each in estimates],
+                    "arrayminus": [each.mean - each.low for each in estimates],
+                    "color": colour,
+                    "thickness": 1.5,
+                    "width": 4,
+                },
+                customdata=[[each.low, each.high] for each in estimates],
+                hovertemplate=f"{measure} %{{x:.3f}}, %{{customdata[0]:.3f}} to %{{customdata[1]:.3f}}<extra></extra>",
+            )
+        )
+    layout = go.Layout(
+        **LOOK | {"margin": {"l": 10, "r": 20, "t": 46, "b": 44}},
+        height=140 + 52 * len(names),
+        xaxis={"title": {"text": "Mean over questions, with 95 % intervals"}, "range": [0, 1.02], "gridcolor": GRID},
+        yaxis={
+            "tickvals": list(range(len(names))), "ticktext": names, "autorange": "reversed", "automargin": True,
+            "showgrid": False, "zeroline": False,
+        },
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+    )  # fmt: skip
+    return go.Figure(drawn, layout)
+
+
+def thresholds(found: Evaluation, threshold: float) -> go.Figure:
+    """Share refused of each kind of question, by the threshold."""
+    steps = [at / 100 for at in range(101)]
+    told = [found.refusal(step) for step in steps]
+    curves = []
+    if told[0].n_unanswerable:
+        curves.append(("unanswerable, refused", [t.refused / t.n_unanswerable for t in told], TEAL, "solid"))
+    if told[0].n_answerable:
+        curves.append(("answerable, refused by mistake", [t.falsely / t.n_answerable for t in told], AMBER, "dash"))
+    drawn = [
+        go.Scatter(
+            x=steps, y=values, mode="lines", name=name, line={"color": colour, "width": 2, "dash": dash, "shape": "hv"},
+            hovertemplate=f"below %{{x:.2f}}: %{{y:.0%}} {name}<extra></extra>",
+        )
+        for name, values, colour, dash in curves
+    ]  # fmt: skip
+    layout = go.Layout(
+        **LOOK | {"margin": {"l": 10, "r": 20, "t": 46, "b": 44}},
+        height=320,
+        xaxis={"title": {"text": "Refuse below this confidence of the best chunk"}, "range": [0, 1], "gridcolor": GRID},
+        yaxis={"title": {"text": "Share refused"}, "range": [0, 1.03], "tickformat": ".0%", "gridcolor": GRID},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        shapes=[
+            {"type": "line", "x0": threshold, "x1": threshold, "y0": 0, "y1": 1, "line": {"color": INK, "dash": "dot"}}
+        ],
+    )
+    return go.Figure(drawn, layout)
+
+
+def verdict(found: Evaluation, threshold: float) -> str:
+    """What to make of it, in words."""
+    best = max(range(len(found.rows)), key=lambda at: found.rows[at].estimate("nDCG@10").mean)
+    name = escape(found.rows[best].setting.name)
+    said = [f"<b>{name}</b> has the highest nDCG@10 of {len(found.rows)} settings on {_n(len(found.measured))}."]
+    if len(found.rows) > 1:
+        open_ = []
+        for other in range(len(found.rows)):
+            if other != best and report.against(found, best, "nDCG@10", other).low <= 0:
+                open_.append(escape(found.rows[other].setting.name))
+        if open_:
+            said.append(
+                f"It cannot be told from {', '.join(open_)}: the interval of the difference, question by question, "
+                "holds 0. More questions would tell."
+            )
+        else:
+            said.append("It is better than each of the others on these questions, by the paired interval.")
+    told = found.refusal(threshold)
+    if told.n_unanswerable:
+        said.append(
+            f"Refusing below a confidence of {threshold:.2f} turns away {told.refused} of {told.n_unanswerable} "
+            f"questions that nothing answers, and by mistake {told.falsely} of {told.n_answerable} others."
+        )
+    said += [escape(each) for each in found.notes]
+    return "<p>" + " ".join(said) + "</p>"
+
+
+def _n(count: int) -> str:
+    return "one question" if count == 1 else f"{count:,} questions"
+
+
+def table(found: Evaluation) -> str:
+    """Every measure of every setting, with intervals; below it, recall by kind of question."""
+    head = "".join(f'<th scope="col">{measure}</th>' for measure in MEASURES)
+    rows = "".join(
+        f'<tr><th scope="row">{escape(row.setting.name)}</th>'
+        + "".join(f"<td>{_estimate(row.estimate(measure))}</td>" for measure in MEASURES)
+        + "</tr>"
+        for row in found.rows
+    )
+    first = _table("Measures by setting", f'<th scope="col">Setting</th>{head}', rows)
+    kinds = list(report.by_kind(found, 0, "recall@5"))
+    if not kinds:
+        return first
+    head = "".join(f'<th scope="col">{escape(kind)}</th>' for kind in kinds)
+    rows = "".join(
+        f'<tr><th scope="row">{escape(row.setting.name)}</th>'
+        + "".join(f"<td>{each['mean']:.2f} <small>of {each['n']}</small></td>" for each in parts.values())
+        + "</tr>"
+        for row, parts in ((row, report.by_kind(found, at, "recall@5")) for at, row in enumerate(found.rows))
+    )
+    return (
+        first
+        + "<h4>Recall@5 by kind of question</h4>"
+        + _table("Recall by kind of question", f'<th scope="col">Setting</th>{head}', rows)
+    )
+
+
+def questions(found: Evaluation) -> str:
+    """The rank of the first relevant passage for each question and setting."""
+    head = '<th scope="col">Question</th><th scope="col">Kind</th>' + "".join(
+        f'<th scope="col">{escape(row.setting.name)}</th>' for row in found.rows
+    )
+    lines = "".join(
+        f'<tr><th scope="row">{escape(question.text[:200])}</th><td>{escape(question.kind)}</td>'
+        + "".join(f"<td>{row.ranks[at] or '&gt; 10'}</td>" for row in found.rows)
+        + "</tr>"
+        for at, question in enumerate(found.measured[:_MOST_QUESTIONS])
+    )
+    rest = len(found.measured) - _MOST_QUESTIONS
+    said = note(f"{rest:,} more are in the file.") if rest > 0 else ""
+    return _table("Rank of the first relevant passage", head, lines) + said
+
+
+def grades(found: Grades, names: Sequence[str] = report.GRADES) -> str:
+    """What was measured on answers so far, and each answer."""
+    if not found.rows:
+        return note("No question has been answered yet.")
+    rows = "".join(
+        f'<tr><th scope="row">{WORDS[name]}</th><td>{_share(getattr(found, name))}</td></tr>' for name in names
+    )
+    head = '<th scope="col">Measure</th><th scope="col">Share, 95 % interval, of how many</th>'
+    said = note(f"{len(found.rows)} of {found.total} questions are answered.")
+    lines = "".join(
+        f'<tr><th scope="row">{escape(row.question.text[:200])}</th><td>{_mark(row)}</td>'
+        f"<td>{escape(row.text[:400])}</td><td>{row.supported} of {row.cited}</td></tr>"
+        for row in found.rows[:_MOST_QUESTIONS]
+    )
+    columns = "".join(
+        f'<th scope="col">{name}</th>' for name in ("Question", "Judged", "Answer", "Citations supported")
+    )
+    return said + _table("Measures of answers", head, rows) + _table("Answers", columns, lines)
+
+
+def _mark(row) -> str:
+    if not row.question.relevant:
+        return "refused, rightly" if row.refused else "answered, though nothing does"
+    if row.refused:
+        return "refused by mistake"
+    found = "" if row.given else "; the passage was not found"
+    return ("not judged" if row.right is None else "right" if row.right else "wrong") + found
+
+
+def _share(each: Estimate) -> str:
+    return f"{each.mean:.2f} ({each.low:.2f} to {each.high:.2f}) of {each.n}" if each.n else "none to measure"
+
+
+def _estimate(each: Estimate) -> str:
+    return f"{each.mean:.3f} <small>{each.low:.2f} to {each.high:.2f}</small>"
+
+
+def _table(caption: str, head: str, rows: str) -> str:
+    return (
+        f'<div class="wide" tabindex="0" role="region" aria-label="{caption}"><table class="numbers">'
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )

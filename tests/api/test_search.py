@@ -1,0 +1,121 @@
+"""Search by endpoint: collections are made, searched, answered from, and nobody reaches another's."""
+
+import json
+import urllib.request
+
+import pytest
+from gradio_client import Client, handle_file
+
+from playground.labs.retrieval import library
+from playground.models.cache import ModelCache
+from playground.settings import Settings
+from tests import tiny
+
+TEXTS = [{"name": f"{land}.txt", "text": f"{city} is the capital of {land}."}
+         for city, land in (("Paris", "France"), ("Berlin", "Germany"), ("Madrid", "Spain"))]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    import gradio as gr
+
+    from playground.api import search
+
+    folder = tmp_path_factory.mktemp("search")
+    encoder, writer = tiny.save(folder / "bert", "bert"), tiny.save(folder / "llama", "llama", context=2048)
+    settings = Settings(default_models=[str(writer)], cache_dir=folder, dtype="float32", threads=1, offline=True)
+    with gr.Blocks(analytics_enabled=False) as blocks:
+        search.add(ModelCache(settings), settings)
+    blocks.queue(max_size=20).launch(prevent_thread_lock=True, quiet=True, ssr_mode=False, server_name="127.0.0.1")
+    yield blocks.local_url, str(encoder), str(writer)
+    blocks.close(verbose=False)
+
+
+def posted(address: str, body: dict) -> str:
+    """All that an endpoint sends back."""
+    asked = urllib.request.Request(address, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(asked, timeout=120) as answer:
+        number = json.load(answer)["event_id"]
+    with urllib.request.urlopen(f"{address}/{number}", timeout=120) as stream:
+        return stream.read().decode()
+
+
+@pytest.fixture
+def client(served):
+    return Client(served[0], verbose=False)
+
+
+@pytest.fixture(scope="module")
+def capitals(served) -> str:
+    """The key of a collection of three."""
+    client = Client(served[0], verbose=False)
+    added = client.predict("mine/capitals", TEXTS, embedding=served[1], size=16, overlap=0, api_name="/collection_add")
+    assert [(each["name"], each["state"]) for each in added["outcomes"]] == [(t["name"], "indexed") for t in TEXTS]
+    assert added["fraction"] == 1 and len(added["key"]) >= 16
+    return added["key"]
+
+
+def test_a_search_by_words_finds_the_capital(client, capitals):
+    found = client.predict("capital of France", "mine/capitals", 2, "bm25", capitals, api_name="/search")
+    assert [hit["document"] for hit in found["hits"]] == ["France.txt", "Germany.txt"]
+    first = found["hits"][0]
+    assert first["text"] == "Paris is the capital of France." and first["rank"] == 1
+    assert sum(first["terms"].values()) == pytest.approx(first["bm25"], abs=1e-4)
+    both = client.predict("capital of France", "mine/capitals", 3, key=capitals, api_name="/search")
+    assert both["best_cosine"] == pytest.approx(max(hit["cosine"] for hit in both["hits"]))
+
+
+def test_what_is_ones_own_needs_the_key(client, capitals):
+    mine = client.predict(capitals, api_name="/collections")
+    assert {each["address"]: each["n_documents"] for each in mine}["mine/capitals"] == 3
+    for key in ("", "another visitor's key"):
+        assert "mine/capitals" not in [each["address"] for each in client.predict(key, api_name="/collections")]
+        for call in (("Paris", "mine/capitals", 2, "bm25", key),):
+            with pytest.raises(Exception, match="no collection"):
+                client.predict(*call, api_name="/search")
+        with pytest.raises(Exception, match="no collection"):
+            client.predict("Paris", "mine/capitals", key=key, api_name="/answer")
+    with pytest.raises(Exception, match="no key"):
+        client.predict("x", api_name="/collections")
+
+
+def test_an_answer_streams_and_ends_checked_or_refused(client, served, capitals):
+    job = client.submit(
+        "What is the capital of France?", "mine/capitals", served[2], 1, capitals, 0, "bm25", 8, api_name="/answer"
+    )
+    last = job.result(timeout=120)
+    assert len(job.outputs()) > 1
+    assert last["finished"] and not last["refused"]
+    assert last["passages"][0]["text"] == "Paris is the capital of France."
+    assert last["strategy"]["name"] == "one example" and "Paris is the capital of France." in last["prompt"]
+    refused = client.predict("qwertz", "mine/capitals", served[2], 1, capitals, 1, api_name="/answer")
+    assert refused["refused"] and refused["threshold"] == 1 and refused["prompt"] == ""
+
+
+def test_files_are_read_and_only_those_that_were_uploaded(client, served, capitals, tmp_path):
+    file = tmp_path / "notes.md"
+    file.write_text("# Rome\nRome is in Italy.")
+    added = client.predict("mine/more", None, [handle_file(file)], capitals, served[1], api_name="/collection_add")
+    assert [(each["name"], each["state"]) for each in added["outcomes"]] == [("notes.md", "indexed")]
+    secret = tmp_path / "secret.txt"
+    secret.write_text("secret")
+    given = {"path": str(secret), "meta": {"_type": "gradio.FileData"}}  # by plain HTTP: a client would upload it
+    data = ["mine/more", None, [given], capitals, served[1], "sentences", 16, 0]
+    assert "error" in posted(f"{served[0]}gradio_api/call/collection_add", {"data": data})
+    again = client.predict("secret", "mine/more", 5, "bm25", capitals, api_name="/search")
+    assert again["hits"] == []
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (dict(collection="elsewhere/x", texts=TEXTS), "names no collection"),
+        (dict(collection="mine/x", texts=[]), "nothing to add"),
+        (dict(collection="mine/x", texts=[{"name": "a"}]), "needs a name and a text"),
+        (dict(collection="mine/x", texts=TEXTS, by="words"), "Chunks can be made by"),
+        (dict(collection=library.shipped.ADDRESS, texts=TEXTS), "cannot be changed"),
+    ],
+)
+def test_bad_requests_are_refused_in_words(client, call, said):
+    with pytest.raises(Exception, match=said):
+        client.predict(api_name="/collection_add", **call)

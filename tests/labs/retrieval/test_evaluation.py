@@ -1,0 +1,174 @@
+"""Evaluations of a made-up collection whose ranks are known, and of the shipped one with the starters."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.metrics import ndcg_score
+
+from playground.errors import PlaygroundError
+from playground.labs.retrieval import confidence, documents, evaluation, graded, indexing, questions, report, shipped
+from playground.labs.retrieval.answering import Answer
+from playground.labs.retrieval.checks import Sentence
+from playground.labs.retrieval.chunking import Chunk, Chunking
+from playground.labs.retrieval.graded import Graded, Grades
+from playground.labs.retrieval.lexical import Bm25
+from playground.labs.retrieval.questions import Question, Relevant
+from tests import tiny
+
+TEXTS = {
+    "cats.txt": "The cat sat on the mat and slept.",
+    "dogs.txt": "A dog barked at the postman all morning.",
+    "birds.txt": "Birds sing before the sun is up.",
+    "fish.txt": "A fish swims in the cold river.",
+}
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return tiny.engine("bert")
+
+
+@pytest.fixture(scope="module")
+def pets(encoder):
+    found = [documents.read(name, text.encode()) for name, text in TEXTS.items()]
+    return indexing.in_memory(found, encoder, Chunking("sentences", 50, 0))
+
+
+ASKED = (
+    Question("1", "Where did the cat sleep?", (Relevant("cats.txt", "sat on the mat"),), "easy"),
+    Question("2", "dog postman", (Relevant("dogs.txt"),), "easy"),
+    Question("3", "swims river", (Relevant("birds.txt", "Birds sing"),), "hard"),
+    Question("4", "What does a zebra eat?"),
+)
+
+
+def run(pets, encoder, settings=None, asked=ASKED, **more):
+    news = list(evaluation.run(pets, asked, encoder, settings or evaluation.grid(), **more))
+    return news[-1].result if news else None
+
+
+def test_words_alone_find_what_shares_words(pets, encoder):
+    found = run(pets, encoder)
+    bm25 = found.rows[0]
+    assert bm25.setting.name == "BM25"
+    assert bm25.ranks == (1, 1, None)  # the third shares no word with its passage
+    assert bm25.values["recall@5"] == (1, 1, 0)
+    assert found.rows[1].estimate("recall@10").mean == 1.0  # there are four chunks: by meaning, all are found
+    assert [each.id for each in found.measured] == ["1", "2", "3"] and len(found.confidences) == 4
+
+
+def test_ndcg_of_a_setting_equals_scikit_learns(pets, encoder):
+    found = run(pets, encoder)
+    for row in found.rows:
+        for at, rank in enumerate(row.ranks):
+            truth, scores = np.zeros((1, 10)), np.arange(10, 0, -1.0)[None]
+            if rank:
+                truth[0, rank - 1] = 1
+                assert row.values["nDCG@10"][at] == pytest.approx(ndcg_score(truth, scores))
+            else:
+                assert row.values["nDCG@10"][at] == 0
+
+
+def test_a_stop_keeps_the_settings_that_are_done(pets, encoder):
+    calls = iter(range(100))
+    found = run(pets, encoder, stopped=lambda: next(calls) > 5)
+    assert 1 <= len(found.rows) < len(evaluation.grid())
+    assert "Stopped after" in found.notes[0]
+
+
+def test_what_cannot_be_measured_is_said(pets, encoder):
+    with pytest.raises(PlaygroundError, match="None of these questions"):
+        run(pets, encoder, asked=ASKED[3:])
+    with pytest.raises(PlaygroundError, match="no settings"):
+        list(evaluation.run(pets, ASKED, encoder, []))
+    with pytest.raises(PlaygroundError, match="same name"):
+        list(evaluation.run(pets, ASKED, encoder, [evaluation.grid()[0]] * 2))
+
+
+def test_a_report_is_plain_and_complete(pets, encoder):
+    found = run(pets, encoder)
+    plain = json.loads(json.dumps(report.plain(found, 0.4)))
+    assert [each["name"] for each in plain["settings"]] == [each.name for each in evaluation.grid()]
+    assert plain["settings"][0]["by_kind"]["hard"]["mean"] == 0
+    assert report.table(found).count("\n") == 1 + len(found.rows) * 3
+
+
+def test_a_threshold_is_chosen_by_its_rule():
+    asked = [Question(str(i), "?", () if i < 10 else (Relevant("a"),)) for i in range(20)]
+    sure = [i / 20 for i in range(10)] + [0.3 + i / 20 for i in range(10)]
+    chosen = evaluation.choose(asked, sure, 0.8)
+    assert chosen == 0.36  # 8 of 0, .05, ..., .45 lie below
+    told = evaluation.refusal(asked, sure, chosen)
+    assert (told.refused, told.n_unanswerable, told.falsely, told.n_answerable) == (8, 10, 2, 10)
+    with pytest.raises(PlaygroundError, match="unanswerable"):
+        evaluation.choose(asked[10:], sure[10:])
+
+
+def test_confidence_counts_rare_words_more():
+    """Of "cat" in two texts of three, "zebra" in one and "unicorn" in none, by ln(1 + (N - n + .5) / (n + .5))."""
+    lexical = Bm25.of(["a cat", "a cat and a zebra", "nothing else"])
+    cat, zebra, unicorn = (np.log(1 + (3 - n + 0.5) / (n + 0.5)) for n in (2, 1, 0))
+    total = cat + zebra + unicorn
+    shares = confidence.coverage(lexical, "cat zebra unicorn")
+    assert shares == pytest.approx([cat / total, (cat + zebra) / total, 0], abs=1e-6)
+    assert confidence.confidence(np.array([0.6]), np.array([0.3])) == pytest.approx([0.5])
+
+
+def chunk(document: str) -> Chunk:
+    return Chunk(document, "x", 0, 1, None, "", "", 1, 0)
+
+
+def answer(text: str, *sentences: Sentence, refused: bool = False) -> Answer:
+    passages = () if refused else (chunk("a"), chunk("b"))
+    return Answer("?", text, refused, 0.5, 0.4, None, passages, "", sentences, True)
+
+
+def test_an_answer_is_judged_by_what_it_says_and_cites():
+    question = Question("q", "?", (Relevant("b"),), accept=("28.4",))
+    said = [
+        Sentence("It is 28.4 [2].", 0, 15, (2,), supported=True),
+        Sentence("It is new [1].", 16, 30, (1,)),
+        Sentence("It is good [9].", 31, 46, (), (9,)),
+        Sentence("It is blue.", 47, 58, ()),
+    ]
+    got = graded.grade(question, answer("It is 28.4 [2]. …", *said), lambda each: each.document == "b")
+    assert (got.right, got.given, got.cited, got.supported, got.holding) == (True, True, 3, 1, 1)
+    refused = graded.grade(question, answer("No 28.4.", refused=True), lambda each: True)
+    assert refused.refused and refused.right is False and not refused.given
+
+
+def test_grades_are_shares_of_the_right_questions():
+    yes = Question("y", "?", (Relevant("a"),), accept=("x",))
+    row = Graded(yes, "x", False, True, True, 2, 1, 2)
+    rows = (row, replace(row, right=False, given=False, cited=0, supported=0, holding=0), Graded(
+        Question("n", "?"), "", True, None, False, 0, 0, 0
+    ))  # fmt: skip
+    found = Grades(rows, 3)
+    assert (found.accuracy.mean, found.accuracy.n) == (0.5, 2)
+    assert (found.accuracy_given.mean, found.accuracy_given.n) == (1.0, 1)
+    assert (found.citation_precision.mean, found.citation_source.mean) == (0.5, 1.0)
+    assert (found.refused.mean, found.falsely_refused.mean) == (1.0, 0.0)
+    assert report.answers(found).count("\n") == 4
+
+
+@pytest.mark.starter
+def test_the_shipped_questions_with_the_starter(starter_cache):
+    """What the page promises: hybrid recall, and a threshold that was chosen on other questions by its rule."""
+    from playground.labs.retrieval import answering, library
+    from playground.models.cache import ModelCache
+    from playground.settings import Settings
+
+    models = ModelCache(Settings(cache_dir=str(starter_cache)))
+    with models.lease(library.EMBEDDING) as encoder:
+        found = [documents.read(name, content) for name, content in shipped.sources()]
+        kept = indexing.in_memory(found, encoder, shipped.CHUNKING)
+        result = run(kept, encoder, asked=questions.shipped())
+        chosen = run(kept, encoder, asked=questions.tuning(), settings=evaluation.grid()[:1])
+    recall = {row.setting.name: row.estimate("recall@5").mean for row in result.rows}
+    assert recall["hybrid, 80% meaning"] >= max(0.95, recall["BM25"], recall["dense"])
+    assert evaluation.choose(chosen.questions, chosen.confidences) == answering.THRESHOLD
+    told = result.refusal(answering.THRESHOLD)
+    assert told.refused >= 8 and told.falsely <= 12, told
+    print(recall, told)

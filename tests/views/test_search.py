@@ -1,0 +1,72 @@
+"""Nothing of a document becomes markup, and what is said is what was found."""
+
+import pytest
+
+from playground.labs.retrieval import indexing, microscope, search
+from playground.labs.retrieval.answering import Answer
+from playground.labs.retrieval.asking import Strategy
+from playground.labs.retrieval.checks import Sentence
+from playground.labs.retrieval.chunking import Chunking
+from playground.labs.retrieval.documents import Document, Section
+from playground.labs.retrieval.indexing import Outcome
+from playground.labs.retrieval.search import How
+from playground.views.search import charts, words
+from tests import tiny
+
+EVIL = '<img src=x onerror=alert(1)> cats & "dogs" run'
+
+
+@pytest.fixture(scope="module")
+def kept():
+    found = [
+        Document(EVIL, "text", f"{EVIL}. The cat sat.", (Section(0, heading=EVIL),)),
+        Document("b", "text", "Dogs.", (Section(0),)),
+    ]
+    return indexing.in_memory(found, tiny.engine("bert"), Chunking(size=60, overlap=0))
+
+
+def test_documents_stay_text_everywhere(kept):
+    vector = kept.vectors[0]
+    found = search.search(kept, "cat <b>run</b>", vector, How(), 2)
+    it = microscope.why_not(kept, found, vector, 0)
+    sentence = Sentence(f"{EVIL} [1] [9]", 0, 5, (1,), (9,), 1, 0.5, 0.4, (), EVIL, (0.5,), False, EVIL)
+    told = Answer(
+        "q",
+        f"{EVIL} [1]",
+        False,
+        0.5,
+        0.4,
+        Strategy("one example", 1, EVIL),
+        (kept.chunks[0],),
+        EVIL,
+        (sentence,),
+        True,
+    )
+    pieces = [
+        words.hits(found, kept, 0),
+        words.answer(told, [0]),
+        words.why(it),
+        words.place(kept, it, "cat"),
+        words.terms(it),
+        words.borders(kept, EVIL),
+        words.outcomes([Outcome(EVIL, "failed", EVIL)]),
+    ]
+    for html in pieces:
+        assert "<img" not in html
+    assert "<mark>cat</mark>" in pieces[0] or "<mark>cats</mark>" in pieces[0]
+    assert "data-at='0'" in pieces[1] and "There is no such passage" in pieces[1] and "not supported" in pieces[1]
+    figures = [
+        charts.ranks(found, kept, 0),
+        charts.plane(microscope.plane(kept, vector), kept, found, 0),
+        charts.tokens(microscope.tokens(tiny.engine("bert"), "cat", kept.chunks[0]), True),
+    ]
+    assert all("<img" not in figure.to_json().replace("\\u003c", "<") for figure in figures)
+
+
+def test_a_refusal_names_score_and_threshold():
+    told = words.answer(Answer("q", "No.", True, 0.312, 0.45, None, (), "", finished=True))
+    assert "0.312" in told and "0.45" in told
+
+
+def test_marks_do_not_overlap_and_keep_all_text():
+    assert words.marked("a<b>c", [(1, 3), (2, 4)]) == "a<mark>&lt;b</mark>&gt;c"
