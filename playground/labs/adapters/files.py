@@ -14,8 +14,24 @@ from playground.engine.adapters import Adapter
 from playground.errors import PlaygroundError
 from playground.labs.adapters.composing import Composition
 from playground.models import disk
+from playground.settings import Settings
 
 LICENCE_NOTE = "The adapter has the licence of the models and adapters that it was made from."
+
+
+def keep(adapter: Adapter, base: str, facts: Mapping, settings: Settings) -> Path:
+    """Saves an adapter among this machine's own files, once; returns its folder, which a reference can name.
+
+    Raises:
+        PlaygroundError: visitors of this page may not use folders of the machine; or as `save`.
+    """
+    if not settings.may_read_local_paths:
+        raise PlaygroundError(
+            "This page keeps no files of its visitors. Run Playground on your own machine to save adapters; a mixture "
+            "of shipped adapters can be used in every tab without being saved."
+        )
+    folder = settings.cache_dir / "adapters" / named(adapter, facts)
+    return folder if folder.exists() else save(adapter, folder, base, facts)
 
 
 def save(

@@ -18,6 +18,7 @@ import numpy as np
 
 from playground.errors import PlaygroundError
 from playground.labs.prompting import statistics
+from playground.labs.prompting.scorers import Outcome
 from playground.labs.prompting.statistics import Accuracy, Comparison
 
 Way = Literal["vote", "average", "weighted", "stacking"]
@@ -62,13 +63,10 @@ def combine(
     right = _places(labels, truth)
     folds = _folds(right, seed)
     best = int(np.argmax([(p.argmax(1) == right).sum() for p in probabilities]))
-    outcomes = ["correct" if ok else "wrong" for ok in probabilities[best].argmax(1) == right]
+    chosen_by_best = probabilities[best].argmax(1)
 
     def judged(name: str, p: np.ndarray, chosen: np.ndarray, is_best: bool = False, votes: bool = False) -> Judged:
-        found = ["correct" if ok else "wrong" for ok in chosen == right]
-        loss = None if votes else float(-np.log(np.clip(p[np.arange(len(right)), right], 1e-12, None)).mean())
-        against = None if is_best else statistics.compare(found, outcomes, seed)
-        return Judged(name, p, chosen, statistics.accuracy(found), loss, against)
+        return _judged(name, p, chosen, right, None if is_best else chosen_by_best, votes, seed)
 
     members = tuple(
         judged(name, p, p.argmax(1), i == best) for i, (name, p) in enumerate(zip(names, probabilities, strict=True))
@@ -88,6 +86,32 @@ def combine(
         judged("stacking", stacked, stacked.argmax(1)),
     )
     return Ensemble(tuple(labels), right, members, ways, mixture_weights(probabilities, right), best)
+
+
+def beside(ensemble: Ensemble, name: str, probabilities: np.ndarray) -> Judged:
+    """Another classifier, such as a merge, judged on the rows of an ensemble; probabilities: (row, label)."""
+    best = ensemble.members[ensemble.best].chosen
+    return _judged(name, probabilities, probabilities.argmax(1), ensemble.truth, best)
+
+
+def _judged(
+    name: str,
+    p: np.ndarray,
+    chosen: np.ndarray,
+    right: np.ndarray,
+    best: np.ndarray | None,
+    votes: bool = False,
+    seed: int = 0,
+) -> Judged:
+    """best: what the best member chose; None: it is that one."""
+    found = _outcomes(chosen, right)
+    loss = None if votes else float(-np.log(np.clip(p[np.arange(len(right)), right], 1e-12, None)).mean())
+    against = None if best is None else statistics.compare(found, _outcomes(best, right), seed)
+    return Judged(name, p, chosen, statistics.accuracy(found), loss, against)
+
+
+def _outcomes(chosen: np.ndarray, right: np.ndarray) -> list[Outcome]:
+    return ["correct" if ok else "wrong" for ok in chosen == right]
 
 
 def one(ensemble: Ensemble, learned: np.ndarray, text: np.ndarray) -> dict[Way, np.ndarray]:

@@ -50,11 +50,11 @@ def probabilities(
     texts: Sequence[str],
     choices: Sequence[str],
     stop: threading.Event | None = None,
-) -> np.ndarray | None:
-    """What a member makes of the texts, (text, choice), rows sum to 1. None: it was stopped.
+) -> np.ndarray:
+    """What a member makes of the texts, (text, choice), rows sum to 1.
 
     Raises:
-        PlaygroundError: a text cannot be read, or an adapter is missing or does not fit.
+        PlaygroundError: a text cannot be read, an adapter is missing or does not fit, or stopped.
     """
     prompts = [member.prompt.replace(GAP, text.strip()) for text in texts]
     rendered = [[{"role": "user", "content": prompt}] for prompt in prompts] if member.chat else prompts
@@ -72,4 +72,6 @@ def probabilities(
             if label.error:
                 raise PlaygroundError(label.error)
             rows[label.row] = label.probabilities()
-    return None if np.isnan(rows).any() else rows
+    if np.isnan(rows).any():
+        raise PlaygroundError("Stopped before all texts were read.")
+    return rows
