@@ -16,7 +16,7 @@ from playground.labs.merging.recipe import Depths, Recipe
 from playground.models.progress import Report, quiet
 from playground.models.weights import Weights, matched
 
-PIECE = 1 << 18  # elements, about: with three parents some megabytes, which stay in the processor's cache
+PIECE = 1 << 16  # elements, about: with three parents a megabyte, which stays in the processor's cache
 
 
 class Facts:

@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from playground.labs.merging import mergekit_yaml, parents
+from playground.labs.merging import mergekit_yaml, parents, vocabulary
 from playground.labs.merging.blending import Blend, Facts
 from playground.labs.merging.recipe import Recipe, check
 from playground.models import sources
@@ -50,7 +50,7 @@ class Merges:
         made = Made(
             name=recipe.key(revisions),
             title=recipe.kind.title,
-            skeleton=recipe.skeleton,
+            skeleton=opened[recipe.skeleton].files.reference,
             sources=recipe.references,
             revision=recipe.key(revisions).rpartition("-")[2],
             fill=lambda model, tell: Blend(recipe, opened, facts).fill(model, tell),
@@ -58,6 +58,17 @@ class Merges:
         )
         self.models.made.add(made)
         return made
+
+    def ready(self, recipe: Recipe, report: Report = quiet) -> Update:
+        """Sees that the merge of a recipe is in memory. Nobody holds it: it goes when room is needed.
+
+        Raises:
+            PlaygroundError: as `made`; or there is no room, or the weights do not blend.
+        """
+        started = time.perf_counter()
+        made = self.made(recipe, report)
+        with self.models.lease(made.reference, report):
+            return Update(made.reference, False, time.perf_counter() - started)
 
     def move(self, recipe: Recipe, current: str | None, owner: str, report: Report = quiet) -> Update:
         """Makes the merge that `owner` holds, `current`, into that of another recipe, and sees that it is ready.
@@ -97,7 +108,10 @@ class Merges:
             if found is not None:
                 self._opened.move_to_end(key)
                 return found
-        found = parents.opened(recipe, self.models, report), Facts()
+        opened = parents.opened(recipe, self.models, report)
+        if recipe.union and vocabulary.differ(opened):
+            opened = vocabulary.unite(opened, recipe.skeleton, self.models, report)
+        found = opened, Facts()
         with self._lock:
             self._opened[key] = found
             while len(self._opened) > _OPEN:

@@ -5,7 +5,7 @@ import os
 import re
 
 from playground.errors import PlaygroundError
-from playground.labs.merging.saving import Saved
+from playground.labs.merging.saved import Saved
 from playground.models.progress import Report, quiet
 from playground.settings import Settings
 

@@ -9,21 +9,18 @@ import importlib.metadata
 import json
 import math
 import re
-import shutil
-import struct
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from playground.errors import PlaygroundError
-from playground.labs.merging import mergekit_yaml
+from playground.labs.merging import mergekit_yaml, safetensors_file
 from playground.labs.merging.blending import Blend
 from playground.labs.merging.recipe import Recipe
+from playground.labs.merging.saved import Saved
 from playground.models import disk
 from playground.models.progress import Report, quiet
 from playground.models.weights import Weights
@@ -32,23 +29,6 @@ from playground.settings import Settings
 SHARD = 5_000_000_000  # bytes of a file, as the hub likes them
 RECIPE = "mergekit_config.yml"  # as mergekit calls it
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")
-_CODES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.float64: "F64"}
-_BESIDE = (  # what belongs to a model beside its weights
-    *("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "spiece.model"),
-    *("chat_template*", "generation_config.json", "sentencepiece*", "preprocessor_config.json"),
-)
-
-
-@dataclass(frozen=True)
-class Saved:
-    folder: Path
-    n_bytes: int  # of the weights
-    n_files: int
-    seconds: float
-
-    @property
-    def reference(self) -> str:
-        return str(self.folder)
 
 
 def folder_for(name: str, settings: Settings) -> Path:
@@ -100,14 +80,14 @@ def save(
             file = aside / _shard_name(i, len(shards))
             places |= dict.fromkeys(names, file.name)
             with file.open("wb") as out:
-                out.write(_header({name: skeleton.shapes[name] for name in names}, dtype))
+                out.write(safetensors_file.header({name: skeleton.shapes[name] for name in names}, dtype))
                 for name in names:
                     if stop is not None and stop.is_set():
                         raise PlaygroundError("Saving was stopped. Nothing was kept.")
                     shape = skeleton.shapes[name]
                     tensor = scratch[: math.prod(shape)].view(shape)
                     blend.tensor(name, tensor)
-                    out.write(memoryview(_bytes(tensor)))
+                    out.write(safetensors_file.as_bytes(tensor))
                     done += kept[name]
                     report(0.9 * done / n_bytes, f"Writing {name}")
         if len(shards) > 1:
@@ -145,29 +125,9 @@ def _shard_name(i: int, n: int) -> str:
     return "model.safetensors" if n == 1 else f"model-{i + 1:05d}-of-{n:05d}.safetensors"
 
 
-def _header(shapes: Mapping[str, Sequence[int]], dtype: torch.dtype) -> bytes:
-    """The beginning of a safetensors file: its length, then what lies where. (The format's own description.)"""
-    entries: dict = {"__metadata__": {"format": "pt"}}
-    at = 0
-    for name, shape in shapes.items():
-        end = at + math.prod(shape) * dtype.itemsize
-        entries[name] = {"dtype": _CODES[dtype], "shape": list(shape), "data_offsets": [at, end]}
-        at = end
-    text = json.dumps(entries, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    return struct.pack("<Q", len(text)) + text
-
-
-def _bytes(tensor: Tensor):
-    return tensor.reshape(-1).view(torch.uint8).numpy()
-
-
 def _beside(aside: Path, recipe: Recipe, parents: Mapping[str, Weights], dtype: torch.dtype) -> None:
     source = parents[recipe.skeleton].files
-    for pattern in _BESIDE:
-        for file in source.folder.glob(pattern):
-            if file.is_file():
-                shutil.copyfile(file, aside / file.name)
+    safetensors_file.copy_beside(source.folder, aside)
     config = {key: value for key, value in source.config.items() if key != "_name_or_path"}
     config["dtype"] = str(dtype).removeprefix("torch.")
     config["transformers_version"] = importlib.metadata.version("transformers")

@@ -145,7 +145,7 @@ def build(page: Page, visitors: Visitors) -> Pane:
             elem_id="merge-prompt",
         )
         with gr.Column(scale=2, min_width=280), gr.Row():
-            parts["tokens"] = gr.Slider(8, 256, 48, step=8, label="At most so many tokens", min_width=120)
+            parts["tokens"] = gr.Slider(8, 256, 48, step=8, label="New tokens", min_width=120)
             parts["temperature"] = gr.Slider(0, 2, 0, step=0.1, label="Temperature", min_width=120)
             parts["seed"] = gr.Number(0, precision=0, label="Seed", min_width=80)
     with gr.Row(elem_classes="buttons"):

@@ -31,16 +31,16 @@ class Example:
 
 
 def adapted(name: str) -> str:
-    return f"{STARTER}+adapter:{name}"
+    """The starter with an adapter; "" gives the starter itself."""
+    return f"{STARTER}+adapter:{name}" if name else STARTER
 
 
 def examples() -> tuple[Example, ...]:
     """Worked examples; of adapters that are not there, none."""
 
     def two(**more) -> dict:
-        a, b = more.pop("names")
-        own = more.pop("own", {})
-        models = [{"model": adapted(n), "parameters": dict(own)} if own else {"model": adapted(n)} for n in (a, b)]
+        names, own = more.pop("names"), more.pop("own", {})
+        models = [{"model": adapted(name)} | ({"parameters": dict(own)} if own else {}) for name in names]
         return {"models": models} | more
 
     found = (
@@ -49,6 +49,12 @@ def examples() -> tuple[Example, ...]:
             two(names=("pirate", "json"), merge_method="slerp", base_model=adapted("pirate"), parameters={"t": 0.5}),
             "What is the capital of France?",
             "A answers as a pirate, B in JSON. Move t and watch the merge change over; on the way it does both.",
+        ),
+        Example(
+            "How much of a habit?",
+            two(names=("", "sentiment"), merge_method="slerp", base_model=STARTER, parameters={"t": 0.7}),
+            "The film was a waste of two hours and I want them back.",
+            "A is the plain starter, B was tuned to answer with one word. See from which t on the merge does too.",
         ),
         Example(
             "Linear, half and half",
@@ -93,7 +99,7 @@ def examples() -> tuple[Example, ...]:
             "Task arithmetic adds what both have learned. Give A a weight below 0: its habit is taken away.",
         ),
     )
-    there = set(lora.shipped())
+    there = {"", *lora.shipped()}
     return tuple(e for e in found if all(m["model"].partition("+adapter:")[2] in there for m in e.recipe["models"]))
 
 

@@ -17,23 +17,6 @@ from playground.settings import Settings
 from tests import tiny
 
 
-@pytest.fixture(scope="module")
-def family(tmp_path_factory) -> dict[str, Path]:
-    """A base and two children, in bfloat16 files, as tuned models are kept."""
-    root = tmp_path_factory.mktemp("family")
-    base = tiny.save(root / "base", "llama")
-    torch.manual_seed(0)
-    found = {"base": base}
-    plain = load_file(base / "model.safetensors")
-    for name in ("a", "b"):
-        folder = shutil.copytree(base, root / name)
-        child = {key: (value + 0.02 * torch.randn_like(value)).bfloat16() for key, value in plain.items()}
-        save_file(child, folder / "model.safetensors", {"format": "pt"})
-        found[name] = folder
-    save_file({k: v.bfloat16() for k, v in plain.items()}, base / "model.safetensors", {"format": "pt"})
-    return found
-
-
 def models(dtype: str = "bfloat16") -> ModelCache:
     return ModelCache(Settings(memory_budget=10**8, dtype=dtype, device="cpu", local_paths=True))
 

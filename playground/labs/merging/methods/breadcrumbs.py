@@ -35,7 +35,7 @@ def crumbs(seen: Seen, cuts: tuple[tuple[Cut, Cut], ...]) -> list[Tensor]:
     kept = []
     for delta, (outliers, noise) in zip(seen.deltas(), cuts, strict=True):
         mask = noise.keeps(seen.start, delta) & ~outliers.keeps(seen.start, delta)
-        kept.append(delta.mul_(mask))
+        kept.append(delta.masked_fill_(~mask, 0))
     return kept
 
 

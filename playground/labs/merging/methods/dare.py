@@ -27,10 +27,11 @@ DIALECTS: dict[Dialect, str] = {
 
 def dropped(seen: Seen, how: How) -> list[Tensor]:
     """The task vectors with what is dropped at 0, not rescaled."""
-    return [
-        delta if density >= 1 else delta.mul_(chance.kept(how.seed, how.name, i, seen.start, delta.shape, density))
-        for i, (delta, density) in enumerate(zip(seen.deltas(), how.densities, strict=True))
-    ]
+    deltas = seen.deltas()
+    for i, (delta, density) in enumerate(zip(deltas, how.densities, strict=True)):
+        if density < 1:
+            delta.masked_fill_(~chance.kept(how.seed, how.name, i, seen.start, delta.shape, density), 0)
+    return deltas
 
 
 def measure(look: Look, how: How) -> tuple[float, ...]:

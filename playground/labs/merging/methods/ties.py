@@ -98,9 +98,10 @@ def agreed(taus: Sequence[Tensor], weights: Sequence[float], how: How, zero: flo
     elected.masked_fill_(elected == 0, zero)
     total, divisor = elected.new_zeros(elected.shape), elected.new_zeros(elected.shape)
     for voice, weight in zip(voices, weights, strict=True):
-        agrees = voice * elected > 0
-        total.add_(voice.mul_(agrees), alpha=1.0 if how.dialect == "mergekit" else weight)
-        divisor.add_(agrees, alpha=weight if how.dialect == "mergekit" else 1.0)
+        agreeing = voice.mul_(elected).clamp_min_(0)  # the size of what agrees; 0 for what does not
+        total.add_(agreeing, alpha=1.0 if how.dialect == "mergekit" else weight)
+        divisor.add_(agreeing.sign_(), alpha=weight if how.dialect == "mergekit" else 1.0)
+    total.mul_(elected)
     if how.normalize or how.dialect != "mergekit":
         total.div_(divisor.masked_fill_(divisor.abs() < 1e-8, 1.0))
     return total
@@ -108,7 +109,7 @@ def agreed(taus: Sequence[Tensor], weights: Sequence[float], how: How, zero: flo
 
 def _cut(deltas: Sequence[Tensor], cuts: Sequence[Cut], start: int) -> list[Tensor]:
     return [
-        delta if cut is largest.EVERYTHING else delta.mul_(cut.keeps(start, delta))
+        delta if cut is largest.EVERYTHING else delta.masked_fill_(~cut.keeps(start, delta), 0)
         for delta, cut in zip(deltas, cuts, strict=True)
     ]
 
