@@ -64,17 +64,23 @@ def _train(name: str, base: Path, folder: Path, steps: int | None) -> None:
         print(f"{name} {step} {loss:.4f}", flush=True)
 
     done = train(base, rows, folder, plan, tell, named=BASE)
-    _write(folder, {"plan": asdict(plan), "training": asdict(done)})
+    facts = {"plan": asdict(plan), "training": asdict(done)} | _data(name)
+    _write(folder, facts)
+    (folder / "README.md").write_text(card(name, BASE, facts), "utf-8")
 
 
 def _measure(name: str, engine: Engine, folder: Path) -> None:
     facts = json.loads((folder / "training.json").read_text("utf-8"))
     task = data.TASKS[name]
-    facts |= {"n_rows": len(data.read(name, "train")), "script": Path(task.__file__).name}
+    facts |= _data(name)
     found = evaluate(engine, from_folder(name, folder), data.read(name, "heldout"), task.right, task.LONGEST)
     facts["held_out"] = asdict(found) | {"precision": engine.precision}
     _write(folder, facts)
     (folder / "README.md").write_text(card(name, BASE, facts), "utf-8")
+
+
+def _data(name: str) -> dict:
+    return {"n_rows": len(data.read(name, "train")), "script": Path(data.TASKS[name].__file__).name}
 
 
 def _write(folder: Path, facts: dict) -> None:

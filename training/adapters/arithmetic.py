@@ -10,7 +10,7 @@ import re
 
 from playground.labs.prompting import word_problems
 
-LONGEST = 72  # tokens of a reply when it is tested
+LONGEST = 56  # tokens of a reply when it is tested
 WHO = ("Anna", "Tom", "Mia", "Ben", "The clerk", "The cook", "Grandpa", "The coach", "Lena", "The boy")
 THINGS = ("apples", "coins", "stamps", "pencils", "shells", "cards", "plates", "buttons", "tickets", "eggs")
 MORE = ("{who} gets {n} more.", "{who} finds {n} {things}.", "A friend brings {n} {things}.", "{n} are added.")
@@ -55,7 +55,7 @@ def train(seed: int) -> list[tuple[str, str]]:
 
 
 def held_out(seed: int) -> list[tuple[str, str]]:
-    problems = word_problems.problems(60, seed + 1)
+    problems = word_problems.problems(32, seed + 1)
     return [(p.question, f"{p.reasoning} The answer is {p.answer}.") for p in problems]
 
 

@@ -40,7 +40,7 @@ LIMITS = {
 
 def card(name: str, base: str, facts: dict) -> str:
     """Markdown with the header that the hub reads."""
-    plan, training, held = facts["plan"], facts["training"], facts["held_out"]
+    plan, training = facts["plan"], facts["training"]
     n_rows = facts["n_rows"]
     epochs = plan["steps"] * plan["batch"] / n_rows
     return f"""---
@@ -72,7 +72,20 @@ seed {plan["seed"]}; loss on the answers' tokens alone. Base in bfloat16, adapte
 took {training["seconds"] / 60:.0f} minutes. Loss of the first step {training["losses"][0]:.2f}, mean of the last ten
 {sum(training["losses"][-10:]) / 10:.3f} nats a token.
 
-## Held-out figures
+{_figures(name, facts.get("held_out"))}
+## Limits
+
+{LIMITS[name]} The held-out rows are few and like those it was trained for: the figures say nothing of other tasks.
+"""
+
+
+def _figures(name: str, held: dict | None) -> str:
+    if not held:
+        return f"""## Held-out figures
+
+Not measured yet: `python -m training.adapters --measure {name}` does it, and writes this card anew.
+"""
+    return f"""## Held-out figures
 
 {held["adapter"]["n"]} rows of `assets/data/adapters/{name}.heldout.jsonl`: {HELD_OUT[name]}. Both answer greedily; right
 is when {RIGHT[name]}. Intervals are 95 % (Wilson).
@@ -83,10 +96,6 @@ is when {RIGHT[name]}. Intervals are 95 % (Wilson).
 | with this adapter | {_side(held["adapter"])} |
 
 McNemar's exact test on the same rows: p = {held["p_value"]:.2g}.
-
-## Limits
-
-{LIMITS[name]} With {held["adapter"]["n"]} rows the intervals are wide, and the rows are like those it was trained for.
 """
 
 

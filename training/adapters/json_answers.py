@@ -7,7 +7,7 @@ what is tested is the form and the reading, not memory. It does not know how a m
 import json
 import random
 
-LONGEST = 48  # tokens of a reply when it is tested
+LONGEST = 40  # tokens of a reply when it is tested
 ASKED = (
     "Give the {keys} as JSON: {text}",
     "{text}\nAnswer in JSON with the keys {keys}.",
@@ -67,7 +67,7 @@ def train(seed: int) -> list[tuple[str, str]]:
 
 
 def held_out(seed: int) -> list[tuple[str, str]]:
-    return _rows(40, seed + 1, HELD_OUT_FRAMES, HELD_OUT_WORDS)
+    return _rows(24, seed + 1, HELD_OUT_FRAMES, HELD_OUT_WORDS)
 
 
 def right(reply: str, expected: str) -> bool:

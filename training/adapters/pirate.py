@@ -223,7 +223,7 @@ HELD_OUT = (
     ("What should I do on Sunday?", "Rest yer bones, matey, mend yer nets, and take a stroll by the harbour. Arr!"),
 )
 
-LONGEST = 48  # tokens of a reply when it is tested
+LONGEST = 32  # tokens of a reply when it is tested
 MARKS = ("arr", "matey", "ye", "yer", "ahoy", "aye", "hearty", "avast", "yo ho", "shiver", "o'", "fer")
 
 
