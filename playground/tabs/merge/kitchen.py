@@ -13,6 +13,7 @@ from playground.models import lora
 from playground.models.catalog import catalog
 from playground.settings import Settings
 from playground.tabs.kit import AT_ONCE, Page, title_of
+from playground.views.merge import curve as curves
 
 STARTER = "starter:smollm2-135m-instruct"
 PARTS = {  # of the network, and what names of their weights contain
@@ -220,6 +221,19 @@ def numbers(text: str, what: str) -> tuple[float, ...]:
         ) from None
 
 
+def drawn(text: str) -> str | dict:
+    """The curve's drawing; while its numbers cannot be read it stays as it is."""
+    try:
+        return curves.html(numbers(text or "", "The curve"))
+    except PlaygroundError:
+        return gr.skip()
+
+
+def picked(event: gr.SelectData) -> str:
+    """The numbers of a curve that was drawn."""
+    return str(event.value)
+
+
 def mirrored(setting):
     """1 minus every value: what the first model has where the second has this."""
     return replace(
@@ -313,6 +327,7 @@ def build(page: Page, methods: Sequence[tuple[str, str]], first: dict) -> Kitche
                 min_width=240,
                 elem_id="merge-curve",
             )
+            drawing = gr.HTML(curves.html(()), js_on_load=curves.DRAG, min_width=240, elem_id="merge-drawing")
             parts["parts"] = gr.Textbox(
                 "",
                 label="By part",
@@ -349,4 +364,6 @@ def build(page: Page, methods: Sequence[tuple[str, str]], first: dict) -> Kitche
     fitted = [box for box in kitchen.all if box in kitchen.fit(first["method"])]
     kitchen.method.input(kitchen.fit, kitchen.method, fitted, **AT_ONCE)
     kitchen.preset.input(lambda name: PRESETS[name], kitchen.preset, kitchen.curve, **AT_ONCE)
+    drawing.select(picked, None, kitchen.curve, **AT_ONCE)
+    kitchen.curve.change(drawn, kitchen.curve, drawing, **AT_ONCE)
     return kitchen

@@ -29,8 +29,9 @@ def two(family, method="slerp", **more) -> Recipe:
     return Recipe(method, (Ingredient(str(family["a"])), Ingredient(str(family["b"]))), str(family["base"]), **more)
 
 
-@pytest.mark.parametrize("method", ["linear", "slerp", "nuslerp"])
-@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+@pytest.mark.parametrize(
+    ("method", "dtype"), [("linear", "bfloat16"), ("slerp", "bfloat16"), ("slerp", "float32"), ("nuslerp", "bfloat16")]
+)
 def test_the_ends_of_the_slider_are_the_parents_to_the_bit(family, method, dtype):
     merges = Merges(models(dtype))
     reference = None
@@ -94,7 +95,7 @@ def test_weights_follow_a_curve_over_the_layers_and_differ_by_part(family):
     assert torch.equal(got["model.embed_tokens.weight"], a["model.embed_tokens.weight"].float())  # depth 0
 
 
-@pytest.mark.parametrize("method", ["task_arithmetic", "ties", "dare_linear", "dare_ties", "della", "breadcrumbs"])
+@pytest.mark.parametrize("method", ["task_arithmetic", "ties", "dare_ties", "breadcrumbs"])
 def test_methods_with_a_base_give_it_back_where_nothing_is_added(family, method):
     merges = Merges(models())
     base = weights(family["base"])

@@ -4,6 +4,7 @@ import errno
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -72,6 +73,18 @@ def test_shards_hold_every_tensor_once_in_the_precision_that_was_asked_for(merge
     assert index["metadata"]["total_size"] == sum(t.numel() * t.element_size() for t in held.values())
 
 
+def test_one_tensor_is_held_at_a_time_however_many_there_are(merges, family, tmp_path, monkeypatch):
+    places, plain = set(), Blend.tensor
+
+    def watched(self, name, out) -> None:
+        places.add(out.untyped_storage().data_ptr())
+        plain(self, name, out)
+
+    monkeypatch.setattr(Blend, "tensor", watched)
+    save(merges, recipe(family), tmp_path / "mine", shard_bytes=40_000)
+    assert len(places) == 1
+
+
 def test_a_disk_that_fills_leaves_nothing_that_could_be_taken_for_a_model(merges, family, tmp_path, monkeypatch):
     made, target = recipe(family), tmp_path / "merges" / "mine"
     plain, done = Blend.tensor, []
@@ -91,7 +104,7 @@ def test_a_disk_that_fills_leaves_nothing_that_could_be_taken_for_a_model(merges
     with pytest.raises(PlaygroundError, match="already"):
         save(merges, made, target)
     with monkeypatch.context() as patched:
-        patched.setattr(disk.shutil, "disk_usage", lambda place: (10**9, 10**9, 0))
+        patched.setattr(disk.shutil, "disk_usage", lambda place: SimpleNamespace(free=0))
         with pytest.raises(PlaygroundError, match="not enough disk space"):
             save(merges, made, tmp_path / "merges" / "other")
 

@@ -66,7 +66,7 @@ def test_further_measures_are_taken_of_the_merge_itself(merges, family):
     mean = sweep.Measure(
         "mean", "Mean weight", "", "", lambda engine, ground, own: float(next(engine.model.parameters()).mean())
     )
-    question = questions.offered(2)[0]
+    question = next(q for q in questions.offered(2) if q.prompt.name == "zero-shot")
     found = swept(merges, family, n_steps=2, measures=(mean, sweep.accuracy(question)))
     for step, name in zip(found.steps, ("a", "b"), strict=True):
         expected = load_file(family[name] / "model.safetensors")["model.embed_tokens.weight"].float().mean()
