@@ -22,7 +22,7 @@ from playground.models.cache import ModelCache
 from playground.settings import Settings
 from training.adapters import data
 from training.adapters.card import card
-from training.adapters.evaluate import evaluate
+from training.adapters.evaluate import by_choice, evaluate
 from training.adapters.train import Plan, train
 
 BASE = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -73,8 +73,11 @@ def _measure(name: str, engine: Engine, folder: Path) -> None:
     facts = json.loads((folder / "training.json").read_text("utf-8"))
     task = data.TASKS[name]
     facts |= _data(name)
-    found = evaluate(engine, from_folder(name, folder), data.read(name, "heldout"), task.right, task.LONGEST)
+    adapter, rows = from_folder(name, folder), data.read(name, "heldout")
+    found = evaluate(engine, adapter, rows, task.right, task.LONGEST)
     facts["held_out"] = asdict(found) | {"precision": engine.precision}
+    if choices := getattr(task, "CHOICES", ()):
+        facts["held_out"]["by_choice"] = by_choice(engine, adapter, rows, choices)
     _write(folder, facts)
     (folder / "README.md").write_text(card(name, BASE, facts), "utf-8")
 

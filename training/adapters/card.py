@@ -96,6 +96,20 @@ is when {RIGHT[name]}. Intervals are 95 % (Wilson).
 | with this adapter | {_side(held["adapter"])} |
 
 McNemar's exact test on the same rows: p = {held["p_value"]:.2g}.
+{_by_choice(held.get("by_choice"))}"""
+
+
+def _by_choice(found: dict | None) -> str:
+    """Fairer to a base that knows the label and writes a sentence around it."""
+    if not found:
+        return ""
+    base, adapted = (
+        f"{side['right']} of {side['n']} ({side['interval'][0]:.0%} to {side['interval'][1]:.0%})"
+        for side in (found["base"], found["adapter"])
+    )
+    return f"""
+A base that answers in a sentence is wrong by that measure, whatever it knows. When nothing is written and the more
+probable label counts, the base is right on {base} and the adapter on {adapted}.
 """
 
 

@@ -18,6 +18,7 @@ from playground.engine.tap import open_tap
 from playground.labs.adapters import mixed
 from playground.labs.chat import replies as chat
 from playground.labs.chat.votes import sign_test, wilson
+from playground.labs.prompting import labels
 
 Right = Callable[[str, str], bool]  # (reply, expected)
 
@@ -62,6 +63,18 @@ def evaluate(
         for i, (asked, expected) in enumerate(rows[:3])
     )
     return Figures(*sides, sign_test(only_adapter, only_base), examples)
+
+
+def by_choice(engine: Engine, adapter: Adapter, rows: Sequence[tuple[str, str]], choices: Sequence[str]) -> dict:
+    """How often the more probable of the choices is the expected one, whatever would have been written."""
+    prompts = [[{"role": "user", "content": asked}] for asked, _ in rows]
+    found = {}
+    for side, weight in (("base", 0.0), ("adapter", 1.0)):
+        with open_tap(Attached(engine, [adapter], [[weight]]).tap):
+            best = {label.row: label.best() for label in labels.label(engine, prompts, choices)}
+        right = sum(best[row] == expected for row, (_, expected) in enumerate(rows))
+        found[side] = {"right": right, "n": len(rows), "interval": wilson(right, len(rows))}
+    return found
 
 
 def _replies(engine, adapter, weight, rows, max_new_tokens, stop) -> list[str]:

@@ -7,6 +7,7 @@ know how a model is trained on them.
 
 import random
 
+CHOICES = ("positive", "negative")
 LONGEST = 8  # tokens of a reply when it is tested
 ASKED = (
     "Is this review positive or negative?\n{text}",
