@@ -67,8 +67,8 @@ class Bench:
 
         started, result = time.monotonic(), []
         for news in reported(lambda tell: result.append(work(tell)), stop):
-            if news is None:  # it is done
-                break
+            if news is None:  # it is done; the loop ends by itself, since leaving it is what a visitor's stop does
+                continue
             fraction, sentence = news
             spent = time.monotonic() - started
             left = spent * (1 - fraction) / fraction if fraction and spent > 0.5 else None
