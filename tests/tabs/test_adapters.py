@@ -147,6 +147,6 @@ def test_next_tokens_averaged_beside_the_merge(laid):
     assert shown[bench.table].count("<tr>") == 1 + 3 + 2 + 1
     assert "bits a token" in shown[bench.told]
     assert len(shown[bench.chart]["value"].data[0].y) == 6
-    other_model = tiny.save(laid.page.settings.cache_dir / "gpt2", "gpt2")
-    with pytest.raises(PlaygroundError, match="another vocabulary"):
+    other_model = tiny.save(laid.page.settings.cache_dir / "bert", "bert")
+    with pytest.raises(PlaygroundError, match="no causal model"):
         laid.run(bench, members="as it is", others=str(other_model), prompt="The cat", sets=["json"], n=4)

@@ -61,6 +61,6 @@ def test_what_cannot_be_taken_apart_is_refused(base, tuned):
     with pytest.raises(PlaygroundError, match="the same in every linear layer"):
         extracting.extract(base, base)
     with pytest.raises(PlaygroundError, match="not built alike"):
-        extracting.extract(tiny.engine("gemma2"), base)
+        extracting.extract(tiny.engine("gpt2"), base)
     with pytest.raises(PlaygroundError, match="can be had"):
         extracting.extract(tuned, base).adapter(0)
