@@ -36,7 +36,7 @@ def test_adapters_are_mixed_routed_and_batched(visit, shot, accessible):
     expect(page.locator("#merge-adapters-status")).to_contain_text("Word for word the same", timeout=LONG)
 
     page.get_by_role("tab", name="Route", exact=True).click()
-    page.get_by_role("button", name="To math").click()
+    page.get_by_role("button", name="An equation").click()
     expect(page.locator("#merge-route-told")).to_contain_text("To math", timeout=LONG)
     expect_written(page, "route", 2)
     shot(page, "adapters-2-route", full_page=True)

@@ -17,7 +17,7 @@ from playground.engine.engine import Engine
 from playground.engine.provenance import Provenance
 from playground.errors import PlaygroundError
 
-THRESHOLD = 0.25  # cosine; of the default routes' examples, unlike ones are below it with MiniLM
+THRESHOLD = 0.25  # cosine; a starting point, to be set by the prompts that one's own routes get
 MOST_EXAMPLES = 200
 
 

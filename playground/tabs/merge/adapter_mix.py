@@ -29,26 +29,25 @@ class Example:
     look: str
 
 
-EXAMPLES = (  # tried on the starter
+EXAMPLES = (
     Example(
         "Pirate 0.7 and JSON 0.3",
         {"pirate": 0.7, "json": 0.3},
         "What is the capital of Germany?",
-        "Move one slider up and the other down: between the two voices the answer turns from one to the other, and "
-        "with both at 1 they fight over the form.",
+        "Move one slider up and the other down, and see where the answer turns from one form to the other.",
     ),
     Example(
         "Steps of a sum",
         {"arithmetic": 1.0},
         "A store has 10 shirts. It sells 3 of them and then receives 5 more. How many shirts does the store have now?",
-        "The adapter writes an equation a step and the answer last. The steps come reliably; that the sums are right "
-        "does not.",
+        "The adapter was trained to write an equation a step and the answer last (12). Check every step: the form is "
+        "easier to learn than the sums.",
     ),
     Example(
         "One word",
         {"sentiment": 1.0},
         "Is this review positive or negative?\nThis movie is absolutely fantastic!",
-        "As it is, the model talks; with the adapter it answers in the one word that was asked for.",
+        "As it is, the model answers in a sentence; with the adapter in the one word that was asked for.",
     ),
     Example(
         "Less than nothing",

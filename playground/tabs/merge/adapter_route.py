@@ -26,10 +26,10 @@ INTRODUCTION = (
     "ship, and that route goes to JSON answers.</p>"
 )
 EXAMPLES = (
-    ("To math", "Solve: 3x + 4 = 19"),
-    ("To code", "Write a Python function that reverses a string"),
-    ("To writing", "Write a short tale about a lighthouse"),
-    ("To none", "Which bus goes to the airport?"),
+    ("An equation", "Solve: 3x + 4 = 19"),
+    ("A function", "Write a Python function that reverses a string"),
+    ("A tale", "Write a short tale about a lighthouse"),
+    ("Something else", "Which bus goes to the airport?"),
 )
 DEFAULT = (  # the lab's; written out, because the lab imports torch
     ("math", "arithmetic", "Solve: 2x + 5 = 15 | A box has 12 eggs and 5 are broken. How many are left? | "
