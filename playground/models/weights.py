@@ -26,7 +26,7 @@ class Weights:
         self._open: dict[str, object] = {}  # by tensor
         for path in _paths(files.folder):
             file = safe_open(path, "pt")
-            self._open |= dict.fromkeys(file.keys(), file)  # noqa: SIM118  it is no dictionary
+            self._open |= dict.fromkeys(file.keys(), file)
         self.shapes: dict[str, tuple[int, ...]] = {}
         for name, file in self._open.items():
             part = file.get_slice(name)

@@ -71,6 +71,7 @@ class Pane:
             }
         if done is None:
             return
+        move(recipe)
         told = curves.sentence(done) + " Click a point, or set t below, to talk to that merge."
         yield {self.told: f'<p class="verdict">{escape(told)}</p>', self.files: self.kept.write(contents(done))}
 
