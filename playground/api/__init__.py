@@ -3,12 +3,23 @@
 One file a tab. They compute nothing and draw nothing.
 """
 
-from playground.api import attention, chat, internals, models, probing, prompting, search, search_evaluate
+from playground.api import (
+    adapters,
+    attention,
+    chat,
+    internals,
+    merging,
+    models,
+    probing,
+    prompting,
+    search,
+    search_evaluate,
+)
 from playground.models.cache import ModelCache
 from playground.settings import Settings
 
 # in the order of the README's table
-ENDPOINTS = (models, chat, prompting, attention, internals, probing, search, search_evaluate)
+ENDPOINTS = (models, chat, prompting, attention, internals, probing, merging, adapters, search, search_evaluate)
 
 
 def add(cache: ModelCache, settings: Settings) -> None:

@@ -20,9 +20,12 @@ class Decoder:
     """The growing text of one request in a model. Holds keys and values on the model's device until it is dropped."""
 
     def __init__(self, engine: Engine, reuse: bool = True) -> None:
-        """`reuse`: begin with what was read of an earlier prompt, and keep this one for later."""
+        """`reuse`: begin with what was read of an earlier prompt, and keep this one for later.
+
+        Through a tap nothing is kept or taken up: what a request has changed is nobody else's.
+        """
         self._engine = engine
-        self._reuse = reuse
+        self._reuse = reuse and not tap.is_open()
         # A prompt is read block by block: between blocks a Stop is heard, and whole blocks can be kept.
         self.block = 128 if engine.device.type == "cpu" else 512
         takes = accepted(engine.model)

@@ -11,12 +11,14 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from playground.errors import PlaygroundError
 from playground.models import heap, sources
 from playground.models.catalog import catalog
 from playground.models.endpoints import Endpoints
+from playground.models.made import Made, MadeModels
 from playground.models.remote import RemoteModel, needs_weights
 from playground.models.slots import Slot, Slots, release_memory
 from playground.models.sources import Report
@@ -44,6 +46,7 @@ class ModelCache:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.endpoints = Endpoints(settings)
+        self.made = MadeModels()
         self._changed = threading.Condition()
         self._slots = Slots()
         self._failures: dict[str, str] = {}
@@ -84,6 +87,8 @@ class ModelCache:
             with self._changed:
                 slot.lent -= 1
                 slot.last_used = time.monotonic()
+                if slot.unwanted and slot.idle and self._slots.get(key) is slot:
+                    del self._slots[key]
                 self._changed.notify_all()
                 resting = not any(held.lent for held in self._slots.values())
             if resting:
@@ -194,7 +199,7 @@ class ModelCache:
         if failure is not None:
             return Status(key, "failed", failure)
         try:
-            files = sources.locate(key, self.settings)
+            files = sources.locate(self._on_disk_as(key), self.settings)
         except PlaygroundError as error:
             return Status(key, "failed", str(error))
         if files is not None:
@@ -226,6 +231,74 @@ class ModelCache:
             del self._slots[key]
         del slot
         release_memory()
+
+    def remake(self, old: str, made: Made, owner: str, patience: float = 3.0) -> str | None:
+        """Turns the Engine of the merge `old` into that of another merge with the same skeleton, in place.
+
+        Only if it is there, nobody but `owner` holds it, and nobody has it on loan for longer than `patience` seconds.
+        Whoever asks for `old` again gets an Engine that is made anew.
+
+        Returns:
+            The new reference, ready; or None: it must be made from scratch, by a lease.
+
+        Raises:
+            PlaygroundError: as `fill` of the new one; the half-filled Engine is gone then.
+        """
+        parsed, key = sources.parse(old), self.made.add(made)
+        key = str(replace(sources.parse(key), precision=parsed.precision))
+        with self._changed:
+            if key in self._slots or parsed.precision == "int8" or self.made.others_hold(_plain(old), owner):
+                return None
+            slot = self._slots.get(str(parsed))
+            if slot is None or slot.engine is None or not self._changed.wait_for(lambda: slot.idle, patience):
+                return None
+            if self._slots.get(str(parsed)) is not slot or key in self._slots:
+                return None
+            engine, n_bytes, spare = slot.engine, slot.n_bytes, slot.spare
+            del self._slots[str(parsed)]  # which also tells what works in spare time to end
+            new = self._slots[key] = Slot(state="loading", detail="Blending weights", n_bytes=n_bytes)
+            self._failures.pop(key, None)
+        try:
+            if spare is not None:
+                spare.join()
+            engine.prefixes.clear()  # read with other weights
+            made.fill(engine.model, _quiet)
+        except BaseException as error:
+            with self._changed:
+                del self._slots[key]
+                self._failures[key] = str(error)
+                self._changed.notify_all()
+            raise
+        with self._changed:
+            new.engine, new.state = replace(engine, reference=key, revision=made.revision), "ready"
+            new.last_used = time.monotonic()
+            self._changed.notify_all()
+        return key
+
+    def drop(self, owner: str) -> None:
+        """Gives up what `owner` holds: merges that nobody else holds leave the memory, lent ones once they are back."""
+        for reference in self.made.held_by(owner):
+            self.let_go(reference, owner)
+
+    def let_go(self, reference: str, owner: str) -> None:
+        """As `drop`, for one merge."""
+        if not self.made.let_go(reference, owner):
+            return
+        with self._changed:
+            for key in [key for key in self._slots if _plain(key) == reference]:
+                if self._slots[key].idle:
+                    del self._slots[key]
+                else:
+                    self._slots[key].unwanted = True
+        release_memory()
+
+    def _on_disk_as(self, key: str) -> str:
+        """The reference whose files a model is loaded from: of a made model its skeleton's, in the same precision."""
+        parsed = sources.parse(key)
+        if parsed.kind != "merge":
+            return key
+        skeleton = sources.parse(self.made.get(_plain(key)).skeleton)
+        return str(replace(skeleton, precision=parsed.precision))
 
     def _is_ready(self, key: str) -> bool:
         with self._changed:
@@ -277,8 +350,13 @@ class ModelCache:
                 slot.fraction, slot.detail = fraction, sentence
             report(fraction, sentence)
 
-        machine = self._measure_once() if sources.locate(key, self.settings) is None else None
-        files = sources.fetch(key, self.settings, tell, machine and machine.budget)
+        place = self._on_disk_as(key)
+        machine = self._measure_once() if sources.locate(place, self.settings) is None else None
+        files = sources.fetch(place, self.settings, tell, machine and machine.budget)
+        fill = None
+        if place != key:
+            made = self.made.get(_plain(key))
+            files, fill = replace(files, reference=key, revision=made.revision, adapters=()), made.fill
         with self._changed:
             slot.state = "loading"
         tell(None, "Starting PyTorch")
@@ -288,7 +366,7 @@ class ModelCache:
         machine = self._measure_once()
         self._make_room(key, slot, self._estimate(files.n_parameters, key))
         try:
-            return loading.load(files, self.settings, machine, tell)
+            return loading.load(files, self.settings, machine, tell, fill)
         except (MemoryError, RuntimeError) as error:
             if not loading.out_of_memory(error):
                 raise
@@ -298,7 +376,7 @@ class ModelCache:
         release_memory()
         tell(None, "Trying again with more room")
         try:
-            return loading.load(files, self.settings, machine, tell)
+            return loading.load(files, self.settings, machine, tell, fill)
         except (MemoryError, RuntimeError) as error:
             if not loading.out_of_memory(error):
                 raise
@@ -349,6 +427,11 @@ class ModelCache:
         entries = sorted(catalog(), key=lambda entry: entry.parameters, reverse=True)
         names = [e.reference for e in entries if self._estimate(e.parameters, e.reference) <= budget]
         return f"These would fit: {', '.join(names[:3])}." if names else "Raise --memory-budget or use another device."
+
+
+def _plain(reference: str) -> str:
+    """A reference without its precision."""
+    return reference.partition("#")[0]
 
 
 def _gigabytes(n_bytes: int) -> str:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -52,7 +52,9 @@ def read(folder: Path, name: str) -> Contents:
     n_parameters = n_bytes = 0
     for path in _weight_files(folder, name):
         tensors = _header(path, name)
-        n_parameters += sum(prod(tensor.shape) for tensor in tensors if _is_parameter(tensor))
+        n_parameters += sum(
+            prod(tensor.shape) for tensor in tensors if is_weight(tensor.name, tensor.dtype, tensor.shape)
+        )
         n_bytes += path.stat().st_size
         digest.update(path.name.encode())
         with path.open("rb") as file:
@@ -178,10 +180,10 @@ def _cut_short(path: Path, name: str, promised: int, size: int) -> PlaygroundErr
     )
 
 
-def _is_parameter(tensor: _Tensor) -> bool:
+def is_weight(name: str, dtype: str, shape: Sequence[int]) -> bool:
     """Not a mask or a table of positions. GPT-2's files call a (1, 1, 1024, 1024) mask "attn.bias"."""
-    mask = _MASK.search(tensor.name) or (tensor.name.endswith(".bias") and len(tensor.shape) == 4)
-    return tensor.dtype.startswith(("F", "BF")) and not mask
+    mask = _MASK.search(name) or (name.endswith(".bias") and len(shape) == 4)
+    return dtype.startswith(("F", "BF")) and not mask
 
 
 def _samples(file, tensors: list[_Tensor]) -> Iterator[bytes]:

@@ -30,6 +30,7 @@ _SMALL = re.compile(
     r"|\d+_\w+/config\.json"
 )
 _WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors|\d+_\w+/model\.safetensors")
+_ADAPTER = ("adapter_model.safetensors", "adapter_config.json")
 _CODE = re.compile(r"[\w-]+\.py")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -106,6 +107,38 @@ def download(reference: Reference, settings: Settings, report: Report, most_byte
         log.info("fetching %s failed", reference, exc_info=True)
         raise hub_errors.explained(error, reference, _endpoint(), _cache()) from error
     return Snapshot(snapshot.folder, commit, snapshot.folder / gguf if gguf else None)
+
+
+def adapter(reference: Reference, settings: Settings, report: Report) -> Path:
+    """The folder of a LoRA adapter from the hub: its config, its safetensors and its card. Never a pickle.
+
+    Raises:
+        PlaygroundError: a sentence of its own for each thing that goes wrong.
+    """
+    if (there := cached(reference)) is not None and (there.folder / _ADAPTER[0]).exists():
+        return there.folder
+    if settings.offline:
+        raise PlaygroundError(
+            f"The adapter {reference} is not on this machine, and the setting offline forbids asking the hub. Pick one "
+            "that is here, or turn PLAYGROUND_OFFLINE off."
+        )
+    from huggingface_hub import HfApi
+
+    report(None, f"Asking the hub for {reference}")
+    try:
+        sizes, commit = _list(HfApi(endpoint=_endpoint()), reference)
+        if missing := [name for name in _ADAPTER if name not in sizes]:
+            raise PlaygroundError(f"{reference} has no {missing[0]}, so it is no adapter that can be used here.")
+        names = [name for name in (*_ADAPTER, "README.md") if name in sizes]
+        disk.need_room(_cache(), sum(sizes[name] for name in names), f"fetching {reference}", "HF_HOME")
+        folder = _fetch(reference, commit, names, sizes, report)
+        _remember(reference, commit)
+    except PlaygroundError:
+        raise
+    except Exception as error:  # huggingface_hub passes on whatever its network library raises
+        log.info("fetching %s failed", reference, exc_info=True)
+        raise hub_errors.explained(error, reference, _endpoint(), _cache()) from error
+    return folder
 
 
 def _cache() -> Path:

@@ -6,9 +6,11 @@ It does not know how the files got there or who keeps the Engine.
 import dataclasses
 import logging
 import threading
+from collections.abc import Callable
 
 import torch
 import transformers
+from torch import nn
 from transformers.models.auto import modeling_auto as auto
 
 from playground.engine import engine as engines
@@ -19,7 +21,7 @@ from playground.engine.engine import Check, Engine
 from playground.engine.memory import out_of_memory
 from playground.engine.tap import ATTENTION
 from playground.errors import PlaygroundError
-from playground.models import heap, sentence
+from playground.models import heap, sentence, weights
 from playground.models.machine import Machine
 from playground.models.sources import Files, Report, parse
 from playground.settings import Settings
@@ -40,8 +42,17 @@ _AUTO_CLASSES: dict[Kind, type] = {
 
 
 @heap.large_blocks_apart()
-def load(files: Files, settings: Settings, machine: Machine, report: Report) -> Engine:
+def load(
+    files: Files,
+    settings: Settings,
+    machine: Machine,
+    report: Report,
+    fill: Callable[[nn.Module, Report], None] | None = None,
+) -> Engine:
     """Loads the model and its tokenizer and runs the self-checks.
+
+    Args:
+        fill: writes other weights into the loaded model, before it is made quicker and before it is checked.
 
     Raises:
         PlaygroundError: the files cannot be made into a model.
@@ -63,6 +74,11 @@ def load(files: Files, settings: Settings, machine: Machine, report: Report) -> 
         with _ONE_AT_A_TIME:
             report(None, f"Loading weights on {machine.device}")
             model, info = _weights(_AUTO_CLASSES[kind], files, dtype, trusted)
+        if files.adapters:
+            report(None, "Adding what the adapters add")
+            weights.add_adapters(model, files)
+        if fill is not None:
+            fill(model, report)
         if precision == "int8":
             report(None, "Rounding the weights to 8 bits")
             int8.quantize(model)

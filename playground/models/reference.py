@@ -21,6 +21,8 @@ _PAGE_REVISION = re.compile(r"/(?:tree|blob|resolve)/([^/?#]+)(/[^?#]*\.gguf)?.*
 _PRECISION = re.compile(r"(.+)#(int8|bfloat16|float16|float32)")
 
 _WAYS = "Write a hub id (org/name or org/name@revision), a folder (/path/to/model), a .gguf file or starter:name."
+_MADE = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_ADAPTER = re.compile(r"(?P<name>[^*\s]+?)(?:\*(?P<weight>-?\d+(?:\.\d+)?))?")
 _ENDPOINT = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)/(?P<id>.+)")
 
 
@@ -28,14 +30,16 @@ _ENDPOINT = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)/(?P<id>.+)")
 class Reference:
     """One model, wherever it comes from. `str()` gives the text that `parse` reads back as the same reference."""
 
-    kind: Literal["hub", "folder", "gguf", "starter", "endpoint"]
-    name: str  # org/name or org/name/file.gguf; an absolute path; a starter's name; an endpoint's name/its model's id
+    kind: Literal["hub", "folder", "gguf", "starter", "endpoint", "merge"]
+    name: str  # org/name or org/name/file.gguf; a path; a starter's or merge's name; an endpoint's name/its model's id
     revision: str | None = None  # hub only: branch, tag or commit
     precision: str | None = None  # of the weights in memory; None: what suits the machine
+    adapters: tuple[tuple[str, float], ...] = ()  # (shipped adapter's name or its folder, weight), added to the weights
 
     def __str__(self) -> str:
-        text = f"{self.kind}:{self.name}" if self.kind in ("starter", "endpoint") else self.name
+        text = f"{self.kind}:{self.name}" if self.kind in ("starter", "endpoint", "merge") else self.name
         text += f"@{self.revision}" if self.revision else ""
+        text += "".join(f"+adapter:{name}" + ("" if w == 1 else f"*{w:g}") for name, w in self.adapters)
         return f"{text}#{self.precision}" if self.precision else text
 
     @property
@@ -63,7 +67,7 @@ def parse(text: str) -> Reference:
     """The reference that a text names. The model need not exist.
 
     Paths start with /, ./, ../ or ~, or end in .gguf; the address of a model's page on the hub is understood too.
-    A precision may follow: org/name#int8.
+    Adapters may follow, each with a weight, and a precision: org/name+adapter:pirate*0.7#int8.
 
     Raises:
         PlaygroundError: the text names nothing; says how references are written.
@@ -77,6 +81,12 @@ def parse(text: str) -> Reference:
         return _at_endpoint(text.removeprefix("endpoint:"))
     if precise := _PRECISION.fullmatch(text):
         return dataclasses.replace(parse(precise[1]), precision=precise[2])
+    if "+adapter:" in text:
+        return _with_adapters(*text.split("+adapter:"))
+    if text.startswith("merge:"):
+        if not _MADE.fullmatch(name := text.removeprefix("merge:")):
+            raise PlaygroundError(f"“{text}” does not name a merge. Its name is shown in the Merge tab.")
+        return Reference("merge", name)
     if text.startswith("starter:"):
         return Reference("starter", text.removeprefix("starter:").strip().lower())
     if page := _HUB_PAGE.match(text):
@@ -93,6 +103,27 @@ def parse(text: str) -> Reference:
     if text.lower().endswith(".gguf"):
         return _path(text)
     raise PlaygroundError(f"“{text}” does not name a model. {_WAYS}{_suggestion(text)}")
+
+
+def _with_adapters(base: str, *adapters: str) -> Reference:
+    reference = parse(base)
+    if reference.precision or reference.kind in ("endpoint", "merge"):
+        raise PlaygroundError(
+            f"Adapters are added to a plain model, and {reference} is none. Write model+adapter:name, and a precision "
+            "after that."
+        )
+    found = []
+    for text in adapters:
+        match = _ADAPTER.fullmatch(text.strip())
+        if match is None:
+            raise PlaygroundError(
+                f"“{text}” does not name an adapter. Write model+adapter:name or model+adapter:name*0.5."
+            )
+        name = match["name"]
+        found.append(
+            (os.path.abspath(Path(name).expanduser()) if name[0] in "/~" else name, float(match["weight"] or 1))
+        )
+    return dataclasses.replace(reference, adapters=tuple(found))
 
 
 def _at_endpoint(text: str) -> Reference:

@@ -33,6 +33,7 @@ class Slot:
     n_bytes: int = 0  # of the weights; reserved from the moment that loading begins
     engine: Engine | None = None
     lent: int = 0
+    unwanted: bool = False  # goes as soon as nobody has it on loan
     last_used: float = field(default_factory=time.monotonic)
     spare: threading.Thread | None = None  # works with the model while nobody has borrowed it
 

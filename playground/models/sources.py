@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from playground.errors import PlaygroundError
-from playground.models import architecture, disk, gguf, hub, starters
+from playground.models import architecture, disk, gguf, hub, lora, starters
 from playground.models import catalog as offers
 from playground.models import folder as folders
 from playground.models.progress import Report
@@ -28,6 +28,9 @@ class Files:
     n_parameters: int
     n_bytes: int  # of the weights on disk
     config: dict  # config.json
+    adapters: tuple[
+        tuple[Path, float], ...
+    ] = ()  # folders of LoRA adapters to add to the weights, and how much of each
 
 
 def locate(text: str, settings: Settings) -> Files | None:
@@ -70,6 +73,13 @@ def check_allowed(reference: Reference, settings: Settings) -> None:
     """
     if reference.kind == "endpoint":
         raise needs_weights(str(reference))
+    if reference.kind == "merge":
+        raise PlaygroundError(f"{reference} is made here and has no files. Save it in the Merge tab to have some.")
+    for name, _ in reference.adapters:
+        if Path(name).is_absolute() and not settings.may_read_local_paths:
+            raise PlaygroundError(
+                f"Adapters in folders of this machine are not allowed here. Use one of: {', '.join(lora.shipped())}."
+            )
     if reference.kind == "starter":
         starters.find(reference.name)
         return
@@ -94,7 +104,7 @@ def check_allowed(reference: Reference, settings: Settings) -> None:
 def _is_default(reference: Reference, settings: Settings) -> bool:
     for name in settings.default_models:
         try:
-            if replace(parse(name), precision=None) == replace(reference, precision=None):
+            if replace(parse(name), precision=None) == replace(reference, precision=None, adapters=()):
                 return True
         except PlaygroundError:
             continue  # whoever asks for that one is told
@@ -103,13 +113,16 @@ def _is_default(reference: Reference, settings: Settings) -> bool:
 
 def _files(reference: Reference, folder: Path, revision: str | None) -> Files:
     contents = folders.read(folder, str(reference))
+    adapters = tuple((lora.folder(name), weight) for name, weight in reference.adapters)
+    prints = "".join(f"+{lora.Lora(place).fingerprint()}" for place, _ in adapters)
     return Files(
         str(reference),
         folder,
-        revision or contents.fingerprint,
+        (revision or contents.fingerprint) + prints,
         contents.n_parameters,
         contents.n_bytes,
         contents.config,
+        adapters,
     )
 
 

@@ -106,8 +106,11 @@ def title_of(reference: str) -> str:
         endpoint, _, model = reference.removeprefix("endpoint:").partition("/")
         return f"{model.rsplit('/', 1)[-1]} at {endpoint}"
     plain, _, precision = reference.partition("#")
+    plain, *adapters = plain.split("+adapter:")
     title = next((entry.title for entry in catalog() if entry.reference == plain), plain)
     title = Path(title).name if title.startswith("/") else title
+    title = f"Merge {title.removeprefix('merge:')}" if title.startswith("merge:") else title
+    title = " + ".join([title, *(adapter.rsplit("/", 1)[-1] for adapter in adapters)])
     return f"{title}, {precision}" if precision else title
 
 

@@ -68,3 +68,9 @@ def test_paced_gives_the_last_before_an_error():
     with pytest.raises(ValueError, match="broken"):
         given.extend(kit.paced(failing(), per_second=0.01))
     assert given == [0, 49]
+
+
+def test_merges_and_adapters_have_titles():
+    assert kit.title_of("merge:slerp-0123456789#int8") == "Merge slerp-0123456789, int8"
+    mixed = kit.title_of("starter:smollm2-135m-instruct+adapter:pirate*0.7+adapter:/somewhere/json")
+    assert mixed == "SmolLM2 135M Instruct (starter) + pirate*0.7 + json"

@@ -1,0 +1,160 @@
+"""Follows a recipe, tensor by tensor and piece by piece, from mapped files into tensors that are there already.
+
+Whatever the size of the models, the memory it takes is a piece in float32 for each parent. It does not know where the
+result is kept: in a live model or in a file.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from playground.errors import PlaygroundError
+from playground.labs.merging.methods.method import Look, Seen
+from playground.labs.merging.recipe import Depths, Recipe
+from playground.models.progress import Report, quiet
+from playground.models.weights import Weights, matched
+
+PIECE = 1 << 16  # elements, about: with three parents a megabyte, which stays in the processor's cache
+
+
+class Facts:
+    """What methods have measured of tensors. Shared by the recipes that a slider goes through."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[tuple, object] = {}
+
+    def get(self, key: tuple, measure: Callable[[], object]) -> object:
+        """What is known under `key`, or is measured now."""
+        with self._lock:
+            if key in self._known:
+                return self._known[key]
+        fact = measure()
+        with self._lock:
+            if len(self._known) > 50_000:  # densities that were tried and left
+                self._known.clear()
+            self._known[key] = fact
+        return fact
+
+
+class Blend:
+    """One recipe on opened parents."""
+
+    def __init__(self, recipe: Recipe, parents: Mapping[str, Weights], facts: Facts | None = None) -> None:
+        """
+        Args:
+            parents: the opened files of every reference of the recipe.
+        """
+        self.recipe = recipe
+        self.models = [parents[model.reference] for model in recipe.models]
+        self.base = parents[recipe.base] if recipe.uses_base else None
+        self.facts = facts or Facts()
+        self.names = tuple(parents[recipe.skeleton].shapes)
+        self.depths = Depths.of(self.names)
+        self._scratch: list[Tensor] = []
+        self._surveyed: object = None
+        kind = recipe.kind
+        if kind.survey is not None:
+            how = recipe.how("", 0.0)
+            key = ("whole", recipe.method, how.dialect == "paper", how.densities, self._parents())
+            self._surveyed = self.facts.get(key, lambda: kind.survey(self._tensors, how))
+
+    def tensor(self, name: str, out: Tensor) -> None:
+        """Writes the merge of one tensor into `out`, of the same shape and any precision; cast once.
+
+        Raises:
+            PlaygroundError: the result has values that are no numbers.
+        """
+        kind, how = self.recipe.kind, self.recipe.how(name, self.depths.depth(name))
+        models = [_rows(weights.read(name)) for weights in self.models]
+        base = None if self.base is None else _rows(self.base.read(name))
+
+        def look() -> Iterator[Seen]:
+            return self._pieces(models, base)
+
+        facts = self._surveyed
+        if facts is None and kind.measure is not None:
+            key = (name, self.recipe.method, kind.measures(how), self._parents())
+            facts = self.facts.get(key, lambda: kind.measure(look, how))
+        rows = _rows(out)
+        n_columns = rows.shape[1]
+        for seen in look():
+            piece = kind.blend(seen, how, facts)
+            if not torch.isfinite(piece.sum()):
+                self._refuse(name, piece)
+            start = seen.start // n_columns if n_columns else 0
+            rows[start : start + len(piece)].copy_(piece)
+
+    def fill(self, model: nn.Module, report: Report = quiet) -> None:
+        """Writes the merge into a live model of the parents' architecture, in place.
+
+        Raises:
+            PlaygroundError: as `tensor`; or the model keeps its weights in another form than the files do.
+        """
+        parameters = dict(model.named_parameters())
+        places = matched(self.names, parameters)
+        if lost := [name for name in parameters if name not in places]:
+            raise PlaygroundError(
+                f"This architecture keeps its weights in memory in another form than in its files ({lost[0]} is not in "
+                "them), so that they cannot be blended live. Save the merge and load the folder."
+            )
+        with torch.no_grad():
+            for i, (name, key) in enumerate(places.items()):
+                if i % 16 == 0:
+                    report(i / len(places), "Blending weights")
+                if parameters[name].shape != self.models[0].shapes[key]:
+                    raise PlaygroundError(
+                        f"{key} has the shape {tuple(self.models[0].shapes[key])} in the files and "
+                        f"{tuple(parameters[name].shape)} in memory. Save the merge and load the folder."
+                    )
+                self.tensor(key, parameters[name])
+
+    def _parents(self) -> tuple[str, ...]:
+        """What facts depend on beside the recipe: whose weights they are."""
+        opened = [*self.models, *([self.base] if self.base else [])]
+        return tuple(f"{weights.files.reference}@{weights.files.revision}" for weights in opened)
+
+    def _tensors(self) -> Iterator[tuple[str, Look]]:
+        for name in self.names:
+            models = [_rows(weights.read(name)) for weights in self.models]
+            base = None if self.base is None else _rows(self.base.read(name))
+            yield name, lambda m=models, b=base: self._pieces(m, b)
+
+    def _pieces(self, models: Sequence[Tensor], base: Tensor | None) -> Iterator[Seen]:
+        """Blocks of rows in float32. Each is only good until the next one is asked for."""
+        n_rows, n_columns = models[0].shape
+        step = max(1, PIECE // max(n_columns, 1))
+        sources = [*models, *([base] if base is not None else [])]
+        while len(self._scratch) < len(sources):
+            self._scratch.append(torch.empty(0, dtype=torch.float32))
+        size = min(step, n_rows) * n_columns
+        for i, buffer in enumerate(self._scratch):
+            if len(buffer) < size:
+                self._scratch[i] = torch.empty(size, dtype=torch.float32)
+        for start in range(0, n_rows, step):
+            blocks = []
+            for source, buffer in zip(sources, self._scratch, strict=False):
+                rows = source[start : start + step]
+                block = buffer[: rows.numel()].view(rows.shape)
+                blocks.append(block.copy_(rows))
+            yield Seen(
+                blocks[: len(models)], blocks[-1] if base is not None else None, start * n_columns, models[0].numel()
+            )
+
+    def _refuse(self, name: str, piece: Tensor) -> None:
+        for weights in [*self.models, *([self.base] if self.base else [])]:
+            if not torch.isfinite(weights.read(name).float()).all():
+                raise PlaygroundError(
+                    f"{weights.files.reference} has values in {name} that are no finite numbers, so a merge would too. "
+                    "Fetch that model again or leave it out."
+                )
+        raise PlaygroundError(
+            f"This recipe gives values in {name} that are no finite numbers. Choose smaller weights or more density."
+        )
+
+
+def _rows(tensor: Tensor) -> Tensor:
+    """Seen as (row, column): the last axis is the column's, a vector is one row."""
+    return tensor.reshape(1, -1) if tensor.dim() < 2 else tensor.reshape(-1, tensor.shape[-1])

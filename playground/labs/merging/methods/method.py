@@ -1,0 +1,74 @@
+"""What a merge method is: two functions on one tensor, one that measures it and one that blends a piece of it.
+
+Everything is computed in float32, piece by piece: a piece is a block of whole rows of the tensor seen as (row, column),
+small enough for the processor's cache. What a method must know of the whole tensor (norms, thresholds) it measures
+first; those facts are kept, so that a slider that does not change them costs only the blending. Methods do not know
+files, models or pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:  # torch is imported when weights are blended: the page must not wait for it
+    from torch import Tensor
+
+
+Dialect = Literal["paper", "mergekit", "peft"]
+
+
+@dataclass(frozen=True)
+class How:
+    """What a recipe says for one tensor, all curves and parts resolved."""
+
+    name: str  # of the tensor
+    weights: tuple[float, ...]  # one a model
+    densities: tuple[float, ...]  # one a model: share of each task vector that is kept
+    t: float = 0.5
+    scale: float = 1.0  # lambda: what the merged task vector is multiplied with
+    normalize: bool = False  # divide by the sum of weights
+    rescale: bool = True  # make up for what was dropped
+    epsilon: float = 0.15  # DELLA: half the range of keep probabilities
+    gamma: float = 0.01  # breadcrumbs: share of outliers that is dropped
+    row_wise: bool = False  # NuSLERP: each row turns by its own angle
+    election: Literal["sum", "count"] = "sum"  # TIES: signs elected by mass or by heads
+    dialect: Dialect = "mergekit"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A piece of every parent's tensor, in float32, (row, column). A method may write into them."""
+
+    models: Sequence[Tensor]
+    base: Tensor | None
+    start: int  # flat index of the first element in the whole tensor
+    size: int  # elements of the whole tensor
+
+    def deltas(self) -> list[Tensor]:
+        """The task vectors, in place of the models."""
+        return [model.sub_(self.base) for model in self.models]
+
+
+Look = Callable[[], Iterator[Seen]]  # all pieces of the tensor, from the first; may be gone through several times
+
+
+@dataclass(frozen=True)
+class Method:
+    name: str  # as mergekit calls it
+    title: str
+    paper: str
+    formula: str  # LaTeX
+    about: str  # what it does, in words
+    blend: Callable[[Seen, How, object], Tensor]  # (piece, how, facts) -> the piece of the merge
+    measure: Callable[[Look, How], object] | None = None  # facts of the whole tensor; None: it needs none
+    measures: Callable[[How], object] = lambda how: ()  # what of `how` the facts depend on
+    survey: Callable[[Callable[[], Iterator[tuple[str, Look]]], How], object] | None = None  # of the whole model
+    needs_base: bool = False
+    exactly_two: bool = False
+    parameters: tuple[str, ...] = ()  # names in `How` that a person can set, "weights" and "densities" among them
+    normalize: bool = False  # what it does unless told otherwise
+    rescale: bool = False
+    dialects: dict[Dialect, str] = field(default_factory=dict)  # what each does differently, in words

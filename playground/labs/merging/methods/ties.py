@@ -1,0 +1,143 @@
+"""TIES: trim what changed little, elect a sign for each weight, average those that agree (Yadav et al. 2023).
+
+    tau_i = theta_i - base, its k largest kept;   s = sign(sum tau_i);   merge = base + lambda mean {tau_i : sign = s}
+
+arXiv 2306.01708. The paper's code, mergekit and PEFT differ in what is trimmed, whether weights vote, and what the sum
+is divided by; `DIALECTS` says how. The paper's own knows no weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from playground.labs.merging.methods import largest
+from playground.labs.merging.methods.largest import Cut
+from playground.labs.merging.methods.method import Dialect, How, Look, Method, Seen
+from playground.labs.merging.methods.task_arithmetic import added
+
+if TYPE_CHECKING:  # torch is imported when weights are blended: the page must not wait for it
+    from torch import Tensor
+
+DIALECTS: dict[Dialect, str] = {
+    "mergekit": "trims each tensor by itself; weights multiply first, then vote; divided by the weights that agree",
+    "peft": "trims each tensor by itself; every model has one vote, whatever its weight; divided by how many agree",
+    "paper": "trims over the whole model at once, ties kept; no weights, only lambda; divided by how many agree; where "
+    "votes cancel out, the sign that is commonest in the model",
+}
+
+
+@dataclass(frozen=True)
+class Whole:
+    """What the paper's dialect must know of the whole model."""
+
+    cuts: tuple[Cut, ...]  # one a model
+    majority: float  # the sign that most elected signs have
+
+
+def trimmed(look: Look, how: How) -> tuple[Cut, ...]:
+    """Where each model's task vector is cut, tensor by tensor: exactly int(density * n) stay, at least one."""
+    n = next(look()).size
+    return tuple(
+        largest.EVERYTHING
+        if density >= 1
+        else largest.cut(lambda i=i: ((seen.start, seen.deltas()[i]) for seen in look()), max(1, int(density * n)))
+        for i, density in enumerate(how.densities)
+    )
+
+
+def measure(look: Look, how: How) -> tuple[Cut, ...] | None:
+    return None if how.dialect == "paper" else trimmed(look, how)
+
+
+def survey(tensors: Callable[[], Iterator[tuple[str, Look]]], how: How) -> Whole | None:
+    """The paper's trimming, over all tensors."""
+    if how.dialect != "paper":
+        return None
+
+    def pieces(i: int) -> Iterator[tuple[int, Tensor]]:
+        at = 0
+        for _, look in tensors():
+            for seen in look():
+                yield at, seen.deltas()[i]
+                at += seen.models[0].numel()
+
+    n = sum(next(look()).size for _, look in tensors())
+    cuts = tuple(
+        largest.EVERYTHING
+        if density >= 1
+        else largest.cut(lambda i=i: pieces(i), min(n, int(density * n) + 1), all_ties=True)
+        for i, density in enumerate(how.densities)
+    )
+    signs = 0.0
+    for _, look in tensors():
+        for seen in look():
+            taus = _cut(seen.deltas(), cuts, 0)
+            signs += float(_total(taus).sign_().double().sum())
+    return Whole(cuts, 1.0 if signs >= 0 else -1.0)
+
+
+def blend(seen: Seen, how: How, facts: tuple[Cut, ...] | Whole) -> Tensor:
+    whole = isinstance(facts, Whole)
+    taus = _cut(seen.deltas(), facts.cuts if whole else facts, 0 if whole else seen.start)
+    if whole:
+        task = agreed(taus, (1.0,) * len(taus), how, facts.majority)
+    else:
+        task = agreed(taus, how.weights, how)
+    return added(seen.base, task, how.scale)
+
+
+def agreed(taus: Sequence[Tensor], weights: Sequence[float], how: How, zero: float = 1.0) -> Tensor:
+    """The merged task vector of trimmed ones. `zero`: the sign where votes cancel out."""
+    voices = taus if how.dialect != "mergekit" else [tau.mul_(w) for tau, w in zip(taus, weights, strict=True)]
+    if how.election == "count":
+        elected = _total([voice.sign() for voice in voices]).sign_()
+    else:
+        elected = _total(voices).sign_()
+    elected.masked_fill_(elected == 0, zero)
+    total, divisor = elected.new_zeros(elected.shape), elected.new_zeros(elected.shape)
+    for voice, weight in zip(voices, weights, strict=True):
+        agreeing = voice.mul_(elected).clamp_min_(0)  # the size of what agrees; 0 for what does not
+        total.add_(agreeing, alpha=1.0 if how.dialect == "mergekit" else weight)
+        divisor.add_(agreeing.sign_(), alpha=weight if how.dialect == "mergekit" else 1.0)
+    total.mul_(elected)
+    if how.normalize or how.dialect != "mergekit":
+        total.div_(divisor.masked_fill_(divisor.abs() < 1e-8, 1.0))
+    return total
+
+
+def _cut(deltas: Sequence[Tensor], cuts: Sequence[Cut], start: int) -> list[Tensor]:
+    return [
+        delta if cut is largest.EVERYTHING else delta.masked_fill_(~cut.keeps(start, delta), 0)
+        for delta, cut in zip(deltas, cuts, strict=True)
+    ]
+
+
+def _total(tensors: Sequence[Tensor]) -> Tensor:
+    total = tensors[0].clone()
+    for tensor in tensors[1:]:
+        total.add_(tensor)
+    return total
+
+
+TIES = Method(
+    name="ties",
+    title="TIES",
+    paper="Yadav et al. 2023, TIES-Merging, arXiv 2306.01708",
+    formula=(
+        r"\theta = \theta_0 + \lambda\,\mathrm{mean}\{\tau_i : \mathrm{sign}\,\tau_i"
+        r"=\mathrm{sign}\textstyle\sum_j\tau_j\},"
+        r"\quad \tau_i=\mathrm{top}_k(\theta_i-\theta_0)"
+    ),
+    about="Keeps the largest changes of each model, elects a sign for every weight and averages those that agree, so "
+    "that models do not cancel each other out.",
+    blend=blend,
+    measure=measure,
+    measures=lambda how: (how.densities, how.dialect == "paper"),
+    survey=survey,
+    needs_base=True,
+    parameters=("weights", "densities", "scale", "normalize", "election"),
+    normalize=True,
+    dialects=DIALECTS,
+)

@@ -1,0 +1,1 @@
+"""What the Merge tab draws."""

@@ -1,0 +1,119 @@
+"""The journey of the Merge tab on real parents: blend in one click, slide, sweep, pick, save, talk to what is saved."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.test_chat import keep_for_readme
+
+LONG = 240_000  # models are loaded and texts written on two shared cores
+NAME = "browser-test-merge"
+
+
+def open_merge(page: Page) -> None:
+    page.get_by_role("tab", name="Merge", exact=True).click(timeout=LONG)
+    expect(page.locator("#merge-run")).to_be_visible(timeout=LONG)
+
+
+def pane(page: Page, name: str) -> None:
+    page.locator("#merge-blend").get_by_role("tab", name=name, exact=True).click()
+
+
+def slide(page: Page, place: str, value: float) -> None:
+    """Moves a slider and lets go."""
+    page.locator(f"{place} input[type=range]").evaluate(
+        """(slider, value) => {
+            slider.value = value;
+            slider.dispatchEvent(new Event('input', {bubbles: true}));
+            slider.dispatchEvent(new PointerEvent('pointerup', {bubbles: true}));
+        }""",
+        value,
+    )
+
+
+def answered(page: Page) -> list[str]:
+    """The three answers, when all have ended."""
+    cards = page.locator("#merge-answers li")
+    expect(cards).to_have_count(3, timeout=LONG)
+    for i in range(3):
+        expect(cards.nth(i).locator(".note")).to_contain_text("tokens", timeout=LONG)
+    expect(page.locator("#merge-status")).to_be_empty(timeout=LONG)
+    return [card.locator(".text").inner_text() for card in cards.all()]
+
+
+@pytest.mark.timeout(900)
+def test_blend_slide_sweep_pick_save_and_talk(visit, shot, accessible):
+    page = visit()
+    open_merge(page)
+    shot(page, "merge-1-first", full_page=True)
+    page.locator("#merge-examples button").first.click()
+    told = page.locator("#merge-told")
+    expect(told).to_contain_text("merge:slerp-", timeout=LONG)
+    a, merged, b = answered(page)
+    assert a != b and merged.strip()
+    first = told.locator("code").inner_text()
+    shot(page, "merge-2-answers", full_page=True)
+    accessible(page)
+    keep_for_readme(page, "merge")
+
+    page.locator("#merge-use").click()
+    expect(page.locator("#model input")).to_have_value(re.compile("slerp"))
+    slide(page, "#merge-t", 0.0)
+    expect(told).to_contain_text("filled in place", timeout=LONG)
+    same_a, at_zero, same_b = answered(page)
+    assert (same_a, same_b) == (a, b)
+    assert at_zero == a  # t = 0 is A
+    second = told.locator("code").inner_text()
+    assert second != first
+    expect(page.locator("#model input")).to_have_value(re.compile(second.removeprefix("merge:")))
+    page.locator("#memory button").first.click()
+    expect(page.locator("#memory")).to_contain_text(second.removeprefix("merge:"), timeout=LONG)
+
+    pane(page, "Sweep")
+    slide(page, "#merge-sweep-steps", 3)
+    page.locator("#merge-sweep-run").click()
+    expect(page.locator("#merge-sweep-told")).to_contain_text("surprises least", timeout=LONG)
+    expect(page.locator("#merge-sweep-chart .js-plotly-plot")).to_be_visible()
+    shot(page, "merge-3-sweep", full_page=True)
+    accessible(page)
+    slide(page, "#merge-pick", 0.5)
+    page.locator("#merge-take").click()
+    expect(told.locator("code")).to_have_text(first, timeout=LONG)  # the same recipe has the same name
+    answered(page)
+
+    pane(page, "Inspect")
+    page.locator("#merge-inspect-run").click()
+    expect(page.locator("#merge-inspect-told")).to_contain_text("SLERP takes the straight line in", timeout=LONG)
+    expect(page.locator("#merge-inspect-chart .js-plotly-plot")).to_be_visible()
+    shot(page, "merge-4-inspect", full_page=True)
+    keep_for_readme(page.locator("#merge-inspect-outcome"), "merge-inspector")
+
+    pane(page, "Recipe and save")
+    page.locator("#merge-recipe-show").click()
+    expect(page.locator("#merge-recipe")).to_contain_text("merge_method: slerp")
+    page.locator("#merge-name textarea, #merge-name input").fill(NAME)
+    page.locator("#merge-save").click()
+    saved = page.locator("#merge-saved code")
+    expect(saved).to_contain_text(NAME, timeout=LONG)
+    folder = Path(saved.inner_text())
+    try:
+        shot(page, "merge-5-saved", full_page=True)
+        page.get_by_role("tab", name="Chat", exact=True).click()
+        expect(page.locator("#model input")).to_have_value(re.compile(NAME))
+        page.locator("#message textarea").fill("What is the capital of France?")
+        page.locator("#send").click()
+        expect(page.locator("#chat .bot").last).to_contain_text(re.compile(r"\w+"), timeout=LONG)
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.mark.timeout(300)
+def test_on_a_phone_in_the_dark(visit, shot, accessible):
+    page = visit(width=390, height=844, dark=True)
+    open_merge(page)
+    shot(page, "merge-6-phone", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    accessible(page)

@@ -1,0 +1,1 @@
+"""The adapters that ship: their data sets, how they are trained on them, and what they are held to."""
