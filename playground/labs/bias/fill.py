@@ -24,7 +24,7 @@ from playground.engine.provenance import Provenance
 from playground.errors import PlaygroundError
 
 MASK = "[MASK]"
-PROPOSED = 200  # words that a causal model is asked about when none are given
+PROPOSED = 100  # words that a causal model is asked about when none are given
 MOST = 500  # candidates
 _WORD = re.compile(r"[^\W\d_][\w'’-]*")
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from playground.engine import passes, provenance
+from playground.engine import blanks, passes, provenance
 from playground.engine.blanks import Edits
 from playground.engine.engine import Engine
 from playground.engine.provenance import Provenance
@@ -106,7 +106,7 @@ def _masked(engine: Engine, template: str, words, first: str, second: str, _, ed
     asked, places = [], []
     for word, text in zip(words, texts, strict=True):
         left, right = fill.around(text)
-        asked += [(left, right, first), (left, right, second)]
+        asked += [(left, right, begun(left, one)) for one in (first, second)]
         before = template[: template.index(slot)]
         n = len(fill.pieces(engine, before.replace(fill.MASK, first), word))
         hidden = filled(template, word).replace(word, engine.tokenizer.mask_token * n, 1)
@@ -114,6 +114,11 @@ def _masked(engine: Engine, template: str, words, first: str, second: str, _, ed
     values = np.array(fill.word_logprobs(engine, asked, edits, stop)).reshape(-1, 2)
     priors = _priors(engine, places, first, second, edits, stop)
     return values[:, 0] - values[:, 1], priors
+
+
+def begun(left: str, word: str) -> str:
+    """The word as it stands after `left`: with a capital where it begins the sentence."""
+    return word if left.strip() else word[:1].upper() + word[1:]
 
 
 def _hidden(engine: Engine, text: str, n: int, slot_first: bool) -> tuple[str, str]:
@@ -128,12 +133,10 @@ def _hidden(engine: Engine, text: str, n: int, slot_first: bool) -> tuple[str, s
 
 def _priors(engine: Engine, places, first: str, second: str, edits, stop) -> np.ndarray:
     """log P(first) - log P(second) at the blank of each text whose word is masked, (text,)."""
-    from playground.engine import blanks
-
     rows, wanted = [], []
     for left, right in places:
         for word in (first, second):
-            ids = fill.pieces(engine, left, word)
+            ids = fill.pieces(engine, left, begun(left, word))
             mask = engine.tokenizer.mask_token
             n_before = left.count(mask)
             all_ids = list(engine.tokenizer(f"{left}{mask * len(ids)}{right}", verbose=False).input_ids)
@@ -159,8 +162,7 @@ def _causal(engine: Engine, template: str, words, first: str, second: str, neutr
     texts = []
     for word in (*words, neutral.strip()):
         left, right = fill.around(filled(template, word))
-        texts += [f"{left}{one}{right}" for one in (first, second)]
-    texts = [text[:1].upper() + text[1:] for text in texts]
+        texts += [f"{left}{begun(left, one)}{right}" for one in (first, second)]
     values = fill.sentence_logprobs(engine, texts, edits, stop).reshape(-1, 2)
     gaps = values[:, 0] - values[:, 1]
     return gaps[:-1], np.full(len(words), gaps[-1])
