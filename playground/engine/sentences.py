@@ -111,7 +111,9 @@ def _together(engine, groups, shared, batch, edits, most, stop) -> list[tuple[in
             if len(rests[part[0]][1]) > 1:
                 fork = texts.fork([rests[r][0] for r in part])
                 rows = fork.read_all([rests[r][1][:-1] or (0,) for r in part])
-                after = [_taken(row[: len(rests[r][1]) - 1], rests[r][1][1:]) for row, r in zip(rows, part, strict=True)]
+                after = [
+                    _taken(row[: len(rests[r][1]) - 1], rests[r][1][1:]) for row, r in zip(rows, part, strict=True)
+                ]
             for r, tail in zip(part, after, strict=True):
                 at, rest = rests[r]
                 found[r] = np.concatenate([before[at], _taken(first[at : at + 1], rest[:1]), tail])

@@ -29,7 +29,9 @@ def occupations() -> tuple[Occupation, ...]:
     """The 60 occupations of Winogender (Rudinger et al. 2018) with their statistics."""
     with (FOLDER / "occupations.tsv").open(encoding="utf-8", newline="") as file:
         return tuple(
-            Occupation(row["occupation"], *(float(row[f"{s}_pct_female"]) for s in ("bls", "bergsma")), int(row["bls_year"]))
+            Occupation(
+                row["occupation"], *(float(row[f"{s}_pct_female"]) for s in ("bls", "bergsma")), int(row["bls_year"])
+            )
             for row in csv.DictReader(file, delimiter="\t")
         )
 

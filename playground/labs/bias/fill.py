@@ -68,7 +68,9 @@ def fill(
     try:
         if engine.anatomy.kind == "masked":
             blanks.check_masked(engine)
-            found = _given(engine, left, right, words, edits, stop) if words else _top(engine, left, right, k, edits, stop)
+            found = (
+                _given(engine, left, right, words, edits, stop) if words else _top(engine, left, right, k, edits, stop)
+            )
         elif engine.anatomy.kind == "causal":
             found = _causal(engine, left, right, words, k, edits, stop)
         else:

@@ -78,7 +78,9 @@ def measure(
     if not first or not second or first == second:
         raise PlaygroundError("Two different words are compared in the blank. Write both.")
     if len(templates) * len(words) > MOST:
-        raise PlaygroundError(f"That is {len(templates) * len(words):,} cells; at most {MOST:,} are computed. Take fewer.")
+        raise PlaygroundError(
+            f"That is {len(templates) * len(words):,} cells; at most {MOST:,} are computed. Take fewer."
+        )
     for template in templates:
         if slot_of(template) is None:
             raise PlaygroundError(f"“{template}” has no slot. Put {{word}} where the words go.")

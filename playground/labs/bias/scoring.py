@@ -107,7 +107,7 @@ def score(
         passes.Stopped: `stop` was set.
     """
     check(engine, dialect)
-    plain = [tuple(_ids(engine, text) for text in (pair.first, pair.second)) for pair in pairs]
+    plain = [tuple(ids_of(engine, text) for text in (pair.first, pair.second)) for pair in pairs]
     waiting = [i for i in range(len(pairs)) if not done or i not in done]
     waiting.sort(key=lambda i: -max(map(len, plain[i])))
     read = _masked if engine.anatomy.kind == "masked" else _causal
@@ -115,7 +115,7 @@ def score(
         yield read(engine, [(i, plain[i]) for i in waiting[begin : begin + CHUNK]], dialect, edits, stop)
 
 
-def _ids(engine: Engine, text: str) -> tuple[int, ...]:
+def ids_of(engine: Engine, text: str) -> tuple[int, ...]:
     """The sentence's tokens; of masked models with the special tokens around it."""
     special = engine.anatomy.kind == "masked"
     ids = tuple(engine.tokenizer(text, add_special_tokens=special, verbose=False).input_ids)
@@ -152,7 +152,9 @@ def _masked(engine: Engine, chosen: list, dialect: Dialect, edits: Edits | None,
     for _, both, _, places in plans:
         for ids, at in zip(both, places, strict=True):
             for place in at:
-                targets[wanted[_row(engine, ids, place)]] = _target(targets[wanted[_row(engine, ids, place)]], ids[place])
+                targets[wanted[_row(engine, ids, place)]] = _target(
+                    targets[wanted[_row(engine, ids, place)]], ids[place]
+                )
     found: dict[tuple[int, int], float] = {}
     for numbers, logprobs in blanks.read(engine, rows, edits, stop):
         for number, row in zip(numbers, logprobs, strict=True):
@@ -168,7 +170,7 @@ def _masked(engine: Engine, chosen: list, dialect: Dialect, edits: Edits | None,
                 logprobs[place] = found[wanted[_row(engine, ids, place)], ids[place]]
             values = [logprobs[place] for place in at]
             total = sum(values) if dialect == "original" else float(np.mean(values)) if values else math.nan
-            sides.append(_side(engine, ids, logprobs, same, round(total, 3)))
+            sides.append(side(engine, ids, logprobs, same, round(total, 3)))
         lacking = dialect == "bias-bench" and not all(places)
         skipped = "One sentence has no token that the other lacks." if lacking else ""
         results.append(Scored(number, *sides, skipped))
@@ -209,14 +211,12 @@ def _causal(engine: Engine, chosen: list, dialect: Dialect, edits: Edits | None,
         sides = []
         for ids, logprobs, same in zip(both, values, shared, strict=True):
             total = float(logprobs.sum()) if whole else float(2 ** (logprobs / math.log(2)).mean())
-            sides.append(_side(engine, ids, logprobs, same, total))
+            sides.append(side(engine, ids, logprobs, same, total))
         results.append(Scored(number, *sides))
     return results
 
 
-def _side(engine: Engine, ids: Sequence[int], logprobs: np.ndarray, same: Sequence[int], total: float) -> Side:
+def side(engine: Engine, ids: Sequence[int], logprobs: np.ndarray, same: Sequence[int], total: float) -> Side:
     there = set(same)
     tokens = tuple(engine.tokenizer.decode([i]) for i in ids)
     return Side(tuple(ids), tokens, logprobs, tuple(i not in there for i in range(len(ids))), total)
-
-

@@ -37,7 +37,7 @@ class Share:
 
     @property
     def verdict(self) -> str:
-        """"first", "second", or "open" while the interval holds one half."""
+        """ "first", "second", or "open" while the interval holds one half."""
         return "open" if self.low <= 0.5 <= self.high else "first" if self.low > 0.5 else "second"
 
 

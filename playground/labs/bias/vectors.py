@@ -1,7 +1,8 @@
 """Words and sentences as vectors of a model: its input embeddings, or residuals after chosen layers, read together.
 
-A residual vector of a text is the mean over its tokens but those that the tokenizer puts in front (a start token is a
-resting place that says nothing). It does not know what is compared.
+A residual vector of a text is the mean over its own tokens: a causal model reads them after its start token, which many
+models use as a resting place with a residual a hundred times as long, and special tokens do not count. It does not know
+what is compared.
 """
 
 import threading
@@ -14,6 +15,7 @@ from torch import Tensor
 from playground.engine import passes
 from playground.engine.blanks import Edits
 from playground.engine.engine import Engine
+from playground.engine.sentences import start_id
 from playground.engine.tap import Site
 from playground.errors import PlaygroundError
 
@@ -46,9 +48,7 @@ def at_layers(
         passes.Stopped: `stop` was set.
     """
     check_layers(engine, layers)
-    rows = [tuple(engine.tokenizer(text, verbose=False).input_ids) for text in texts]
-    if not all(rows):
-        raise PlaygroundError("There is a text without tokens. Remove it.")
+    rows = [_ids(engine, text) for text in texts]
     for ids in rows:
         engine.check_fits(len(ids))
     found = {layer: np.empty((len(texts), engine.anatomy.hidden_size), np.float32) for layer in layers}
@@ -63,12 +63,22 @@ def at_layers(
             weights = (counted / counted.sum(1, keepdim=True)).to(engine.device)
             watches = {}
             for layer in layers:
-                watches[Site(name, layer, "block")] = _watch(found[layer], part, weights, edits, Site(name, layer, "block"))
+                watches[Site(name, layer, "block")] = _watch(
+                    found[layer], part, weights, edits, Site(name, layer, "block")
+                )
             for site, edit in (edits or {}).items():
                 watches.setdefault(site, edit)
             inputs = {"input_ids": torch.tensor([rows[i] for i in part], device=engine.device)}
             passes.last_residual(engine, inputs, watches, stop=stop)
     return found
+
+
+def _ids(engine: Engine, text: str) -> tuple[int, ...]:
+    causal = engine.anatomy.kind == "causal"
+    ids = tuple(engine.tokenizer(text, add_special_tokens=not causal, verbose=False).input_ids)
+    if not ids or not text.strip():
+        raise PlaygroundError("There is a text without tokens. Remove it.")
+    return (start_id(engine), *ids) if causal else ids
 
 
 def _watch(found: np.ndarray, part: Sequence[int], weights: Tensor, edits: Edits | None, site: Site):

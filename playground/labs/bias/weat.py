@@ -30,9 +30,7 @@ class Association:
     y: np.ndarray  # (word of Y,)
 
 
-def associate(
-    x: np.ndarray, y: np.ndarray, a: np.ndarray, b: np.ndarray, ddof: int = 1, seed: int = 0
-) -> Association:
+def associate(x: np.ndarray, y: np.ndarray, a: np.ndarray, b: np.ndarray, ddof: int = 1, seed: int = 0) -> Association:
     """All: (word, dimension).
 
     Raises:
