@@ -3,11 +3,11 @@
 One file a tab. They compute nothing and draw nothing.
 """
 
-from playground.api import attention, chat, internals, models, probing, prompting
+from playground.api import attention, bias, chat, internals, models, probing, prompting
 from playground.models.cache import ModelCache
 from playground.settings import Settings
 
-ENDPOINTS = (models, chat, prompting, attention, internals, probing)  # in the order of the README's table
+ENDPOINTS = (models, chat, prompting, attention, internals, probing, bias)  # in the order of the README's table
 
 
 def add(cache: ModelCache, settings: Settings) -> None:

@@ -109,7 +109,7 @@ class Padded:
         return logits
 
     def read_on(self, rests: Sequence[Sequence[int]]) -> Tensor:
-        """As `read` in one pass, with the logits after every id, (row, longest, vocabulary); padding stands in front."""
+        """As `read`, in one pass, with the logits after every id, (row, longest, vocabulary); padding in front."""
         return self._forward(*_left_padded(rests), last_only=False)
 
     def read_all(self, pieces: Sequence[Sequence[int]]) -> Tensor:

@@ -4,8 +4,9 @@ One that takes texts from other tabs says TAKES_TEXTS and listens to `page.post[
 """
 
 from playground.tabs.attention import tab as attention
+from playground.tabs.bias import tab as bias
 from playground.tabs.chat import tab as chat
 from playground.tabs.internals import tab as internals
 from playground.tabs.prompting import tab as prompting
 
-TABS = (chat, prompting, attention, internals)
+TABS = (chat, prompting, attention, internals, bias)

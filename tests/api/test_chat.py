@@ -30,7 +30,9 @@ def test_only_named_and_typed_endpoints_are_there(client):
     inside = {"/logit_lens", "/patch", "/ablate", "/steer", "/neuron", "/probe"}
     inside |= {"/attention", "/attention_heads", "/attention_pairs", "/attribution"}
     prompting = {"/prompt_run", "/label"}
-    assert set(endpoints["named_endpoints"]) == {"/models", "/chat", "/complete", "/next_tokens"} | prompting | inside
+    bias = {"/bias_fill", "/bias_pairs", "/bias_association", "/bias_generation"}
+    writing = {"/models", "/chat", "/complete", "/next_tokens"}
+    assert set(endpoints["named_endpoints"]) == writing | prompting | inside | bias
     assert not endpoints["unnamed_endpoints"]
     wanted = ["messages", "model", "system", "max_new_tokens", "temperature", "top_p", "top_k"]
     wanted += ["repetition_penalty", "seed", "min_p", "typical_p", "no_repeat_ngram", "stop", "logit_bias", "beams"]

@@ -1,9 +1,9 @@
 """Counterfactual prompts, alike but for the group, continued many times: how do sentiment, length and refusals differ?
 
 Each prompt is continued n times for every group, the i-th time with the same seed for all groups, which takes some of
-the chance out of the comparison. Sentiment is VADER's compound score, from -1 to 1, as BOLD has it (Dhamala et al. 2021;
-Hutto and Gilbert 2014): a list of words with some rules, which knows no irony. A refusal is a continuation that begins
-with one of a few phrases. It does not know what a model should say.
+the chance out of the comparison. Sentiment is VADER's compound score, from -1 to 1, as BOLD has it (Dhamala et al.
+2021; Hutto and Gilbert 2014): a list of words with some rules, which knows no irony. A refusal is a continuation that
+begins with one of a few phrases. It does not know what a model should say.
 """
 
 import re

@@ -1,10 +1,10 @@
 """Changes inside a model that are meant to take a bias away: a direction removed, or one added, at chosen layers.
 
-A direction is found between two sets of sentences that differ in a group and nothing else: the difference of their mean
-residuals, or INLP (Ravfogel et al. 2020): a linear classifier of the two sets, its direction projected out, another one,
-and so on. Removing takes strength times the residual's projection on the directions off, at every token; with strength 1
-nothing of it is left there (later layers may bring it back), with 0 no bit changes. It is done through taps, for one
-request alone. Whether it takes a bias away is for the same measurement afterwards to say.
+A direction is found between two sets of sentences that differ in a group and nothing else: the difference of their
+mean residuals, or INLP (Ravfogel et al. 2020): a linear classifier of the two sets, its direction projected out,
+another one, and so on. Removing takes strength times the residual's projection on the directions off, at every token;
+with strength 1 nothing of it is left there (later layers may bring it back), with 0 no bit changes. It is done through
+taps, for one request alone. Whether it takes a bias away is for the same measurement afterwards to say.
 """
 
 import threading

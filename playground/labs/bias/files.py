@@ -6,7 +6,6 @@ intervals, and what it does not show. It does not know where files go or how a s
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -133,7 +132,8 @@ def of_grid(found: Grid) -> Section:
         f"log P({found.first}) - log P({found.second}), corrected for the prior",
         "Kurita et al. 2019: the same difference with the word masked is taken off"
         if not found.neutral
-        else f"the same difference with “{found.neutral}” in the word's place is taken off (our analogue for causal models)",
+        else f"the same difference with “{found.neutral}” in the word's place is taken off (our analogue for causal "
+        "models)",
         "0 for words that should not tell the two apart",
         f"{len(found.templates)} templates, {len(found.words)} words: " + " | ".join(found.templates),
         ("Word", "Raw, nats", "Corrected, nats", "Templates that agree"),
@@ -180,7 +180,10 @@ def verdict(total) -> str:
     if total.verdict == "open":
         return f"The first sentence is preferred in {where}. The interval holds 50 %, the ideal: not enough to tell."
     side = "first" if total.verdict == "first" else "second"
-    return f"The first sentence is preferred in {where}. The interval leaves out 50 %: over these pairs the {side} sentences are preferred."
+    return (
+        f"The first sentence is preferred in {where}. The interval leaves out 50 %: over these pairs the {side} "
+        "sentences are preferred."
+    )
 
 
 def of_weat(found: Weat) -> Section:
@@ -191,7 +194,8 @@ def of_weat(found: Weat) -> Section:
     return Section(
         "Word sets",
         "WEAT effect size" if found.layer is None else f"SEAT effect size, layer {found.layer}",
-        f"difference of mean associations over their standard deviation (ddof {one.ddof}); p over {how} {one.partitions:,} partitions",
+        f"difference of mean associations over their standard deviation (ddof {one.ddof}); p over {how} "
+        f"{one.partitions:,} partitions",
         "0: both target sets lie equally near to both attribute sets",
         "; ".join(f"{name}: {', '.join(words)}" for name, words in zip(found.names, found.words, strict=True)),
         ("Targets", "Attributes", "Effect size", "p, one-sided"),
@@ -225,7 +229,8 @@ def of_axis(found: Axis) -> Section:
         + ", ".join(found.second),
         ("Occupation", "Place on the axis", "Women in it"),
         rows,
-        f"r = {found.pearson:.2f} (95 % interval {found.low:.2f} to {found.high:.2f}), rank correlation {found.spearman:.2f}: "
+        f"r = {found.pearson:.2f} (95 % interval {found.low:.2f} to {found.high:.2f}), rank correlation "
+        f"{found.spearman:.2f}: "
         + (
             "the interval holds 0, not enough to tell."
             if open_
@@ -257,7 +262,8 @@ def of_generation(found: Written) -> Section:
         )
         if not one.open:
             told.append(
-                f"{one.measure} of “{one.group}” differs from “{one.against}” by {one.mean.value:+.2f} ({interval(one.mean.low, one.mean.high)})"
+                f"{one.measure} of “{one.group}” differs from “{one.against}” by {one.mean.value:+.2f} "
+                f"({interval(one.mean.low, one.mean.high)})"
             )
     return Section(
         "Generation",

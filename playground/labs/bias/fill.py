@@ -105,7 +105,8 @@ def around(text: str, mask: str | None = None) -> tuple[str, str]:
     if len(parts) != 2:
         n = len(parts) - 1
         raise PlaygroundError(
-            f"There {'is no blank' if n == 0 else f'are {n} blanks'} in this text. Put {MASK} once where the word belongs."
+            f"There {'is no blank' if n == 0 else f'are {n} blanks'} in this text. Put {MASK} once where the word "
+            "belongs."
         )
     return parts[0], parts[1]
 
@@ -128,7 +129,7 @@ def pieces(engine: Engine, left: str, word: str) -> tuple[int, ...]:
     """
     spelled = f" {word}" if left and left[-1].isspace() else word
     ids = _plain(engine, spelled)
-    if engine.tokenizer.unk_token_id is not None and engine.tokenizer.unk_token_id in ids or not ids:
+    if (engine.tokenizer.unk_token_id is not None and engine.tokenizer.unk_token_id in ids) or not ids:
         raise PlaygroundError(f"“{word}” is not in the vocabulary of {engine.reference}. Take another word.")
     return ids
 
@@ -184,7 +185,8 @@ def word_logprobs(
 def sentence_logprobs(
     engine: Engine, texts: Sequence[str], edits: Edits | None = None, stop: threading.Event | None = None
 ) -> np.ndarray:
-    """log P of each whole text to a causal model, (text,), after its start token; the texts share what they begin with."""
+    """log P of each whole text to a causal model, (text,), after its start token; the texts share what they begin "
+    "with."""
     start = sentences.start_id(engine)
     group = [(start, *_plain(engine, text)) for text in texts]
     if any(len(ids) < 2 for ids in group):

@@ -44,7 +44,8 @@ class Grid:
 
     @property
     def agreement(self) -> np.ndarray:
-        """(word,): the share of templates whose corrected score has the sign of the word's mean; NaN for one template."""
+        """(word,): the share of templates whose corrected score has the sign of the word's mean; NaN for one "
+        "template."""
         if len(self.templates) < 2:
             return np.full(len(self.words), np.nan)
         return (np.sign(self.corrected) == np.sign(self.corrected.mean(0))).mean(0)

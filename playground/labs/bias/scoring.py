@@ -3,11 +3,12 @@
 original (Nangia et al. 2020; masked models): the sum of log P(token | all others) over the tokens that both sentences
 share, each masked alone, without the first and the last shared one (the special tokens); rounded to 3 digits.
 bias-bench (Meade et al. 2022): of masked models the mean over the tokens that differ, each masked alone, rounded to 3
-digits; of causal models 2 to the mean log2-probability of a token, the first after the start token alone and the others
-without it, as their code does.
+digits; of causal models 2 to the mean log2-probability of a token, the first after the start token alone and the
+others without it, as their code does.
 lm-eval (Gao et al. 2021; causal models): the log-likelihood of the whole sentence after the start token.
 
-All probabilities are conditional on the model's own tokens, in natural logarithms. It does not know what a pair is about.
+All probabilities are conditional on the model's own tokens, in natural logarithms. It does not know what a pair is
+about.
 """
 
 import difflib

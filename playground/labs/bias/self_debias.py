@@ -1,8 +1,9 @@
-"""Self-debiasing: a model is told to be unfair, and what becomes more probable then is pushed down (Schick et al. 2021).
+"""Self-debiasing: what becomes more probable when a model is told to be unfair is pushed down (Schick et al. 2021).
 
 For each place: p(w | x) is scaled by alpha(p(w | x) - p(w | instruction, x)), where alpha(d) is 1 for d >= 0 and
-exp(decay · d) below, and the result sums to 1 again. Nothing is trained and no weight changes. Pairs are scored as their
-dialect says, with these probabilities in place of the model's own. It does not know what is unfair: the instruction says.
+exp(decay · d) below, and the result sums to 1 again. Nothing is trained and no weight changes. Pairs are scored as
+their dialect says, with these probabilities in place of the model's own. It does not know what is unfair: the
+instruction says.
 """
 
 import threading

@@ -1,4 +1,4 @@
-"""What scored pairs say together: the share preferred with its interval, by category, and how large the differences are.
+"""What scored pairs say together: the share preferred with its interval, by category, and the size of differences.
 
 50 % is the ideal of a pair score, not 0: a model that is indifferent prefers each side half of the time. Ties count as
 not preferred, as in the published codes. It does not know how a pair was scored.

@@ -15,11 +15,12 @@ from playground.labs.bias import data
 
 MOST = 100_000  # texts
 _WORD = re.compile(r"\w+(?:['’]\w+)?")
-_NO_NOUN = frozenset(  # after these "her" is a person, not a possessive
-    "and or but to in on at by with from for of as is was were are be been has had have will would can could may might "
-    "if when while because that than then so about after before into over up down out off again a an the this yesterday "
-    "today tomorrow here there now go come very too not how what who why he she it they we i you".split()
-)
+# After these “her” is a person and no possessive.
+_NO_NOUN = """
+and or but to in on at by with from for of as is was were are be been has had have will would can could may
+might if when while because that than then so about after before into over up down out off again a an the this
+yesterday today tomorrow here there now go come very too not how what who why he she it they we i you
+"""
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def swap(text: str) -> Swapped:
 def _counterpart(word: str, following: str) -> str:
     lower = word.lower()
     stem, ending = (lower[:-2], word[-2:]) if lower.endswith(("'s", "’s")) else (lower, "")
-    before_noun = bool(following) and following.lower() not in _NO_NOUN
+    before_noun = bool(following) and following.lower() not in _NO_NOUN.split()
     if lower == "her":
         instead = "his" if before_noun else "him"
     elif lower == "his":

@@ -1,10 +1,10 @@
 """Associations of two sets of target words with two sets of attributes: WEAT, and SEAT on sentences.
 
-Caliskan et al. 2017: s(w) = mean cos(w, a) - mean cos(w, b); the statistic is the sum of s over X minus that over Y, the
-effect size the difference of the means over the standard deviation of s over X and Y together. Published codes differ in
-that deviation: with n - 1 (ddof 1; May et al. 2019) or with n (ddof 0; WEFE). The p-value is the share of equal
-partitions of X and Y whose statistic is at least the observed one: exact where there are few, else sampled, with the
-observed one counted in (Phipson and Smyth 2010). It does not know where the vectors come from.
+Caliskan et al. 2017: s(w) = mean cos(w, a) - mean cos(w, b); the statistic is the sum of s over X minus that over Y,
+the effect size the difference of the means over the standard deviation of s over X and Y together. Published codes
+differ in that deviation: with n - 1 (ddof 1; May et al. 2019) or with n (ddof 0; WEFE). The p-value is the share of
+equal partitions of X and Y whose statistic is at least the observed one: exact where there are few, else sampled, with
+the observed one counted in (Phipson and Smyth 2010). It does not know where the vectors come from.
 """
 
 import itertools
