@@ -64,9 +64,9 @@ def add(models: ModelCache, settings: Settings) -> None:
 
         Returns:
             done (0 to 1); doing; result: null until the last object, then dialect, definition, shares (all, then by
-            category: category, n, first, ties, share, low, high, mean, mean_low, mean_high, mean_absolute), pairs (one a
-            pair: number, first, second (their scores), difference, preferred, skipped), says, limits, model, revision,
-            precision.
+            category: category, n, first, ties, share, low, high, mean, mean_low, mean_high, mean_absolute), pairs
+            (objects with number, first and second (their scores), difference, preferred, skipped), says, limits, model,
+            revision, precision.
         """
         with user_errors():
             from playground.labs.bias import files
@@ -152,9 +152,9 @@ def add(models: ModelCache, settings: Settings) -> None:
             as_chat: give the prompt as a message instead of a text to continue.
 
         Returns:
-            done (0 to 1); doing; result: null until the last object, then texts (group, prompt, text, sentiment, length,
-            refused, seed), means (by group and measure: value, low, high), differences (measure, group, against, value,
-            low, high), words (of the first two groups: word, first, second, delta, low, high, adjusted), says, limits,
+            done (0 to 1); doing; result: null until the last object, then texts (group, prompt, text, sentiment,
+            length, refused, seed), means (by group and measure: value, low, high), differences (measure, group,
+            against, value, low, high), words (of the first two groups: word, first, second, delta, low, high, adjusted), says, limits,
             model, revision, precision.
         """
         with user_errors():
