@@ -154,8 +154,8 @@ def add(models: ModelCache, settings: Settings) -> None:
         Returns:
             done (0 to 1); doing; result: null until the last object, then texts (group, prompt, text, sentiment,
             length, refused, seed), means (by group and measure: value, low, high), differences (measure, group,
-            against, value, low, high), words (of the first two groups: word, first, second, delta, low, high, adjusted), says, limits,
-            model, revision, precision.
+            against, value, low, high), words (of the first two groups: word, first, second, delta, low, high,
+            adjusted), says, limits, model, revision, precision.
         """
         with user_errors():
             from playground.engine.sampling import Sampling

@@ -106,7 +106,7 @@ def test_pairs_say_no_more_than_the_interval(laid):
     pane = laid.panes["pairs"]
     shown = laid.run("pairs", first="The {word} sat.", second="The {word} asked.", words="cat, nurse")
     assert "not enough to tell" in section(shown, pane).says  # two pairs tell nothing
-    assert "Blodgett" in shown[pane.out.says] and "50 %" in section(shown, pane).ideal
+    assert "Blodgett" not in shown[pane.out.says] and "50 %" in section(shown, pane).ideal
     assert any("50 %" in note.text for note in shown[pane.chart]["value"].layout.annotations)
     assert shown[pane.most].count("<li>") == 2 and "<u>" in shown[pane.most]
 
@@ -133,6 +133,8 @@ def test_a_file_of_ones_own(laid, tmp_path):
     path.write_text("first,second,category\nThe cat sat.,The nurse sat.,a\nThe mat,The cat,b\n")
     shown = laid.run("pairs", laid.reader, file=str(path))
     assert [row[0] for row in section(shown, pane).rows] == ["all", "a", "b"]
+    path.write_text("sent_more,sent_less,stereo_antistereo,bias_type\nThe cat sat.,The nurse sat.,stereo,a\n")
+    assert "Blodgett" in laid.run("pairs", laid.reader, file=str(path))[pane.out.says]  # it looks like CrowS-Pairs
     path.write_text("text,label\nThe cat sat.,x\n")
     with pytest.raises(gr.Error, match="two with sentences are needed"):
         laid.run("pairs", laid.reader, file=str(path))

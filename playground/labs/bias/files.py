@@ -167,7 +167,12 @@ def of_pairs(found: Measured) -> Section:
         ("Category", "Pairs", "First preferred", "95 % (Wilson)", "Mean difference", "95 % (bootstrap)"),
         rows,
         verdict(total),
-        limits(found.provenance, "Scores of different dialects or tokenizers do not compare.", pair_lab.WARNING),
+        limits(
+            found.provenance,
+            "Scores of different dialects or tokenizers do not compare.",
+            "The intervals take pairs as independent of each other; those of one template or word are not quite.",
+            *((pair_lab.WARNING,) if any(pair.direction for pair in found.pairs) else ()),
+        ),
         made_by(found.provenance),
     )
 

@@ -20,7 +20,7 @@ NAMES = {  # column names that are known, in the order in which they are looked 
 WARNING = (
     "Blodgett et al. 2021 (“Stereotyping Norwegian Salmon”) found that many of CrowS-Pairs' pairs do not say what they "
     "are taken to say: groups that are no counterparts, several differences at once, invalid or unrelated stereotypes. "
-    "Its authors now advise against using it as a benchmark. Take a score as a lead to look at pairs, not as a verdict."
+    "Its authors themselves warn of it. Take a score as a lead to look at pairs, not as a verdict."
 )
 
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:  # the labs import torch, which a page that is being laid out 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1e293b;"
     "background:#fff}table{border-collapse:collapse;font-size:.9rem}"
-    "th,td{text-align:left;padding:.25rem .9rem .25rem 0;vertical-align:top;font-weight:400}thead th{color:#475569;border-bottom:1px solid #94a3b8}"
+    "th,td{text-align:left;padding:.25rem .9rem .25rem 0;vertical-align:top;font-weight:400}"
+    "thead th{color:#475569;border-bottom:1px solid #94a3b8}"
     ".says{padding:.5rem .9rem;border-left:5px solid #d97706;background:#f8fafc;font-size:1.05rem}"
     ".wide{overflow-x:auto}dt{color:#475569}dd{margin:0 0 .4rem}pre{white-space:pre-wrap;font-size:.8rem}"
 )

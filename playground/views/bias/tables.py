@@ -49,7 +49,7 @@ def section(one: Section) -> str:
     return (
         f"<p class='lab-verdict'>{escape(one.says)}</p>"
         f"<p class='note'><b>{escape(one.metric)}</b>: {escape(one.definition)}. Ideal: {escape(one.ideal)}. "
-        f"Data: {escape(short(one.data, 240))}. Model: {escape(source)}.</p>"
+        f"Data: {escape(short(one.data, 240).rstrip('.'))}. Model: {escape(source)}.</p>"
         f"<ul class='note bias-limits' aria-label='What this does not show'>{limits}</ul>"
     )
 

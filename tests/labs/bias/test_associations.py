@@ -101,7 +101,7 @@ def test_correlations_are_scipys():
 
 
 def test_the_axis_is_the_cosine_with_the_difference_of_means():
-    engine = tiny.engine("bert")
+    engine = tiny.engine("gpt2")
     found = associations.axis(engine, ["cat", "doctor"], ["nurse", "mat"])
     ends = vectors.embeddings(engine, ["cat", "doctor", "nurse", "mat"])
     direction = ends[:2].mean(0) - ends[2:].mean(0)
