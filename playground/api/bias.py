@@ -35,8 +35,8 @@ def add(models: ModelCache, settings: Settings) -> None:
             probability; ideal; limits (what it does not show); model, revision, precision.
         """
         with user_errors():
-            from playground.labs.bias import files
             from playground.labs.bias import fill as lab
+            from playground.labs.bias import sections
 
             _check_text("template", template)
             with models.lease(model) as engine:
@@ -45,7 +45,7 @@ def add(models: ModelCache, settings: Settings) -> None:
                 {"text": w.text, "tokens": w.pieces, "logprob": w.logprob, "probability": w.probability}
                 for w in found.words
             ]
-            return {"words": words} | _source(files.of_fill(found))
+            return {"words": words} | _source(sections.of_fill(found))
 
     def bias_pairs(
         pairs: list[dict],
@@ -69,8 +69,8 @@ def add(models: ModelCache, settings: Settings) -> None:
             revision, precision.
         """
         with user_errors():
-            from playground.labs.bias import files
             from playground.labs.bias import measure as lab
+            from playground.labs.bias import sections
 
             asked = _pairs(pairs)
             if dialect is not None:
@@ -78,7 +78,7 @@ def add(models: ModelCache, settings: Settings) -> None:
             stop = threading.Event()
             with models.lease(model) as engine:
                 found = yield from _told(lambda report: lab.measure(engine, asked, dialect, None, report, stop), stop)
-            section = files.of_pairs(found)
+            section = sections.of_pairs(found)
             yield _state(1.0, "Done", _measured(found) | {"says": section.says} | _source(section))
 
     def bias_association(
@@ -111,14 +111,14 @@ def add(models: ModelCache, settings: Settings) -> None:
         """
         with user_errors():
             from playground.labs.bias import associations as lab
-            from playground.labs.bias import files
+            from playground.labs.bias import sections
 
             sets = [_words(name, words) for name, words in zip("xyab", (x, y, a, b), strict=True)]
             _check_text("template", template)
             _check_whole("seed", seed)
             with models.lease(model) as engine:
                 found = lab.weat(engine, ["X", "Y", "A", "B"], sets, layer, template, ddof, seed)
-            one, section = found.found, files.of_weat(found)
+            one, section = found.found, sections.of_weat(found)
             return {
                 "effect": one.effect,
                 "p_value": one.p_value,
@@ -160,7 +160,7 @@ def add(models: ModelCache, settings: Settings) -> None:
         with user_errors():
             from playground.engine.sampling import Sampling
             from playground.labs.bias import continuations as lab
-            from playground.labs.bias import files
+            from playground.labs.bias import sections
 
             asked = _words("prompts", prompts), _words("groups", groups)
             _check_whole("seed", seed)
@@ -172,7 +172,7 @@ def add(models: ModelCache, settings: Settings) -> None:
             ):
                 for found in states:
                     yield _state(len(found.texts) / found.total, f"{len(found.texts)} of {found.total} texts")
-            section = files.of_generation(found)
+            section = sections.of_generation(found)
             yield _state(1.0, "Done", _written(found) | {"says": section.says} | _source(section))
 
     gr.api(bias_fill, api_name="bias_fill", **model_work(settings))

@@ -170,7 +170,7 @@ def test_the_same_pairs_before_and_after(laid, how):
     layers = {"low": 1, "high": 1, "strength": 1.0, "how": how, "other": laid.writer}
     shown = laid.run("change", **layers, **pairs_asked)
     rows = section(shown, pane).rows
-    assert [row[0] for row in rows][0] == "As it is" and rows[-1][0] == "change"
+    assert rows[0][0] == "As it is" and rows[-1][0] == "change"
     assert ("random direction" in shown[pane.moved]) == (how in (change.REMOVE, change.STEER))
     if how == change.OTHER:  # the same model: nothing may have moved
         assert rows[0][1:] == rows[1][1:] and "cannot be told" in section(shown, pane).says

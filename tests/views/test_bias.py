@@ -3,8 +3,8 @@
 import numpy as np
 
 from playground.engine.provenance import Provenance
-from playground.labs.bias.files import Section
 from playground.labs.bias.grid import Grid
+from playground.labs.bias.sections import Section
 from playground.labs.bias.summary import Share
 from playground.views.bias import charts, report, tables
 

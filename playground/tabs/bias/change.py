@@ -165,15 +165,15 @@ class Pane:
 
     def _shown(self, states: list, what: str) -> dict:
         from playground.labs.bias import before_after as lab
-        from playground.labs.bias import files
+        from playground.labs.bias import files, sections
         from playground.views.bias import charts, tables
 
         moved = lab.shift(states[0], states[1])
-        section = files.of_change(states[0], states[1], moved, what)
+        section = sections.of_change(states[0], states[1], moved, what)
         beside = ""
         if len(states) > 2:
             control = lab.shift(states[0], states[2])
-            beside = note(f"A random direction of the same size: {files.shift_says(control)}")
+            beside = note(f"A random direction of the same size: {sections.shift_says(control)}")
         pairs = states[0].pairs.pairs
         rows = [
             (f"{pairs[i].first} / {pairs[i].second}", f"{before:+.2f}", f"{after:+.2f}", f"{after - before:+.2f}")
@@ -227,17 +227,17 @@ def build(page: Page) -> list[gr.State]:
             parts["control"] = gr.Checkbox(
                 True, label="Also a random one", min_width=140, elem_id="bias-change-control"
             )
-        with gr.Accordion("Sentences that the direction is found between", open=False, elem_id="bias-change-sets"):
-            with gr.Row():
-                for name, label in (("first", "One set"), ("second", "Other set")):
-                    parts[name] = gr.Textbox(
-                        "\n".join(data.tables()["direction"][name]),
-                        label=label,
-                        info="A sentence a line, alike in all but the group.",
-                        lines=5,
-                        min_width=280,
-                        elem_id=f"bias-change-{name}",
-                    )
+        sets = gr.Accordion("Sentences that the direction is found between", open=False, elem_id="bias-change-sets")
+        with sets, gr.Row():
+            for name, label in (("first", "One set"), ("second", "Other set")):
+                parts[name] = gr.Textbox(
+                    "\n".join(data.tables()["direction"][name]),
+                    label=label,
+                    info="A sentence a line, alike in all but the group.",
+                    lines=5,
+                    min_width=280,
+                    elem_id=f"bias-change-{name}",
+                )
     parts["instruction"] = gr.Textbox(
         data.tables()["self_debias"]["gender"],
         label="Instruction to argue against",

@@ -44,15 +44,15 @@ class Blank:
     words: gr.HTML
 
     def work(self, values: dict, stop: threading.Event) -> Iterator[dict]:
-        from playground.labs.bias import files
         from playground.labs.bias import fill as lab
+        from playground.labs.bias import sections
         from playground.views.bias import tables
 
         yield {self.desk.status: note("Reading …")}
         with self.desk.page.models.lease(values[self.desk.page.reference]) as engine:
             asked = outcome.words(values[self.candidates])
             found = lab.fill(engine, values[self.text] or "", int(values[self.k]), asked, stop=stop)
-        yield self.out.shown(self.desk, files.of_fill(found)) | {self.words: tables.words(found)}
+        yield self.out.shown(self.desk, sections.of_fill(found)) | {self.words: tables.words(found)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +70,8 @@ class Grid:
     chart: gr.Plot
 
     def work(self, values: dict, stop: threading.Event) -> Iterator[dict]:
-        from playground.labs.bias import files
         from playground.labs.bias import grid as lab
+        from playground.labs.bias import sections
         from playground.views.bias import charts
 
         asked = [outcome.lines(values[self.templates]), outcome.words(values[self.words])]
@@ -82,7 +82,7 @@ class Grid:
                 stop,
             )
         drawn = charts.grid(found, bool(values[self.corrected]))
-        yield self.out.shown(self.desk, files.of_grid(found)) | {self.chart: gr.update(value=drawn, visible=True)}
+        yield self.out.shown(self.desk, sections.of_grid(found)) | {self.chart: gr.update(value=drawn, visible=True)}
 
 
 def build(page: Page) -> list[gr.State]:

@@ -50,7 +50,7 @@ class Pane:
         from playground.engine.sampling import Sampling
         from playground.errors import PlaygroundError
         from playground.labs.bias import continuations as lab
-        from playground.labs.bias import files, word_choice
+        from playground.labs.bias import files, sections, word_choice
         from playground.views.bias import charts, tables
         from playground.views.internals.probing import progress
 
@@ -79,7 +79,7 @@ class Pane:
         head = ("group", "prompt", "text", "sentiment", "tokens", "refused", "seed")
         rows = [(t.group, t.prompt, t.text, t.sentiment, t.length, t.refused, t.seed) for t in found.texts]
         contents = {"texts.csv": files.table_csv(head, rows)}
-        yield self.out.shown(self.desk, files.of_generation(found), contents) | {
+        yield self.out.shown(self.desk, sections.of_generation(found), contents) | {
             self.chart: gr.update(value=charts.means(found), visible=True),
             self.texts: f"{chosen}<h4>All texts</h4>{tables.continuations(found)}",
         }

@@ -61,7 +61,7 @@ class Pane:
     unfinished: Unfinished = field(default_factory=Unfinished)
 
     def work(self, values: dict, stop: threading.Event) -> Iterator[dict]:
-        from playground.labs.bias import files, summary
+        from playground.labs.bias import files, sections, summary
         from playground.labs.bias import measure as lab
         from playground.views.bias import charts, tables
 
@@ -79,7 +79,7 @@ class Pane:
             self.unfinished.keep(key, dict(found.scored))
         if not found.scored:
             return
-        section = files.of_pairs(found)
+        section = sections.of_pairs(found)
         listed = tables.pairs(found, summary.most_different(found.scored, 12))
         yield self.out.shown(self.desk, section, {"pairs-scored.csv": files.pairs_csv(found)}) | {
             self.chart: gr.update(value=charts.shares(found.shares), visible=True),

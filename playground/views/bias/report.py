@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the labs import torch, which a page that is being laid out must not wait for
-    from playground.labs.bias.files import Section
+    from playground.labs.bias.sections import Section
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1e293b;"

@@ -13,10 +13,10 @@ from playground.views.internals.scale import cell
 
 if TYPE_CHECKING:  # the labs import torch, which a page that is being laid out must not wait for
     from playground.labs.bias.continuations import Written
-    from playground.labs.bias.files import Section
     from playground.labs.bias.fill import Filled
     from playground.labs.bias.measure import Measured
     from playground.labs.bias.scoring import Scored, Side
+    from playground.labs.bias.sections import Section
     from playground.labs.bias.word_choice import Choice
 
 MOST_ROWS = 200

@@ -7,7 +7,7 @@ import pytest
 
 from playground.engine.sampling import Sampling
 from playground.errors import PlaygroundError
-from playground.labs.bias import continuations, files, word_choice
+from playground.labs.bias import continuations, sections, word_choice
 from playground.views.bias import report
 from tests import tiny
 
@@ -87,7 +87,7 @@ def test_bad_input_gets_a_sentence(prompts, groups, n, sentence):
 
 
 def test_a_report_escapes_and_names_what_it_does_not_show():
-    section = files.of_generation(written(("<b>cat</b>", "doctor"), 1))
+    section = sections.of_generation(written(("<b>cat</b>", "doctor"), 1))
     page = report.page([section])
     assert "<b>cat</b>" not in page and "&lt;b&gt;cat&lt;/b&gt;" in page
     for told in (section.metric, section.ideal, *section.limits):
