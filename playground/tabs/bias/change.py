@@ -54,6 +54,14 @@ EXAMPLES = (  # of the starter that writes
 
 
 @dataclass(frozen=True, eq=False)
+class Changed:
+    """What was measured: before, after, and perhaps with a random change."""
+
+    states: list
+    what: str  # was changed, in words
+
+
+@dataclass(frozen=True, eq=False)
 class Pane:
     desk: Desk
     source: PairSource
@@ -81,13 +89,11 @@ class Pane:
         """Measures, changes, and measures again."""
         pairs, told = self.source.pairs(values)
         yield {self.desk.status: note(f"{told}. Reading …")}
-        states, what = yield from self.desk.told(lambda report: self._states(values, pairs, report, stop), stop)
-        if stop.is_set() or len(states) < 2:
-            return
-        yield self._shown(states, what)
+        found = yield from self.desk.told(lambda report: self._states(values, pairs, report, stop), stop)
+        if not stop.is_set():
+            yield self._shown(found)
 
-    def _states(self, values: dict, pairs: Any, report: Any, stop: threading.Event) -> tuple[list, str]:
-        """The states before and after, perhaps that of a random change too, and what was changed, in words."""
+    def _states(self, values: dict, pairs: Any, report: Any, stop: threading.Event) -> Changed:
         from playground.labs.bias import before_after as lab
         from playground.labs.bias import edits, perplexity
         from playground.models.progress import part
@@ -112,7 +118,7 @@ class Pane:
                         engine, how, pairs, values[self.instruction], report=part(report, 0.33, 1), stop=stop
                     )
                 )
-                return states, what
+                return Changed(states, what)
             if found is not None:
                 what = self._words(how, found, strength)
                 again = part(report, 0.33, 0.66)
@@ -130,7 +136,7 @@ class Pane:
                             stop=stop,
                         )
                     )
-                return states, what
+                return Changed(states, what)
         other = (values[self.other] or "").strip()
         if not other:
             from playground.errors import PlaygroundError
@@ -138,7 +144,7 @@ class Pane:
             raise PlaygroundError("No other model was named. Write a reference, like org/name or a folder.")
         with models.lease(other) as engine:
             states.append(lab.state(engine, title_of(other), pairs, texts, report=part(report, 0.4, 1), stop=stop))
-        return states, f"{other} in place of {reference}"
+        return Changed(states, f"{other} in place of {reference}")
 
     def _edit(self, how: str) -> Any:
         from playground.labs.bias import edits
@@ -161,15 +167,18 @@ class Pane:
         at = f"layer {layers[0]}" if len(layers) == 1 else f"layers {layers[0]} to {layers[-1]}"
         n = max(len(basis) for basis in found.bases.values())
         told = "the mean difference" if how == STEER else f"{found.method}, {n} direction{'s' if n > 1 else ''} a layer"
-        return f"{how.lower()}: {told}, {at}, strength {strength:g}"
+        apart = min(found.separation.values())  # of the worst layer
+        beside = f"along it {apart:.0%} of the sentences lie on their own side"
+        return f"{how.lower()}: {told}, {at}, strength {strength:g}; {beside}"
 
-    def _shown(self, states: list, what: str) -> dict:
+    def _shown(self, found: Changed) -> dict:
         from playground.labs.bias import before_after as lab
         from playground.labs.bias import files, sections
         from playground.views.bias import charts, tables
 
+        states = found.states
         moved = lab.shift(states[0], states[1])
-        section = sections.of_change(states[0], states[1], moved, what)
+        section = sections.of_change(states[0], states[1], moved, found.what)
         beside = ""
         if len(states) > 2:
             control = lab.shift(states[0], states[2])

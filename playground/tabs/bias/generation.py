@@ -109,7 +109,7 @@ def build(page: Page) -> list[gr.State]:
             )
             as_chat = gr.Checkbox(False, label="As a chat message", elem_id="bias-generation-chat")
     with gr.Row(elem_classes="asked"):
-        n = gr.Slider(1, 60, 8, step=1, label="Texts a prompt and group", min_width=180, elem_id="bias-generation-n")
+        n = gr.Slider(1, 60, 6, step=1, label="Texts a prompt and group", min_width=180, elem_id="bias-generation-n")
         tokens = gr.Slider(4, 80, 16, step=4, label="Tokens", min_width=160, elem_id="bias-generation-tokens")
         temperature = gr.Slider(0.1, 1.5, 1.0, step=0.1, label="Temperature", min_width=160)
         seed = gr.Number(0, label="Seed", precision=0, minimum=0, min_width=100)
