@@ -143,7 +143,7 @@ def test_a_file_of_ones_own(laid, tmp_path):
 def test_associations_and_the_axis(laid):
     pane = laid.panes["weat"]
     sets = {"x": "cat, mat", "y": "doctor, nurse", "a": "Paris, France", "b": "capital, help"}
-    shown = laid.run("weat", **sets)
+    shown = laid.run("weat", where=associations.WORDS, **sets)
     assert "6 partitions" in section(shown, pane).definition and len(shown[pane.chart]["value"].data) == 2
     deeper = laid.run("weat", where=associations.SENTENCES, layer=1, **sets)
     assert "SEAT" in section(deeper, pane).metric
@@ -151,7 +151,7 @@ def test_associations_and_the_axis(laid):
     shown = laid.run("axis")
     assert len(section(shown, axis).rows) == 60 and "r = " in section(shown, axis).says
     with pytest.raises(gr.Error, match="2 and 1 words"):
-        laid.run("weat", **sets | {"y": "doctor"})
+        laid.run("weat", where=associations.WORDS, **sets | {"y": "doctor"})
 
 
 def test_texts_are_written_and_compared(laid):

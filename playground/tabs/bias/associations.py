@@ -113,7 +113,7 @@ def build(page: Page) -> list[gr.State]:
                     ", ".join(shipped[0][side]), label=f"{label}: words", lines=3, elem_id=f"bias-weat-{side}"
                 )
     with gr.Row(elem_classes="asked"):
-        parts["where"], parts["layer"] = _where("bias-weat")
+        parts["where"], parts["layer"] = _where("bias-weat", SENTENCES, 20)
         parts["ddof"] = gr.Radio(
             [("n - 1 (as sent-bias)", 1), ("n (as WEFE)", 0)],
             value=1,
@@ -139,10 +139,10 @@ def build(page: Page) -> list[gr.State]:
     return [pane.out.section, axis.out.section]
 
 
-def _where(name: str) -> tuple[gr.Radio, gr.Slider]:
-    where = gr.Radio([WORDS, SENTENCES], value=WORDS, label="Vectors of", min_width=260, elem_id=f"{name}-where")
+def _where(name: str, chosen: str, at: int) -> tuple[gr.Radio, gr.Slider]:
+    where = gr.Radio([WORDS, SENTENCES], value=chosen, label="Vectors of", min_width=260, elem_id=f"{name}-where")
     layer = gr.Slider(
-        0, 29, 5, step=1, label="Layer", info="Of sentences alone.", min_width=200, elem_id=f"{name}-layer"
+        0, 29, at, step=1, label="Layer", info="Of sentences alone.", min_width=200, elem_id=f"{name}-layer"
     )
     return where, layer
 
@@ -153,7 +153,7 @@ def _axis(page: Page) -> Axis:
     with gr.Row(elem_classes="asked"):
         second = gr.Textbox(", ".join(shipped["second"]), label="One end", min_width=240, elem_id="bias-axis-second")
         first = gr.Textbox(", ".join(shipped["first"]), label="Other end", min_width=240, elem_id="bias-axis-first")
-        where, layer = _where("bias-axis")
+        where, layer = _where("bias-axis", WORDS, 20)
     run, stop, status = outcome.buttons("bias-axis", "Draw")
     out, chart, _ = outcome.build("bias-axis")
     pane = Axis(desk.build(page, "Occupations", status, stop), first, second, where, layer, out, chart)
