@@ -148,7 +148,7 @@ def test_associations_and_the_axis(laid):
     deeper = laid.run("weat", where=associations.SENTENCES, layer=1, **sets)
     assert "SEAT" in section(deeper, pane).metric
     axis = laid.panes["axis"]
-    shown = laid.run("axis")
+    shown = laid.run("axis", layer=1)
     assert len(section(shown, axis).rows) == 60 and "r = " in section(shown, axis).says
     with pytest.raises(gr.Error, match="2 and 1 words"):
         laid.run("weat", where=associations.WORDS, **sets | {"y": "doctor"})

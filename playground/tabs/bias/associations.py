@@ -153,7 +153,7 @@ def _axis(page: Page) -> Axis:
     with gr.Row(elem_classes="asked"):
         second = gr.Textbox(", ".join(shipped["second"]), label="One end", min_width=240, elem_id="bias-axis-second")
         first = gr.Textbox(", ".join(shipped["first"]), label="Other end", min_width=240, elem_id="bias-axis-first")
-        where, layer = _where("bias-axis", WORDS, 20)
+        where, layer = _where("bias-axis", SENTENCES, 20)
     run, stop, status = outcome.buttons("bias-axis", "Draw")
     out, chart, _ = outcome.build("bias-axis")
     pane = Axis(desk.build(page, "Occupations", status, stop), first, second, where, layer, out, chart)
