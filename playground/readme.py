@@ -13,7 +13,7 @@ from playground import flags
 from playground.settings import Settings
 
 ROOT = Path(__file__).parent.parent
-MAPPED = ("app.py", "playground", "benchmarks")
+MAPPED = ("app.py", "playground", "benchmarks", "training")
 CAPTION_COLUMN = 24  # characters from the left
 
 

@@ -1,8 +1,8 @@
 """A model as a small difference from another one: what is packed, and how it is added again.
 
-The file is one safetensors file. For each matrix that differs it holds `name.int8` (row, column) and `name.scale` (row,)
-in float32, and `name.rows` (row,) int32 when only some rows differ: weight = base + int8 * scale. Vectors and whatever
-the base lacks are kept as they are, in float32 or, for matrices, in the same int8 rows with a base of zero.
+For each matrix that differs there is `name.int8` (row, column) and `name.scale` (row,) in float32, and `name.rows`
+(row,) int32 when only some rows differ: weight = base + int8 * scale. A matrix that the base lacks is packed on a base
+of zero. Vectors stand whole, in float32.
 
 It knows tensors and names; not where they come from, nor what network they make.
 """
@@ -12,11 +12,6 @@ from collections.abc import Mapping
 import torch
 
 STEPS = 127
-
-
-def for_masked(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The weights that BERT's masked model has too: no pooler, no table of positions."""
-    return {name: w for name, w in weights.items() if ".pooler." not in name and not name.endswith("position_ids")}
 
 
 def pack(base: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

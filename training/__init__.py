@@ -1,0 +1,1 @@
+"""Where that was trained which ships with Playground. Nothing here runs when the page does."""
