@@ -29,7 +29,7 @@ REQUIREMENTS = {
 }
 PYTHON_FILES = sorted(
     path
-    for place in ("app.py", "playground", "tests", "benchmarks")
+    for place in ("app.py", "playground", "tests", "benchmarks", "training")
     for path in [*ROOT.glob(place), *ROOT.glob(f"{place}/**/*.py")]
 )
 

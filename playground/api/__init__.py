@@ -6,6 +6,7 @@ One file a tab. They compute nothing and draw nothing.
 from playground.api import (
     adapters,
     attention,
+    bias,
     chat,
     internals,
     merging,
@@ -19,7 +20,19 @@ from playground.models.cache import ModelCache
 from playground.settings import Settings
 
 # in the order of the README's table
-ENDPOINTS = (models, chat, prompting, attention, internals, probing, merging, adapters, search, search_evaluate)
+ENDPOINTS = (
+    models,
+    chat,
+    prompting,
+    attention,
+    internals,
+    probing,
+    merging,
+    adapters,
+    bias,
+    search,
+    search_evaluate,
+)
 
 
 def add(cache: ModelCache, settings: Settings) -> None:

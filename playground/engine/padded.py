@@ -99,16 +99,18 @@ class Padded:
 
         None when it was `stopped` on the way.
         """
-        width = max(map(len, rests))
-        ids = torch.tensor([[0] * (width - len(rest)) + list(rest) for rest in rests])
-        there = torch.tensor([[0] * (width - len(rest)) + [1] * len(rest) for rest in rests])
-        logits = None
+        ids, there = _left_padded(rests)
+        width, logits = ids.shape[1], None
         for begin in range(0, width, step := max(1, tokens_a_pass(self._engine) // len(rests))):
             if stopped():
                 return None
             piece = slice(begin, begin + step)
             logits = self._forward(ids[:, piece], there[:, piece], last_only=True)[:, -1]
         return logits
+
+    def read_on(self, rests: Sequence[Sequence[int]]) -> Tensor:
+        """As `read`, in one pass, with the logits after every id, (row, longest, vocabulary); padding in front."""
+        return self._forward(*_left_padded(rests), last_only=False)
 
     def read_all(self, pieces: Sequence[Sequence[int]]) -> Tensor:
         """Reads on and gives the logits after every id, (row, longest, vocabulary); shorter rows are padded behind.
@@ -185,6 +187,14 @@ class Padded:
             inputs["logits_to_keep"] = torch.tensor([ids.shape[1] - 1], device=device)
         with self._engine.turns.take() if self._engine.turns else nullcontext():
             return self._engine.model(**inputs).logits
+
+
+def _left_padded(rests: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Ids and whether they are there, (row, longest) each; padding in front."""
+    width = max(map(len, rests))
+    ids = torch.tensor([[0] * (width - len(rest)) + list(rest) for rest in rests])
+    there = torch.tensor([[0] * (width - len(rest)) + [1] * len(rest) for rest in rests])
+    return ids, there
 
 
 def _cache(engine: Engine, layers: Sequence[tuple[Tensor, Tensor]]) -> DynamicCache:

@@ -31,8 +31,10 @@ def test_only_named_and_typed_endpoints_are_there(client):
     inside |= {"/attention", "/attention_heads", "/attention_pairs", "/attribution"}
     prompting = {"/prompt_run", "/label"}
     search = {"/collection_add", "/collections", "/search", "/answer", "/search_evaluate"}
-    named = {"/models", "/chat", "/complete", "/next_tokens"} | prompting | inside | search
-    assert set(endpoints["named_endpoints"]) == named
+    bias = {"/bias_fill", "/bias_pairs", "/bias_association", "/bias_generation"}
+    merge = {"/merge", "/merge_inspect", "/merge_save", "/compose_adapters"}
+    writing = {"/models", "/chat", "/complete", "/next_tokens"}
+    assert set(endpoints["named_endpoints"]) == writing | prompting | inside | merge | bias | search
     assert not endpoints["unnamed_endpoints"]
     wanted = ["messages", "model", "system", "max_new_tokens", "temperature", "top_p", "top_k"]
     wanted += ["repetition_penalty", "seed", "min_p", "typical_p", "no_repeat_ngram", "stop", "logit_bias", "beams"]

