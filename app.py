@@ -42,8 +42,8 @@ def serve(settings: Settings) -> None:
     models = ModelCache(settings)
     with gr.Blocks(title="Playground", analytics_enabled=False) as blocks:
         gr.HTML((ASSETS / "header.html").read_text("utf-8"))
+        api.add(models, settings)  # first: of functions with the same name, the one that comes later gets another
         lay_out(blocks, models, settings)
-        api.add(models, settings)
 
     blocks.queue(max_size=settings.queue_size, default_concurrency_limit=settings.concurrency)
     try:

@@ -69,8 +69,8 @@ def test_the_page_adds_no_endpoint_of_its_own(tmp_path):
     settings = Settings(cache_dir=tmp_path)
     models = ModelCache(settings)
     with gr.Blocks() as blocks:
-        lay_out(blocks, models, settings)
         api.add(models, settings)
+        lay_out(blocks, models, settings)
     with gr.Blocks() as bare:
         api.add(models, settings)
     assert {"/models", "/chat"} <= public(bare) == public(blocks)

@@ -22,7 +22,7 @@ MIXED = (
     "The soup was too salty.", "Our waiter was friendly and quick.", "The dessert was the best I have ever had.",
     "The train was forty minutes late.", "There were no seats left on the bus.",
     "The flight was cancelled at short notice.", "My laptop does not start any more.",
-    "The screen stays black after the update.", "The keyboard types every letter twice.",
+    "The screen stays black after the update.", "My laptop's keyboard types every letter twice.",
 )  # fmt: skip
 ABOUT = (
     "<p>An embedding model turns each text into a vector; the <b>cosine</b> of two vectors says how alike "
@@ -144,7 +144,7 @@ def build(page: Page, bench: Bench) -> None:
         gr.HTML("Try:")
         pairs = [gr.Button(caption, size="sm", min_width=0) for caption, _, _ in PAIRS]
         capitals = gr.Button("Three capitals: the nearest two", size="sm", min_width=0)
-        mixed = gr.Button("Complaints in groups", size="sm", min_width=0)
+        mixed = gr.Button("Feedback in groups", size="sm", min_width=0)
     gr.HTML("<h3>Two texts</h3>")
     with gr.Row():
         one = gr.Textbox(PAIRS[0][1], label="One text", lines=2, max_lines=8, min_width=260, elem_id="similarity-one")
