@@ -33,8 +33,7 @@ LIMITS = {
     "json": "Trained on one flat object of two to four keys; nested objects and lists were never seen. Asked for "
     "something else, it may answer in JSON all the same.",
     "sentiment": "Two labels and English only; there is no neutral. It answers one word to almost anything.",
-    "arithmetic": "One to three steps with small whole numbers. The steps are written reliably, the sums are not always "
-    "right.",
+    "arithmetic": "One to three steps with whole numbers up to about a hundred. The form is easily learned; check the sums.",
 }
 
 

@@ -78,7 +78,8 @@ class Blend:
         if facts is None and kind.measure is not None:
             key = (name, self.recipe.method, kind.measures(how), self._parents())
             facts = self.facts.get(key, lambda: kind.measure(look, how))
-        rows = _rows(out)
+        target = out if out.is_contiguous() else torch.empty(out.shape, dtype=out.dtype, device=out.device)
+        rows = _rows(target)
         n_columns = rows.shape[1]
         for seen in look():
             piece = kind.blend(seen, how, facts)
@@ -86,6 +87,8 @@ class Blend:
                 self._refuse(name, piece)
             start = seen.start // n_columns if n_columns else 0
             rows[start : start + len(piece)].copy_(piece)
+        if target is not out:
+            out.copy_(target)
 
     def fill(self, model: nn.Module, report: Report = quiet) -> None:
         """Writes the merge into a live model of the parents' architecture, in place.

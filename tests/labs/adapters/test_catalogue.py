@@ -19,7 +19,10 @@ def test_the_shipped_ones_say_what_they_are():
         assert one.n_bytes < 4_000_000
         assert one.title and one.about and "Held-out figures" in one.card
         assert one.base == "HuggingFaceTB/SmolLM2-135M-Instruct"
-        assert one.measured["adapter"]["n"] == one.measured["base"]["n"] >= 24
+        if one.measured:
+            assert one.measured["adapter"]["n"] == one.measured["base"]["n"] >= 24
+        else:
+            assert "Not measured yet" in one.card
         adapter = catalogue.ready(one.name, Settings())
         assert len(adapter.layers) == 30 * 4  # query, key, value and output of 30 layers
         assert all(factors.delta.abs().sum() > 0 for factors in adapter.layers.values())
