@@ -24,7 +24,7 @@ def write(passages: Passages, found: dict, weights: Path, card: Path = CARD) -> 
         weights: the packed file that says how it was trained.
         card: the file, with its two markers.
     """
-    with safe_open(weights, "pt") as file:
+    with safe_open(weights, "numpy") as file:
         told = file.metadata()
     parts = (texts(passages), training(told), accuracy(found), occupations(found["he_to_she_bits"]))
     before, _, rest = card.read_text(encoding="utf-8").partition(BEGIN)
@@ -54,9 +54,9 @@ def training(told: dict[str, str]) -> str:
         f"{int(told['steps']):,} steps of about {int(told['n_tokens']):,} tokens, {int(told['tokens']):,} in all, "
         f"in {float(told['minutes']):.0f} minutes on the wall clock with {told['threads']} threads of a busy machine; "
         f"seed {told['seed']}. Masked: {float(told['first_masked']):.0%} of the pieces at the beginning, "
-        f"{float(told['last_masked']):.0%} at the end. AdamW, rates {told['head_rate']} (head), "
+        f"{float(told['last_masked']):.0%} towards the end. AdamW, rates {told['head_rate']} (head), "
         f"{told['body_rate']} (body) and {told['vector_rate']} (vectors of the {int(told['n_vectors']):,} most "
-        f"frequent pieces), all falling to 0. torch {told['torch']}, transformers {told['transformers']}.\n"
+        f"frequent pieces), falling with the time. torch {told['torch']}, transformers {told['transformers']}.\n"
     )
 
 

@@ -128,8 +128,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Evaluates starter:minilm-mlm, made from the packed weights, on DIR/passages.npz."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--n-asked", type=int, default=6000)
-    parser.add_argument("--n-pseudo", type=int, default=60, help="passages whose pieces are masked one by one")
+    parser.add_argument("--n-asked", type=int, default=2500)
+    parser.add_argument("--n-pseudo", type=int, default=20, help="passages whose pieces are masked one by one")
     given = parser.parse_args(arguments)
     place = gather.starter_folder("minilm-mlm")
     model = BertForMaskedLM.from_pretrained(place).eval()

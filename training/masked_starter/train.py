@@ -23,7 +23,7 @@ import torch
 from torch.nn import functional
 from transformers import BertForMaskedLM
 
-from training.masked_starter import batches, evaluate, gather
+from training.masked_starter import batches, evaluate, gather, pack
 from training.masked_starter import model as network
 from training.masked_starter.gather import Passages
 
@@ -182,12 +182,16 @@ def main(arguments: list[str] | None = None) -> None:
     """Trains on DIR/passages.npz."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--resume", action="store_true", help="go on from DIR/checkpoint.pt")
+    parser.add_argument("--finish", action="store_true", help="then pack the weights and write the card")
     for name, value in Plan().__dict__.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     given = vars(parser.parse_args(arguments))
-    folder, resume = given.pop("folder"), given.pop("resume")
+    folder, resume, finish = (given.pop(name) for name in ("folder", "resume", "finish"))
     train(Passages.load(folder / "passages.npz"), gather.body_folder(), folder, Plan(**given), resume)
+    if finish:
+        pack.main([str(folder)])
+        evaluate.main([str(folder)])
 
 
 if __name__ == "__main__":

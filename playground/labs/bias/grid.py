@@ -112,8 +112,8 @@ def _masked(engine: Engine, template: str, words, first: str, second: str, _, ed
         asked += [(left, right, begun(left, one)) for one in (first, second)]
         before = template[: template.index(slot)]
         n = len(fill.pieces(engine, before.replace(fill.MASK, first), word))
-        hidden = filled(template, word).replace(word, engine.tokenizer.mask_token * n, 1)
-        places.append(_hidden(engine, hidden, n, template.index(slot) < template.index(fill.MASK)))
+        hidden = filled(template, word, engine.tokenizer.mask_token * n)
+        places.append(_hidden(engine, hidden, template.index(slot) < template.index(fill.MASK)))
     values = np.array(fill.word_logprobs(engine, asked, edits, stop)).reshape(-1, 2)
     priors = _priors(engine, places, first, second, edits, stop)
     return values[:, 0] - values[:, 1], priors
@@ -124,7 +124,7 @@ def begun(left: str, word: str) -> str:
     return word if left.strip() else word[:1].upper() + word[1:]
 
 
-def _hidden(engine: Engine, text: str, n: int, slot_first: bool) -> tuple[str, str]:
+def _hidden(engine: Engine, text: str, slot_first: bool) -> tuple[str, str]:
     """What stands before and behind the blank when the word is masked too; its masks stay in the text."""
     parts = text.split(fill.MASK) if engine.tokenizer.mask_token != fill.MASK else None
     if parts is not None:

@@ -109,15 +109,18 @@ def slot_of(template: str) -> str | None:
     return next((slot for slot in ("{word}", "{profession}", "{group}") if slot in template), None)
 
 
-def filled(template: str, word: str) -> str:
-    """The template with the word in its slot, and “a” or “an” before it as its first letter asks."""
+def filled(template: str, word: str, shown: str = "") -> str:
+    """The template with the word in its slot, and “a” or “an” before it as its first letter asks.
+
+    shown: what stands there in the word's place, like masks.
+    """
     slot = slot_of(template)
     for article, other in (("a", "an"), ("A", "An")):
         if f"{article} {slot}" in template or f"{other} {slot}" in template:
             right = other if word[:1].lower() in "aeiou" else article
             for written in (other, article):
                 template = _article(template, written, slot, right)
-    return template.replace(slot, word)
+    return template.replace(slot, shown or word)
 
 
 def _article(template: str, written: str, slot: str, right: str) -> str:

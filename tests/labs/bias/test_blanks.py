@@ -131,3 +131,12 @@ def test_all_that_ships_can_be_asked():
     for example in shipped["grid"]:
         assert all(fill.around(text) and "{word}" in text for text in example["templates"])
     assert len(data.occupations()) == 60 and len({pair[0] for pair in data.swaps()}) == len(data.swaps())
+
+
+def test_a_word_that_also_stands_elsewhere_is_hidden_in_its_slot_alone():
+    engine = tiny.engine("bert")
+    found = grid.measure(engine, ["The cat saw that [MASK] is a {word}."], ["cat"], "the", "it")
+    hidden = engine.tokenizer(f"The cat saw that [MASK] is a {engine.tokenizer.mask_token}.").input_ids
+    the, it = (engine.tokenizer(w, add_special_tokens=False).input_ids[0] for w in ("the", "it"))
+    prior = at_masks(engine, hidden)[0]
+    assert found.prior[0, 0] == pytest.approx((prior[the] - prior[it]).item(), abs=1e-4)
