@@ -143,8 +143,9 @@ def probing(engine, n_texts: int, n_sampled: int) -> None:
     for kind, a, b, each in zip(("by the clock", "worked"), first, second, zip(*slow, strict=True), strict=True):
         whole = statistics.mean(each) * n_texts * n_layers
         print(
-            f"{kind}: one pass a batch {a:.1f} s and {b:.1f} s; one pass a layer and sentence {statistics.mean(each):.3f} "
-            f"s each, measured {n_sampled} times, so {whole:.0f} s for {n_texts * n_layers:,}; "
+            f"{kind}: one pass a batch {a:.1f} s and {b:.1f} s; one pass a layer and sentence "
+            f"{statistics.mean(each):.3f} s each, measured {n_sampled} times, so {whole:.0f} s for "
+            f"{n_texts * n_layers:,}; "
             f"ratio {whole / max(a, b):.0f} to {whole / min(a, b):.0f}"
         )
     print(f"of equally many passes the ratio would be {n_layers}")
