@@ -6,7 +6,7 @@ Patching: the same patches in three ways, layer by layer in turn, so that a busy
 through the whole model, as it is usually done; all rows at once; and all rows at once with the blocks before the patch
 left out, as the page does it, which is what the claim is about. Only positions at which a patch can change something
 are run, in all three. In float32 their effects must be equal but for rounding; in the precision of the page, too, the
-time counts. Prints seconds and ratios.
+time counts. Prints seconds and ratios, by the clock and of processor seconds, which a busy neighbour changes less.
 
 Probing: the slow way runs a sentence through the whole model once for every layer that is wanted, as a loop over layers
 does. A sample of it is measured, between two runs of the quick way, and multiplied up. The vectors must be equal.
@@ -49,29 +49,35 @@ def patching(engine, n_layers: int) -> None:
     }
     span = clean.reading.difference - corrupted.reading.difference
     seconds: dict[str, list[float]] = {name: [] for name in ways}
+    worked: dict[str, list[float]] = {name: [] for name in ways}
     worst = 0.0
     layers = np.linspace(0, engine.anatomy.n_layers - 1, n_layers).round().astype(int).tolist()
     for turn, layer in enumerate([layers[0], *layers]):
         found = {}
         for name, way in ways.items():
-            started = time.perf_counter()
+            started, before = time.perf_counter(), time.process_time()
             values = lab._patched(engine, two, "residual", layer, clean, corrupted, rows, stop=None, **way)
             found[name] = np.array([reading.difference for reading in values]) / span
             if turn:  # the first warms up
                 seconds[name].append(time.perf_counter() - started)
+                worked[name].append(time.process_time() - before)
         plain, *others = found.values()
         worst = max(worst, *(np.abs(other - plain).max() for other in others))
     print(
         f"\n{engine.reference}, {engine.precision}, {n_positions} positions of which {n_positions - first} can matter, "
-        f"{len(rows.where)} patches a layer, layers {layers}"
+        f"{len(rows)} patches a layer, layers {layers}"
     )
-    for name, times in seconds.items():
-        print(f"{name:26} {statistics.mean(times):.3f} s a layer")
+    for name in ways:
+        print(f"{name:26} {statistics.mean(seconds[name]):.3f} s a layer, {statistics.mean(worked[name]):.3f} s worked")
     for name in list(ways)[1:]:
-        ratios = [a / b for a, b in zip(seconds["one at a time"], seconds[name], strict=True)]
-        total = sum(seconds["one at a time"]) / sum(seconds[name])
-        print(f"one at a time / {name}: {total:.2f} in all, layer by layer {min(ratios):.2f} to {max(ratios):.2f}")
+        print(f"one at a time / {name}: {_ratios(seconds, name)}; worked {_ratios(worked, name)}")
     print(f"largest difference between the ways: {worst:.1e} in the effect, where 1 is the whole lead")
+
+
+def _ratios(times: dict[str, list[float]], name: str) -> str:
+    """In all, and from layer to layer: the fewer blocks come before a layer, the less can be left out."""
+    ratios = [a / b for a, b in zip(times["one at a time"], times[name], strict=True)]
+    return f"{sum(times['one at a time']) / sum(times[name]):.1f} ({min(ratios):.1f} to {max(ratios):.1f})"
 
 
 def probing(engine, n_texts: int, n_sampled: int) -> None:
@@ -92,8 +98,8 @@ def probing(engine, n_texts: int, n_sampled: int) -> None:
     made = dataclasses.replace(made, classes=("x",))
     process, n_layers = psutil.Process(), engine.anatomy.n_layers + 1
 
-    def quick(n: int) -> tuple[np.ndarray, float, float]:
-        """The vectors of n texts, seconds, and the most memory it took beside them, in bytes."""
+    def quick(n: int) -> tuple[np.ndarray, tuple[float, float], float]:
+        """The vectors of n texts, seconds by the clock and worked, and the most memory beside them, in bytes."""
         part = sample(made, n)
         over, most = threading.Event(), [0]
 
@@ -104,7 +110,7 @@ def probing(engine, n_texts: int, n_sampled: int) -> None:
         before = process.memory_info().rss
         watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()
-        started = time.perf_counter()
+        started, before_work = time.perf_counter(), time.process_time()
         reading = features.pooled(engine, part, "last")
         while True:
             try:
@@ -112,7 +118,7 @@ def probing(engine, n_texts: int, n_sampled: int) -> None:
             except StopIteration as end:
                 vectors = end.value
                 break
-        seconds = time.perf_counter() - started
+        seconds = time.perf_counter() - started, time.process_time() - before_work
         over.set()
         watcher.join()
         return vectors, seconds, max(most[0] - before - vectors.nbytes, 0)
@@ -127,20 +133,22 @@ def probing(engine, n_texts: int, n_sampled: int) -> None:
         for number, text in enumerate(chosen):
             ids = engine.encode(part[text])
             layer = int(number * (n_layers - 1) / max(n_sampled - 1, 1))
-            started = time.perf_counter()
+            started, before = time.perf_counter(), time.process_time()
             states = engine.model(ids, output_hidden_states=True).hidden_states[layer][0, -1]
-            slow.append(time.perf_counter() - started)
+            slow.append((time.perf_counter() - started, time.process_time() - before))
             scale = np.abs(vectors[layer, text]).max()
             worst = max(worst, np.abs(states.float().cpu().numpy() - vectors[layer, text]).max() / scale)
     second = quick(n_texts)[1]
-    whole = statistics.mean(slow) * n_texts * n_layers
     print(f"\n{engine.reference}, {engine.precision}, {n_texts} sentences, {n_layers} layers")
-    print(f"one pass a batch: {first:.1f} s and {second:.1f} s")
-    print(
-        f"one pass a layer and sentence: {statistics.mean(slow):.3f} s each, measured {n_sampled} times; "
-        f"{n_texts * n_layers:,} of them would take {whole:.0f} s"
-    )
-    print(f"ratio: {whole / second:.0f} and {whole / first:.0f}; of equally many passes it would be {n_layers}")
+    for kind, a, b, each in zip(("by the clock", "worked"), first, second, zip(*slow, strict=True), strict=True):
+        whole = statistics.mean(each) * n_texts * n_layers
+        print(
+            f"{kind}: one pass a batch {a:.1f} s and {b:.1f} s; one pass a layer and sentence "
+            f"{statistics.mean(each):.3f} s each, measured {n_sampled} times, so {whole:.0f} s for "
+            f"{n_texts * n_layers:,}; "
+            f"ratio {whole / max(a, b):.0f} to {whole / min(a, b):.0f}"
+        )
+    print(f"of equally many passes the ratio would be {n_layers}")
     print(f"largest difference between the ways: {worst:.1e} of a vector's largest number")
     print(
         f"memory beside the vectors: {few / 1e6:.0f} MB for {n_texts // 4} sentences, {many / 1e6:.0f} MB for {n_texts}"

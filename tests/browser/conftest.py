@@ -55,6 +55,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("starter")
 
 
+def await_answer(run: subprocess.Popen, app: App, seconds: float = 300) -> None:
+    """Waits until the app answers. A busy machine may take minutes to import everything."""
+    until = time.monotonic() + seconds
+    while True:
+        assert run.poll() is None, app.log.read_text()
+        try:
+            urllib.request.urlopen(app.url, timeout=30).close()
+            return
+        except OSError:
+            assert time.monotonic() < until, f"No answer within {seconds} s.\n{app.log.read_text()}"
+            time.sleep(0.25)
+
+
 @pytest.fixture(scope="session")
 def app(starter_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """`python app.py`, offline, with both starters on disk."""
@@ -75,14 +88,7 @@ def app(starter_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     command = [sys.executable, "app.py", "--port", str(port), "--host", "127.0.0.1"]
     with app.log.open("w") as log, subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log) as run:
         try:
-            until = time.monotonic() + 300  # it takes a few seconds, unless the machine has much else to do
-            while True:
-                assert run.poll() is None and time.monotonic() < until, app.log.read_text()
-                try:
-                    urllib.request.urlopen(app.url, timeout=5).close()
-                    break
-                except OSError:
-                    time.sleep(0.25)
+            await_answer(run, app)
             yield app
         finally:
             run.terminate()

@@ -1,8 +1,9 @@
-"""The journey of the interventions on the real starter: patch and click, take out and watch, steer with the slider."""
+"""The journeys of the interventions on the real starter: patch, click and steer; take out and watch."""
 
 from playwright.sync_api import Page, expect
 
 from tests.browser.test_attention import click_at, expect_drawn, keep_for_readme
+from tests.browser.test_internals import close_notice, expect_to_fit
 
 
 def open_pane(page: Page, name: str) -> None:
@@ -14,7 +15,7 @@ def expect_idle(page: Page, status: str) -> None:
     expect(page.locator(f"{status} p")).to_have_count(0, timeout=120_000)
 
 
-def test_patch_the_example_and_click_a_cell(visit, shot, accessible):
+def test_patch_the_example_click_a_cell_then_steer(visit, shot, accessible):
     page = visit(height=1300)
     open_pane(page, "Patching")
     expect(page.locator("#patching-clean textarea")).to_have_value("The capital of France is the city of")
@@ -48,6 +49,32 @@ def test_patch_the_example_and_click_a_cell(visit, shot, accessible):
     expect(page.locator("#patching-corrupted textarea")).to_have_value("The capital of Liechtenstein is the city of")
     expect(page.locator("#patching-cell")).to_contain_text("layer 25")  # what was found is still there
 
+    close_notice(page)
+    page.set_viewport_size({"width": 390, "height": 900})
+    expect_to_fit(page, 390)
+    accessible(page)
+    shot(page, "interventions-9-phone", full_page=True)
+    page.set_viewport_size({"width": 1280, "height": 1300})
+
+    open_pane(page, "Steering")
+    page.locator("#steer").click()
+    cards = page.locator("#steering-written li")
+    expect(cards).to_have_count(3, timeout=120_000)
+    expect_idle(page, "#steering-status")
+    expect(cards.nth(1)).to_contain_text("strength -2")
+    accessible(page)
+    shot(page, "interventions-8-steered", full_page=True)
+    keep_for_readme(page.locator("#steering-outcome"), "steering")
+
+    slider = page.locator("#steering-strength input[type=range]")
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    expect(cards.nth(1)).to_contain_text("strength -1.5", timeout=120_000)
+    page.locator("#steering-strength input[type=number]").fill("0")
+    page.keyboard.press("Tab")
+    expect(cards.nth(1)).to_contain_text("strength 0", timeout=120_000)
+    expect(page.locator("#steering-same")).to_contain_text("Word for word the same", timeout=120_000)
+
 
 def test_take_out_a_head_and_watch_both_texts(visit, shot, accessible):
     page = visit(height=1300, dark=True)
@@ -77,37 +104,3 @@ def test_take_out_a_head_and_watch_both_texts(visit, shot, accessible):
     expect_drawn(page, "#noise-bars")
     accessible(page)
     shot(page, "interventions-7-noise-dark", full_page=True)
-
-
-def test_steer_with_the_slider(visit, shot, accessible):
-    page = visit(height=1300)
-    open_pane(page, "Steering")
-    page.locator("#steer").click()
-    cards = page.locator("#steering-written li")
-    expect(cards).to_have_count(3, timeout=120_000)
-    expect_idle(page, "#steering-status")
-    expect(cards.nth(1)).to_contain_text("strength -2")
-    accessible(page)
-    shot(page, "interventions-8-steered", full_page=True)
-    keep_for_readme(page.locator("#steering-outcome"), "steering")
-
-    slider = page.locator("#steering-strength input[type=range]")
-    slider.focus()
-    page.keyboard.press("ArrowRight")
-    expect(cards.nth(1)).to_contain_text("strength -1.5", timeout=120_000)
-    page.locator("#steering-strength input[type=number]").fill("0")
-    page.keyboard.press("Tab")
-    expect(cards.nth(1)).to_contain_text("strength 0", timeout=120_000)
-    expect(page.locator("#steering-same")).to_contain_text("Word for word the same", timeout=120_000)
-
-
-def test_on_a_phone(visit, shot, accessible):
-    page = visit(width=390, height=900)
-    open_pane(page, "Patching")
-    page.locator("#patch").click()
-    expect_drawn(page, "#patching-chart")
-    expect_idle(page, "#patching-status")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    accessible(page)
-    shot(page, "interventions-9-phone", full_page=True)
-    expect(page.locator("#patching-cell")).to_contain_text("effect")

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from playground.labs.internals.probing import tasks
 from tests.browser.test_attention import expect_drawn
-from tests.browser.test_internals import keep_for_readme, open_pane
+from tests.browser.test_internals import close_notice, expect_to_fit, keep_for_readme, open_pane
 
 
 @pytest.fixture(scope="module")
@@ -90,13 +90,13 @@ def test_one_click_then_a_file_of_ones_own_layer_by_layer(visit, shot, accessibl
     expect(page.locator(".toast-body")).to_contain_text("Row 5 has no label")
     expect(page.locator("#probe")).to_be_enabled()
     expect(page.locator("#probing-verdict")).to_contain_text("Layer 6")  # what was found is still there
-    page.locator(".toast-close").click()
+    close_notice(page)
     page.locator("#probing-file").get_by_label("Clear").click()
     ragged = tmp_path / "ragged.csv"
     ragged.write_text("text,label\nA cat, a dog,many\n")
     upload(page, ragged)
     expect(page.locator(".toast-body")).to_contain_text("Row 2 has 3 values, the first line 2")
-    page.locator(".toast-close").click()
+    close_notice(page)
     upload(page, own)
     expect(page.locator("#probing-samples")).to_contain_text("48 texts with 2 labels")
     probe(page)
@@ -127,7 +127,7 @@ def test_one_click_then_a_file_of_ones_own_layer_by_layer(visit, shot, accessibl
     shot(page, "probing-4-slider", full_page=True)
 
 
-def test_the_curve_grows_and_stops_when_told(visit, shot, accessible):
+def test_in_the_dark_the_curve_grows_and_stops_when_told_and_fits_a_phone(visit, shot, accessible):
     page = visit(height=1300, dark=True)
     open_pane(page, "Probing")
     page.get_by_role("button", name="Part of speech").click()
@@ -142,15 +142,8 @@ def test_the_curve_grows_and_stops_when_told(visit, shot, accessible):
     accessible(page)
     shot(page, "probing-6-dark", full_page=True)
 
-
-def test_on_a_phone_in_the_dark(visit, shot, accessible, own):
-    page = visit(width=390, dark=True)
-    open_pane(page, "Probing")
-    pick(page, "My own file (CSV)")
-    upload(page, own)
-    expect(page.locator("#probing-samples")).to_contain_text("48 texts")
-    probe(page)
+    page.set_viewport_size({"width": 390, "height": 900})
+    expect_to_fit(page, 390)
     expect_pictures(page)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
     accessible(page)
     shot(page, "probing-7-phone-dark", full_page=True)

@@ -157,6 +157,26 @@ def test_a_sweep_is_one_ablation_at_a_time(kind, columns, how):
             assert found.changes[layer, index] == pytest.approx(change, abs=1e-4)
 
 
+@pytest.mark.parametrize("how", ["zero", "mean", "resample"])
+def test_the_parts_of_a_layer_in_one_pass_are_each_alone(how, monkeypatch):
+    engine, passes = tiny.engine("llama"), []
+    alone = [sweep.sweep(engine, TEXT, kind, how, REFERENCES) for kind in ("attention", "mlp", "layer")]
+    original = sweep.passes.last_residual
+
+    def last_residual(engine, inputs, *arguments, **named):
+        passes.append(len(inputs["input_ids"]))
+        return original(engine, inputs, *arguments, **named)
+
+    monkeypatch.setattr(sweep.passes, "last_residual", last_residual)
+    together = sweep.sweep_layers(engine, TEXT, how, REFERENCES)
+    assert passes.count(3) == 3  # layers, of three parts each
+    for one, other in zip(together, alone, strict=True):
+        assert (one.kind, one.answer, one.layers.tolist()) == (other.kind, other.answer, other.layers.tolist())
+        np.testing.assert_allclose(one.changes, other.changes, atol=1e-5)
+        np.testing.assert_allclose(one.divergences, other.divergences, atol=1e-5)
+    assert [one.kind for one in sweep.sweep_layers(tiny.engine("mamba"), TEXT)][-1] == "layer"
+
+
 @pytest.mark.parametrize("how", ["zero", "resample"])
 def test_heads_in_several_batches_are_the_heads_in_one(how, monkeypatch):
     engine, sizes = tiny.engine("llama"), []

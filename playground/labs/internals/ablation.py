@@ -147,15 +147,22 @@ def _block(engine: Engine, layer: int) -> nn.Module:
     return engine.anatomy.main.blocks[layer]
 
 
-def instead(edit: Callable[[Tensor], Tensor]) -> Around:
-    """A block that adds something else to the residual than it would. It runs all the same: its keys are cached."""
+def instead(edit: Callable[[Tensor], Tensor], rows: Tensor | None = None) -> Around:
+    """A block that adds something else to the residual than it would. It runs all the same: its keys are cached.
+
+    rows: (row,) bool, those of the batch in which it does; all without.
+    """
 
     def around(forward: Callable, arguments: tuple, named: dict) -> object:
         output = forward(*arguments, **named)
         before = arguments[0] if arguments else next(v for v in named.values() if isinstance(v, Tensor))
         plain = isinstance(output, Tensor)
-        added = (output if plain else output[0]) - before
-        after = before + edit(added)
+        residual = output if plain else output[0]
+        added = residual - before
+        if rows is None:
+            after = before + edit(added)
+        else:  # one draw for all rows, as if each were alone
+            after = torch.where(rows[:, None, None], before + edit(added[:1]), residual)
         return after if plain else (after, *output[1:])
 
     return around

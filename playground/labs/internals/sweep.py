@@ -22,7 +22,7 @@ from playground.errors import PlaygroundError
 from playground.labs.internals import ablation, contrasts, known
 from playground.labs.internals.ablation import PARTS, How, Kind
 from playground.labs.internals.before_after import divergence
-from playground.models.progress import Report, part, quiet
+from playground.models.progress import Report, quiet
 
 _TOKENS_AT_ONCE = 2048  # rows times positions of one forward pass
 
@@ -61,62 +61,9 @@ def sweep(
     Raises:
         PlaygroundError: as `tap`; "neuron" (there are too many to try each: see `neurons`).
     """
-    started = time.perf_counter()
-    contrasts.check_model(engine)
     if kind not in ("head", "attention", "mlp", "layer"):
         raise PlaygroundError(f"“{kind}” cannot be swept. Pick head, attention, mlp or layer.")
-    ids = contrasts.encoded(engine, text, complete)
-    position = contrasts.place(engine, ids)
-    layers = [n for n in range(engine.anatomy.n_layers) if kind == "layer" or _has(engine, kind, n)]
-    if not layers:
-        raise PlaygroundError(f"{engine.reference} ({engine.anatomy.architecture}) has no {kind} that can be reached.")
-    n_columns = engine.anatomy.n_heads if kind == "head" else 1
-    divergences = np.full((len(layers), n_columns), np.nan)
-    changes = np.full((len(layers), n_columns), np.nan)
-    complete = True
-
-    def said(residual: Tensor) -> Tensor:
-        return read_out(engine, residual[:, position]).float().log_softmax(-1)
-
-    try:
-        blocks: list = []
-        original = said(
-            passes.last_residual(engine, {"input_ids": ids}, around=known.recording(engine, blocks), stop=stop)
-        )
-        answer = int(original[0].argmax())
-        places = [n if kind == "layer" else Site(engine.anatomy.main.name, n, PARTS[kind]) for n in layers]
-        skip = known.can_leave_out(engine, ids, blocks, stop)
-        pools = ablation.pools(engine, places, references, stop) if how != "zero" else {}
-        for number, (layer, place) in enumerate(zip(layers, places, strict=True)):
-            report(number / len(layers), f"Taking out layer {layer}: {number + 1} of {len(layers)}")
-            found = []
-            for rows in torch.arange(n_columns, device=ids.device).split(max(1, _TOKENS_AT_ONCE // ids.shape[1])):
-                # made anew, so that every head is replaced by the same draws
-                edit = ablation.replacement(how, pools.get(place), torch.Generator().manual_seed(seed))
-                around = known.left_out(engine, layer, blocks, len(rows)) if skip else []
-                if kind == "layer":
-                    watches, around = {}, [*around, (engine.anatomy.main.blocks[layer], ablation.instead(edit))]
-                else:
-                    watches = {place: _each_alone(edit, n_columns, rows)}
-                inputs = {"input_ids": ids.expand(len(rows), -1)}
-                found.append(said(passes.last_residual(engine, inputs, watches, around, stop)))
-            edited = torch.cat(found)
-            divergences[number] = divergence(original, edited).cpu().numpy()
-            changes[number] = (edited[:, answer] - original[0, answer]).cpu().numpy()
-    except passes.Stopped:
-        complete = False
-        if np.isnan(divergences).all():
-            raise PlaygroundError("Stopped before the first layer was taken out.") from None
-    return Sweep(
-        kind,
-        np.array(layers),
-        divergences,
-        answer,
-        engine.tokenizer.decode([answer]),
-        changes,
-        complete,
-        provenance.of(engine, {"text": text, "kind": kind, "how": how, "seed": seed}, time.perf_counter() - started),
-    )
+    return _sweep(engine, text, (kind,), how, references, seed, report, stop, complete)[0]
 
 
 def sweep_layers(
@@ -129,24 +76,106 @@ def sweep_layers(
     stop: threading.Event | None = None,
     complete: bool = False,
 ) -> tuple[Sweep, ...]:
-    """As `sweep`, for the attention, the MLP and the whole of each layer, one after the other.
+    """As `sweep`, for the attention, the MLP and the whole of each layer: all that a layer has, in one pass.
 
-    What the model lacks is left out. Stopped: what was begun until then.
+    What the model lacks is left out. Stopped: the layers that were tried until then.
     """
     layers = range(engine.anatomy.n_layers)
     kinds = [kind for kind in ("attention", "mlp") if any(_has(engine, kind, n) for n in layers)]
-    kinds.append("layer")
-    found: list[Sweep] = []
-    for number, kind in enumerate(kinds):
-        mine = part(report, number / len(kinds), (number + 1) / len(kinds))
-        try:
-            found.append(sweep(engine, text, kind, how, references, seed, mine, stop, complete))
-        except PlaygroundError:
-            if not found or stop is None or not stop.is_set():
-                raise
-        if not found[-1].complete or (stop is not None and stop.is_set()):
-            break
-    return tuple(found)
+    return _sweep(engine, text, (*kinds, "layer"), how, references, seed, report, stop, complete)
+
+
+def _sweep(
+    engine: Engine,
+    text: str,
+    kinds: Sequence[Kind],
+    how: How,
+    references: Sequence[str],
+    seed: int,
+    report: Report,
+    stop: threading.Event | None,
+    is_complete_text: bool,
+) -> tuple[Sweep, ...]:
+    """A `Sweep` a kind. Whatever of these kinds a layer has are rows of a batch."""
+    started = time.perf_counter()
+    contrasts.check_model(engine)
+    ids = contrasts.encoded(engine, text, is_complete_text)
+    position = contrasts.place(engine, ids)
+    every = range(engine.anatomy.n_layers)
+    layers = {kind: [n for n in every if kind == "layer" or _has(engine, kind, n)] for kind in kinds}
+    for kind in kinds:
+        if not layers[kind]:
+            raise PlaygroundError(
+                f"{engine.reference} ({engine.anatomy.architecture}) has no {kind} that can be reached."
+            )
+    n_columns = {kind: engine.anatomy.n_heads if kind == "head" else 1 for kind in kinds}
+    shapes = {kind: (len(layers[kind]), n_columns[kind]) for kind in kinds}
+    divergences = {kind: np.full(shapes[kind], np.nan) for kind in kinds}
+    changes = {kind: np.full(shapes[kind], np.nan) for kind in kinds}
+    tried = sorted(set().union(*layers.values()))
+    complete = True
+
+    def said(residual: Tensor) -> Tensor:
+        return read_out(engine, residual[:, position]).float().log_softmax(-1)
+
+    try:
+        blocks: list = []
+        original = said(
+            passes.last_residual(engine, {"input_ids": ids}, around=known.recording(engine, blocks), stop=stop)
+        )
+        answer = int(original[0].argmax())
+        places = [_place(engine, kind, n) for kind in kinds for n in layers[kind]]
+        skip = known.can_leave_out(engine, ids, blocks, stop)
+        pools = ablation.pools(engine, places, references, stop) if how != "zero" else {}
+        for number, layer in enumerate(tried):
+            report(number / len(tried), f"Taking out layer {layer}: {number + 1} of {len(tried)}")
+            parts = [(kind, column) for kind in kinds if layer in layers[kind] for column in range(n_columns[kind])]
+            found = []
+            for start in range(0, len(parts), max(1, _TOKENS_AT_ONCE // ids.shape[1])):
+                rows = parts[start : start + max(1, _TOKENS_AT_ONCE // ids.shape[1])]
+                watches: dict[Site, passes.Watch] = {}
+                around = known.left_out(engine, layer, blocks, len(rows)) if skip else []
+                for kind in dict.fromkeys(kind for kind, _ in rows):
+                    # which of its groups each row loses; -1: none. Edits are made anew for the same draws everywhere
+                    lost = torch.tensor([column if k == kind else -1 for k, column in rows], device=ids.device)
+                    place = _place(engine, kind, layer)
+                    edit = ablation.replacement(how, pools.get(place), torch.Generator().manual_seed(seed))
+                    if kind == "layer":
+                        instead = ablation.instead(edit, lost >= 0)
+                        around = [*around, (engine.anatomy.main.blocks[layer], instead)]
+                    else:
+                        watches[place] = _each_alone(edit, n_columns[kind], lost)
+                inputs = {"input_ids": ids.expand(len(rows), -1)}
+                found.append(said(passes.last_residual(engine, inputs, watches, around, stop)))
+            edited = torch.cat(found)
+            apart = divergence(original, edited).cpu().numpy()
+            change = (edited[:, answer] - original[0, answer]).cpu().numpy()
+            for row, (kind, column) in enumerate(parts):
+                at = layers[kind].index(layer), column
+                divergences[kind][at], changes[kind][at] = apart[row], change[row]
+    except passes.Stopped:
+        complete = False
+        if all(np.isnan(values).all() for values in divergences.values()):
+            raise PlaygroundError("Stopped before the first layer was taken out.") from None
+    seconds = time.perf_counter() - started
+    return tuple(
+        Sweep(
+            kind,
+            np.array(layers[kind]),
+            divergences[kind],
+            answer,
+            engine.tokenizer.decode([answer]),
+            changes[kind],
+            complete,
+            provenance.of(engine, {"text": text, "kind": kind, "how": how, "seed": seed}, seconds),
+        )
+        for kind in kinds
+    )
+
+
+def _place(engine: Engine, kind: Kind, layer: int) -> Site | int:
+    """As `ablation.pools` names places."""
+    return layer if kind == "layer" else Site(engine.anatomy.main.name, layer, PARTS[kind])
 
 
 def _has(engine: Engine, kind: Kind, layer: int) -> bool:
@@ -154,7 +183,7 @@ def _has(engine: Engine, kind: Kind, layer: int) -> bool:
 
 
 def _each_alone(edit: Callable[[Tensor], Tensor], n: int, lost: Tensor) -> passes.Watch:
-    """Row i of the batch loses group lost[i] of n. Values: (row, position, width)."""
+    """Row i of the batch loses group lost[i] of n, or nothing if that is -1. Values: (row, position, width)."""
 
     def put(values: Tensor) -> Tensor:
         groups = values.unflatten(-1, (n, -1))
