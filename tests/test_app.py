@@ -1,10 +1,14 @@
 """`python app.py` serves the page, also where Gradio's own look at it fails."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+
+from playground.readme import endpoints
 
 ROOT = Path(__file__).parent.parent
 
@@ -26,6 +30,9 @@ app.main()
         said = next(line for line in process.stdout if line.startswith("Playground is at"))
         with urllib.request.urlopen(said.split()[-1], timeout=60) as answer:
             assert b"gradio" in answer.read()
+        with urllib.request.urlopen(f"{said.split()[-1].rstrip('/')}/gradio_api/info", timeout=60) as answer:
+            named = set(json.load(answer)["named_endpoints"])
+        assert named == set(re.findall(r"^\| `(/\w+)`", endpoints(), re.MULTILINE))  # as the README lists them
         assert process.poll() is None
     finally:
         process.terminate()

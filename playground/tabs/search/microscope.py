@@ -122,7 +122,7 @@ class Scope:
         found = [select(chosen, None, self.wanted, **AT_ONCE) for select in [*selects, self.map_clicks.select]]
         return [*found, self.chunk.input(lambda id: id, self.chunk, self.wanted, **AT_ONCE)]
 
-    def connect(self) -> None:
+    def connect(self, tokens_tab: gr.Tab, map_tab: gr.Tab) -> None:
         def listed(seen: Seen | None, document: str, owner: str) -> dict:
             with user_errors():
                 if seen is None:
@@ -144,7 +144,22 @@ class Scope:
                     tokens = lab.tokens(encoder, seen.found.query, collection.chunks[seen.picked])
                 return charts.tokens(tokens, by == PARTS)
 
-        self.by.input(again, [self.seen, self.by, self.bench.owner], self.tokens, **self.bench.page.queued)
+        def mapped(seen: Seen | None, owner: str):
+            from playground.labs.retrieval import microscope as lab
+            from playground.views.search import charts
+
+            with user_errors():
+                if seen is None or seen.picked is None:
+                    return gr.skip()
+                collection = seen.collection(self.bench, owner or "")
+                keep = (seen.picked, *(hit.id for hit in seen.found.hits))
+                return charts.plane(lab.plane(collection, seen.vector, keep), collection, seen.found, seen.picked)
+
+        inputs, queued = [self.seen, self.by, self.bench.owner], self.bench.page.queued
+        self.by.input(again, inputs, self.tokens, **queued)
+        # a figure that came while its tab was shut is not drawn when it opens
+        tokens_tab.select(again, inputs, self.tokens, **queued)
+        map_tab.select(mapped, [self.seen, self.bench.owner], self.plane, **queued)
 
 
 def _chunks(collection: "Collection", document: str) -> list[tuple[str, int]]:
@@ -167,7 +182,7 @@ def build(bench: Bench, seen: gr.State) -> Scope:
                 ranks = gr.Plot(show_label=False, elem_id="search-ranks")
             with gr.Tab("Words"):
                 terms = gr.HTML(elem_id="search-terms")
-            with gr.Tab("Tokens"):
+            with gr.Tab("Tokens") as tokens_tab:
                 by = gr.Radio(
                     [PARTS, COSINES], value=PARTS, show_label=False, container=False,
                     info="With mean pooling the score is exactly the sum over all pairs of tokens.",
@@ -176,7 +191,7 @@ def build(bench: Bench, seen: gr.State) -> Scope:
                 tokens = gr.Plot(show_label=False, elem_id="search-tokens")
             with gr.Tab("In its document"):
                 place = gr.HTML(elem_id="search-place")
-            with gr.Tab("Map"):
+            with gr.Tab("Map") as map_tab:
                 gr.HTML(
                     "<p class='note'>Every chunk of the collection and the question, flattened from hundreds of "
                     "dimensions to two: near points are often, not always, alike. Click a point to look at it.</p>"
@@ -190,5 +205,5 @@ def build(bench: Bench, seen: gr.State) -> Scope:
                 why = gr.HTML(words.why(None), elem_id="search-why")
     scope = Scope(bench, seen, gr.State(), whole, status, head, ranks, terms, by, tokens, place, plane, map_clicks,
                   document, chunk, why)  # fmt: skip
-    scope.connect()
+    scope.connect(tokens_tab, map_tab)
     return scope
