@@ -208,3 +208,16 @@ def test_shuffled_examples_are_the_same_ones(desk):
     assert mixed != values[pane.drafts][0].examples
     assert set(mixed) == set(values[pane.drafts][0].examples)
     assert builder.prompt_of([values[box] for box in pane.boxes]) == values[pane.drafts][0]
+
+
+def test_the_example_that_was_clicked_is_moved_and_stays_picked(desk):
+    pane = desk.lab.builder
+    values = desk.values() | {pane.picked: 1}
+    first, second, *rest = values[pane.drafts][0].examples
+    up = pane.move(values, -1)
+    assert up[pane.drafts][0].examples == (second, first, *rest) and up[pane.picked] == 0
+    assert [line[0] for line in up[pane.examples]["data"]][:2] == [second.question, first.question]
+    at_the_end = pane.move(values | {pane.picked: len(rest) + 1}, 1)
+    assert at_the_end[pane.drafts][0].examples == (first, second, *rest)
+    with pytest.raises(gr.Error, match="Click into the line"):
+        pane.move(values | {pane.picked: None}, 1)

@@ -44,6 +44,7 @@ class Builder:
     answer_label: gr.Textbox
     k: gr.Number
     seed: gr.Number
+    picked: gr.State  # the line of the examples that was clicked, from 0; None: none yet
 
     @property
     def boxes(self) -> list[gr.components.Component]:
@@ -130,6 +131,20 @@ class Builder:
         )
         return {self.drafts: mixed, self.examples: grid(mixed[at].examples)}
 
+    def move(self, values: dict, by: int) -> dict:
+        """The example that was clicked, one line up or down."""
+        with user_errors():
+            frame, line = values[self.examples], values[self.picked]
+            if line is None or line >= len(frame):
+                raise PlaygroundError("No example is picked. Click into the line that is to be moved.")
+            to = min(max(line + by, 0), len(frame) - 1)
+            order = list(range(len(frame)))
+            order.insert(to, order.pop(line))
+            moved = frame.iloc[order].reset_index(drop=True)
+            drafts = self.current(values | {self.examples: moved})
+            shown = {"headers": COLUMNS, "data": moved.values.tolist()}
+            return {self.drafts: drafts, self.examples: shown, self.picked: to}
+
     def draw(self, values: dict, rows: Sequence[Row], answer: str) -> tuple[dict, tuple[Row, ...]]:
         """k examples from the table for the edited prompt; and the rows that are left."""
         drafts, at = self.current(values), values[self.which] or 0
@@ -159,6 +174,19 @@ class Builder:
         changed(buttons["add"].click(self.add, self.inputs, self.outputs, **MAY_REFUSE))
         changed(buttons["remove"].click(self.remove, self.inputs, self.outputs, **MAY_REFUSE))
         changed(buttons["shuffle"].click(self.shuffle, self.inputs, [self.drafts, self.examples], **AT_ONCE))
+
+        def pick(event: gr.SelectData) -> int:
+            return event.index[0]
+
+        self.examples.select(pick, None, self.picked, **AT_ONCE)
+        self.which.input(lambda: None, None, self.picked, **AT_ONCE)  # it was a line of another prompt
+        moved = [self.drafts, self.examples, self.picked]
+        for name, by in (("up", -1), ("down", 1)):
+
+            def move(values: dict, by: int = by) -> dict:
+                return self.move(values, by)
+
+            changed(buttons[name].click(move, self.inputs | {self.picked}, moved, **MAY_REFUSE))
 
         def brought(values: dict) -> dict:
             return self.bring(values[bring], values)
@@ -291,6 +319,8 @@ def build(first: Drafts) -> tuple[Builder, dict[str, gr.Button], gr.File]:
             elem_id="lab-examples",
         )
         with gr.Row(elem_classes="lesser", elem_id="lab-draw-row"):
+            buttons["up"] = gr.Button("Move up", size="sm", min_width=90, elem_id="lab-up")
+            buttons["down"] = gr.Button("Move down", size="sm", min_width=90, elem_id="lab-down")
             buttons["shuffle"] = gr.Button("Shuffle their order", size="sm", elem_id="lab-shuffle")
             k = gr.Number(4, label="How many", precision=0, minimum=1, min_width=110, elem_id="lab-k")
             seed = gr.Number(0, label="Seed", precision=0, minimum=0, min_width=90, elem_id="lab-draw-seed")
@@ -311,6 +341,7 @@ def build(first: Drafts) -> tuple[Builder, dict[str, gr.Button], gr.File]:
         answer_label,
         k,
         seed,
+        gr.State(),
     )
     return builder, buttons, bring
 
