@@ -350,7 +350,7 @@ def build(page: Page, methods: Sequence[tuple[str, str]], first: dict) -> Kitche
             parts["epsilon"] = slider("epsilon", 0, 0.49, 0.15, "ε", "DELLA: half the range of probabilities.", False)
             parts["gamma"] = slider("gamma", 0, 0.5, 0.01, "γ", "Breadcrumbs: share of outliers left out.", False)
         with gr.Row():
-            parts["normalize"] = gr.Checkbox(True, label="Divide by the sum of weights", visible=True, min_width=180)
+            parts["normalize"] = gr.Checkbox(True, label="Divide by the sum of weights", visible=False, min_width=180)
             parts["rescale"] = gr.Checkbox(True, label="Make up for what is dropped", visible=False, min_width=180)
             parts["row_wise"] = gr.Checkbox(False, label="Row by row", visible=False, min_width=140)
             parts["election"] = gr.Radio(

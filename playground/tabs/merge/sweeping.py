@@ -147,7 +147,7 @@ def build(page: Page, visitors: Visitors) -> Pane:
         gr.HTML(
             note(
                 "Look for a stretch where both distances are small and the text is no surprise. Dashed: the straight "
-                "way between both ends; a curve below it is better than either mixture of answers would be."
+                "line between both ends; a curve that lies below it gains more than it gives."
             )
         )
         parts["chart"] = gr.Plot(label="From A to B", elem_id="merge-sweep-chart")

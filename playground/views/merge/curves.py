@@ -58,7 +58,7 @@ def figure(sweep: Sweep, picked: float | None = None) -> go.Figure:
     drawn.update_xaxes(range=[-0.03, 1.03], gridcolor=GRID, zeroline=False)
     drawn.update_xaxes(title_text="t: 0 is A, 1 is B", row=n, col=1)
     drawn.update_layout(
-        **LOOK | {"margin": {"l": 10, "r": 20, "t": 40, "b": 48}}, height=90 + 150 * n, showlegend=False
+        **LOOK | {"margin": {"l": 10, "r": 20, "t": 66, "b": 48}}, height=116 + 150 * n, showlegend=False
     )
     drawn.update_annotations(font={"size": 13, "color": INK}, x=0, xanchor="left", align="left")
     return drawn

@@ -47,8 +47,8 @@ def figure(found: Inspection, what: str) -> go.Figure:
         ygap=1,
     )
     layout = go.Layout(
-        **LOOK | {"margin": {"l": 10, "r": 10, "t": 16, "b": 44}},
-        height=110 + 30 * max(len(parts), 3),
+        **LOOK | {"margin": {"l": 10, "r": 10, "t": 44, "b": 44}},
+        height=138 + 30 * max(len(parts), 3),
         xaxis={"title": {"text": "Layer"}, "showgrid": False, "constrain": "domain"},
         yaxis={"autorange": "reversed", "automargin": True, "showgrid": False},
     )
