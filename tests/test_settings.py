@@ -36,6 +36,9 @@ WRITTEN = {
     "queue_size": ("5", 5),
     "conversation_memory": ("1GB", 10**9),
     "upload_limit": ("2MiB", 2 * 1024**2),
+    "collections_dir": ("/tmp/documents", Path("/tmp/documents")),
+    "shared_collections": ("false", False),
+    "collections_limit": ("1GB", 10**9),
 }
 
 WRONG = [

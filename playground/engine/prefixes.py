@@ -50,8 +50,8 @@ class Prefixes:
 
     def keep(self, ids: list[int], block: int, cache: DynamicCache) -> None:
         """Keeps the whole blocks of a prompt that begins the cache, as many as there is room for."""
-        if not all(type(layer) is DynamicLayer for layer in cache.layers):
-            return  # a window has forgotten the beginning, and a recurrent state cannot be cut
+        if not all(type(layer) is DynamicLayer and layer.is_initialized for layer in cache.layers):
+            return  # a window has forgotten the beginning, and a recurrent state cannot be cut; or nothing was read
         # more than there is room for would drive out everybody else's, and then itself
         n = min(len(ids) // block, self.budget // (block * _bytes_of_a_token(cache))) * block
         if n == 0:
