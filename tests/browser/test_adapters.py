@@ -2,13 +2,14 @@
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.tabs import open_tab
 from tests.browser.test_internals import keep_for_readme
 
 LONG = 240_000  # ms; two shared cores may be busy with something else
 
 
 def open_pane(page: Page, pane: str, bench: str) -> None:
-    page.get_by_role("tab", name="Merge", exact=True).click()
+    open_tab(page, "Merge")
     page.locator("#merge").get_by_role("tab", name=pane, exact=True).click()
     page.get_by_role("tab", name=bench, exact=True).click()
 

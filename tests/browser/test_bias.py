@@ -2,11 +2,12 @@
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.tabs import open_tab
 from tests.browser.test_attention import expect_drawn
 
 
 def open_pane(page: Page, name: str) -> None:
-    page.get_by_role("tab", name="Bias", exact=True).click()
+    open_tab(page, "Bias")
     tabs = page.locator("#bias")
     expect(tabs.get_by_role("tab").first).to_be_visible()
     tab = tabs.get_by_role("tab", name=name, exact=True)
@@ -53,7 +54,9 @@ def test_a_blank_in_one_click_then_pairs(visit, shot, accessible):
 
     open_pane(page, "Report")
     page.locator("#bias-report-make").click()
-    expect(page.locator("#bias-report-shown")).to_contain_text("Scores of different dialects or tokenizers do not compare.")
+    expect(page.locator("#bias-report-shown")).to_contain_text(
+        "Scores of different dialects or tokenizers do not compare."
+    )
     expect(page.locator("#bias-report-shown h3")).to_have_count(2)
     expect(page.locator("#bias-report-files a[download]").first).to_be_visible()
     accessible(page)

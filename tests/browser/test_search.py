@@ -5,6 +5,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.tabs import open_tab
 from tests.labs.retrieval import made
 
 HTML = b"""<!doctype html><html><body><article><h1>Etna</h1><p>Mount Etna is an active volcano on the east coast of
@@ -13,7 +14,7 @@ Sicily, and its summit is about 3,400 metres high, which makes it one of the tal
 
 
 def opened(page: Page) -> None:
-    page.get_by_role("tab", name="Search", exact=True).click()
+    open_tab(page, "Search")
     expect(page.locator("#search-go")).to_be_visible()
 
 

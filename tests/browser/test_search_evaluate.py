@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.tabs import open_tab
 from tests.browser.test_chat import keep_for_readme
 
 LONG = 240_000  # the shipped documents are embedded first, on two shared cores
 
 
 def opened(page: Page, name: str) -> None:
-    page.get_by_role("tab", name="Search", exact=True).click()
+    open_tab(page, "Search")
     page.locator("#search").get_by_role("tab", name=name, exact=True).click()
 
 

@@ -15,7 +15,7 @@ from playground.tabs.internals import desk
 from playground.tabs.internals import prompt as prompts
 from playground.tabs.internals.desk import Desk
 from playground.tabs.internals.prompt import Prompt
-from playground.tabs.kit import AT_ONCE, Page, paced, title_of
+from playground.tabs.kit import AT_ONCE, UNSEEN, Page, paced, title_of
 from playground.views.continuations import note
 
 TITLE = "Ablation"
@@ -257,7 +257,7 @@ def build(page: Page) -> None:
         stop = gr.Button("Stop", variant="stop", elem_id="ablation-stop")
     status = gr.HTML(elem_id="ablation-status", elem_classes="doing")
     parts["look"] = gr.HTML(note(first.look), elem_id="ablation-look")
-    with gr.Column(visible=False, elem_id="ablation-outcome") as parts["outcome"]:
+    with gr.Column(visible=UNSEEN, elem_id="ablation-outcome") as parts["outcome"]:
         parts |= _outcome()
     with gr.Accordion("Which parts matter? Take out each alone", open=False, elem_id="ablation-sweep"):
         sweep, more = _sweep()
@@ -323,7 +323,7 @@ def _sweep() -> tuple[gr.Button, dict]:
     with gr.Row(elem_classes="asked"):
         parts["over"] = gr.Radio([HEADS, LAYERS], value=LAYERS, label="Parts", elem_id="ablation-over", min_width=260)
         run = gr.Button("Try each", variant="primary", elem_id="sweep", min_width=110)
-    with gr.Column(visible=False) as parts["swept"]:
+    with gr.Column(visible=UNSEEN) as parts["swept"]:
         parts["sweep_told"] = gr.HTML(elem_id="ablation-sweep-told", elem_classes="verdict")
         parts["sweep_chart"] = gr.Plot(show_label=False, elem_id="ablation-sweep-chart")
         with gr.Accordion("All numbers", open=False):

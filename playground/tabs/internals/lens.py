@@ -13,7 +13,7 @@ from playground.errors import PlaygroundError
 from playground.tabs.attention.panes import Pane, places, progress, reported
 from playground.tabs.attention.source import second_box
 from playground.tabs.internals.benches import Files, asked, bench
-from playground.tabs.kit import AT_ONCE, Page, Parcel, title_of
+from playground.tabs.kit import AT_ONCE, UNSEEN, Page, Parcel, title_of
 from playground.views.internals import lens_words as words
 
 TITLE = "Logit lens"
@@ -148,7 +148,7 @@ def build(page: Page) -> LensPane:
     shown = gr.State()
     gr.HTML(words.ABOUT, elem_id="lens-about")
     caption = gr.HTML(elem_id="lens-caption")
-    with gr.Column(visible=False, elem_id="lens-outcome") as outcome:
+    with gr.Column(visible=UNSEEN, elem_id="lens-outcome") as outcome:
         with gr.Row(elem_id="lens-row"):
             with gr.Column(scale=5, min_width=320):
                 grid = gr.HTML(elem_id="lens-grid", js_on_load=CELLS)

@@ -8,7 +8,7 @@ import gradio as gr
 
 from playground.errors import PlaygroundError
 from playground.tabs.attention.panes import places
-from playground.tabs.kit import AT_ONCE, MAY_REFUSE, user_errors
+from playground.tabs.kit import AT_ONCE, MAY_REFUSE, UNSEEN, user_errors
 from playground.tabs.search.bench import Bench
 from playground.views.search import words
 
@@ -169,7 +169,7 @@ def _chunks(collection: "Collection", document: str) -> list[tuple[str, int]]:
 
 
 def build(bench: Bench, seen: gr.State) -> Scope:
-    with gr.Column(visible=False, elem_id="search-scope") as whole:
+    with gr.Column(visible=UNSEEN, elem_id="search-scope") as whole:
         gr.HTML("<h3>Under the microscope</h3>")
         head = gr.HTML(elem_id="search-scope-head")
         status = gr.HTML(elem_id="search-scope-status", elem_classes="doing")
