@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.tabs import open_tab
 from tests.browser.test_chat import expect_end, expect_words, keep_for_readme
 
 LONG = 240_000  # models are loaded and texts written on two shared cores
@@ -14,7 +15,7 @@ NAME = "browser-test-merge"
 
 
 def open_merge(page: Page) -> None:
-    page.get_by_role("tab", name="Merge", exact=True).click(timeout=LONG)
+    open_tab(page, "Merge")
     expect(page.locator("#merge-run")).to_be_visible(timeout=LONG)
 
 
