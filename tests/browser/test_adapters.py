@@ -34,7 +34,7 @@ def test_adapters_are_mixed_routed_and_batched(visit, shot, accessible):
     page.locator("#merge-adapters-weight-pirate input[type=number]").fill("0")
     page.locator("#merge-adapters-weight-json input[type=number]").fill("0")
     page.locator("#merge-adapters-run").click()
-    expect(page.locator("#merge-adapters-status")).to_contain_text("Word for word the same", timeout=LONG)
+    expect(page.locator("#merge-adapters-same")).to_contain_text("Word for word the same", timeout=LONG)
 
     page.get_by_role("tab", name="Route", exact=True).click()
     page.get_by_role("button", name="An equation").click()

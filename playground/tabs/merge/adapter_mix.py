@@ -67,6 +67,7 @@ class Bench:
     prompt: Prompt
     look: gr.HTML
     written: gr.HTML
+    same: gr.HTML
 
     def work(self, values: dict, stop: threading.Event) -> Iterator[dict]:
         from playground.engine.adapters import Attached
@@ -80,13 +81,14 @@ class Bench:
         with self.desk.page.models.lease(base) as engine:
             taps = [None, Attached(engine, adapters, [weights]).tap if adapters else None]
             ids, given = self.prompt.ids(engine, values), self.prompt.given(values)
+            yield {self.same: ""}
             replies: tuple = ()
             with closing(edited.at_once(engine, ids, self.prompt.sampling(values), taps, stop)) as texts:
                 for replies in paced(texts, per_second=10):
                     yield {self.written: written.side_by_side(given, names, replies, title_of(base))}
         same = written.parting(replies, names)
         if same:
-            yield {self.desk.status: note(same)}
+            yield {self.same: note(same)}
 
 
 def build(page: Page, rack: Rack) -> Bench:
@@ -104,11 +106,12 @@ def build(page: Page, rack: Rack) -> Bench:
     status = gr.HTML(elem_id="merge-adapters-status", elem_classes="doing")
     look = gr.HTML(note(first.look), elem_id="merge-adapters-look")
     written = gr.HTML(elem_id="merge-adapters-written")
-    bench = Bench(desk.build(page, "Adapters: Mix", status, stop), rack, prompt, look, written)
+    same = gr.HTML(elem_id="merge-adapters-same")
+    bench = Bench(desk.build(page, "Adapters: Mix", status, stop), rack, prompt, look, written, same)
 
     inputs = rack.all | prompt.all
-    bench.desk.on([run.click], bench.work, inputs, [written])
-    bench.desk.while_moving([slider.release for slider in rack.sliders], bench.work, inputs, [written])
+    bench.desk.on([run.click], bench.work, inputs, [written, same])
+    bench.desk.while_moving([slider.release for slider in rack.sliders], bench.work, inputs, [written, same])
     gr.on([prompt.text.input], lambda: "", None, look, **AT_ONCE)  # it was about the example
 
     def picked(values: dict) -> str:
@@ -122,5 +125,5 @@ def build(page: Page, rack: Rack) -> Bench:
             return [*rack.filled(example.weights), example.text, prompts.MESSAGE, note(example.look)]
 
         filled = button.click(fill, None, [*rack.sliders, prompt.text, prompt.kind, look], **AT_ONCE)
-        bench.desk.after(filled, bench.work, inputs, [written])
+        bench.desk.after(filled, bench.work, inputs, [written, same])
     return bench
