@@ -50,7 +50,7 @@ def keep_for_readme(what: Page | Locator, name: str) -> None:
         what.screenshot(path=ROOT / "assets" / "screenshots" / f"{name}.png", animations="disabled")
 
 
-def test_send_stream_stop_regenerate_begin_anew(visit, shot):
+def test_send_stream_stop_regenerate_reload(visit, shot):
     page = visit()
     shot(page, "1-open")
     assert page.locator("#message textarea").input_value() == "Explain in two sentences why the sky is blue."
@@ -78,8 +78,10 @@ def test_send_stream_stop_regenerate_begin_anew(visit, shot):
     expect(page.locator("#conversation")).to_contain_text("stopped by you")
     stopped = reply(page)
     shot(page, "4-stopped")
+    page.wait_for_timeout(1500)
+    assert reply(page) == stopped
+
     set_up(page, max_new_tokens=12, seed="7")
-    assert reply(page) == stopped, "it went on after Stop"
     page.locator("#regenerate").click()
     expect(page.locator("#conversation")).to_contain_text("seed 7 ·")
     once = reply(page)
@@ -91,15 +93,22 @@ def test_send_stream_stop_regenerate_begin_anew(visit, shot):
     assert reply(page) == once, "the same seed gives the same text"
     shot(page, "5-regenerated")
 
+    send(page, LONG)
+    expect(page.locator("#stop")).to_be_enabled()
+    page.reload()
+    expect(page.locator("[data-state=ready]")).to_be_visible()
+    page.get_by_role("button", name="Memory").click()
+    expect(page.locator(".ledger tbody tr").first).to_contain_text("nobody")
+    expect(page.locator("#conversation .user")).to_have_count(2)  # it is still there
     page.locator("#new").click()
     expect(page.locator("#conversation .user")).to_have_count(0)
     send(page, "What is the capital of France?")
     expect_end(page)
     expect(page.locator("#conversation .bot")).to_have_count(1)
-    shot(page, "6-new")
+    shot(page, "6-reloaded")
 
 
-def test_two_visitors_do_not_touch_each_other_and_leaving_gives_the_model_back(visit):
+def test_two_visitors_do_not_touch_each_other(visit):
     one, other = visit(), visit()
     set_up(one, max_new_tokens=400)
     set_up(other, max_new_tokens=60, seed="3")
@@ -113,14 +122,6 @@ def test_two_visitors_do_not_touch_each_other_and_leaving_gives_the_model_back(v
     expect(other.locator("#conversation")).to_contain_text("seed 3 ·", timeout=200_000)
     assert "fox" not in other.locator("#conversation").inner_text()
     assert "sea" not in one.locator("#conversation .user").inner_text()
-
-    other.get_by_role("button", name="Memory").click()
-    row = other.locator(".ledger tbody tr").first
-    send(one, LONG)
-    expect_words(one, 3)
-    expect(row).to_contain_text("now")
-    one.close()
-    expect(row).to_contain_text("nobody", timeout=10_000)
 
 
 def test_click_a_token_branch_from_it_and_see_what_the_model_was_given(visit, shot, accessible):
@@ -161,8 +162,8 @@ def test_click_a_token_branch_from_it_and_see_what_the_model_was_given(visit, sh
     shot(page, "9-given")
 
 
-def test_the_chart_follows_settings_words_are_pushed_and_beams_grey_what_they_do_not_use(visit, shot, accessible):
-    page = visit(height=1500)
+def test_the_chart_of_next_tokens_follows_the_settings(visit, shot, accessible):
+    page = visit(height=1400)
     page.get_by_role("button", name="What could come next").click()
     chart, words = page.locator("#next-tokens-chart"), page.locator("#next-tokens")
     expect(chart.locator(".xtick text").last).to_contain_text("top-p")
@@ -180,9 +181,13 @@ def test_the_chart_follows_settings_words_are_pushed_and_beams_grey_what_they_do
     page.locator("#look-again").click()
     expect(words).to_contain_text("after 31 tokens")
 
-    page.get_by_label("Greedy").uncheck()
-    page.get_by_label("number input for Temperature").fill("0.2")
+
+def test_words_are_pushed_a_stop_string_ends_and_beams_grey_what_they_do_not_use(visit, shot, accessible):
+    page = visit(height=1500)
     settings = page.locator("#settings")
+    page.get_by_role("button", name="What could come next").click()
+    chart = page.locator("#next-tokens-chart")
+    expect(chart.locator(".xtick text").last).to_contain_text("top-p")
     page.get_by_role("button", name="Stop strings and logit bias").click()
     bias = page.get_by_label("Logit bias")
     bias.fill("sky 4")
@@ -215,6 +220,21 @@ def test_the_chart_follows_settings_words_are_pushed_and_beams_grey_what_they_do
     accessible(page)
 
 
+@pytest.mark.parametrize(
+    ("width", "height", "dark"), [(1280, 1500, False), (1280, 1500, True), (390, 844, False), (390, 844, True)]
+)
+def test_all_settings_can_be_read(visit, shot, accessible, width, height, dark):
+    page = visit(width, height, dark)
+    for name in ("More ways to choose", "Stop strings and logit bias", "Beam search"):
+        page.get_by_role("button", name=name).click()
+    page.get_by_label("Stop strings").fill(r"\n\n")
+    page.get_by_label("Logit bias").fill("Paris: -5\nphotosynthesis: 100\nno: -100")
+    expect(page.locator(".meant li")).to_have_count(3)
+    accessible(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, "the page is wider than the window"
+    shot(page, f"13-settings-{'phone' if width < 600 else 'wide'}-{'dark' if dark else 'light'}", full_page=True)
+
+
 def test_int8_is_chosen_in_the_bar_and_said_under_the_reply(visit, shot):
     page = visit()
     page.get_by_label("Precision").click()
@@ -231,47 +251,36 @@ def test_int8_is_chosen_in_the_bar_and_said_under_the_reply(visit, shot):
     shot(page, "10-int8")
 
 
-def test_what_cannot_be_sent_stays_in_its_box(visit, shot):
+def test_closing_the_page_gives_the_model_back(visit):
+    watcher, leaver = visit(), visit()
+    watcher.get_by_role("button", name="Memory").click()
+    row = watcher.locator(".ledger tbody tr").first
+    send(leaver, LONG)
+    expect_words(leaver, 3)
+    expect(row).to_contain_text("now")
+    leaver.close()
+    expect(row).to_contain_text("nobody", timeout=10_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("   ", "The message is empty."),
+        ("word " * 20_000, "tokens long"),
+    ],
+    ids=["empty", "too long"],
+)
+def test_bad_messages_stay_in_their_box(visit, shot, text, sentence):
     page = visit()
-    box, toasts = page.locator("#message textarea"), page.get_by_test_id("toast-body")
-    set_up(page, max_new_tokens=5)
-
-    def expect_refusal(text: str, sentence: str) -> None:
-        expect(toasts.filter(has_text=sentence).first).to_be_visible()
-        expect(box).to_have_value(text)
-        expect_end(page)
-        expect(page.locator("#conversation .user")).to_have_count(0)
-
-    for text, sentence in (("   ", "The message is empty."), ("word " * 20_000, "tokens long")):
-        send(page, text)
-        expect_refusal(text, sentence)
-    shot(page, "errors")
-    page.get_by_placeholder("random").fill("seven")
-    send(page, "Hello")
-    expect_refusal("Hello", "whole number")
-    pick(page, "nobody/nothing <b>here</b>")
-    expect(page.locator("[data-state=failed]")).to_be_visible()
-    page.get_by_placeholder("random").fill("7")
-    page.locator("#send").click()
-    expect_refusal("Hello", "nobody/nothing")
-    assert page.locator("#status b").count() == 0, "what was typed came back as HTML"
-    shot(page, "unknown-model")
-
-
-def test_the_keyboard_is_enough_and_markup_is_text(visit):
-    page = visit()
-    set_up(page, max_new_tokens=5, seed="7")
-    page.locator("#message textarea").focus()
-    page.keyboard.press("Control+A")
-    page.keyboard.insert_text("<img src=x onerror=alert(1)> <think>hm</think> a < b, `<i>` 你好 🙂")
-    page.keyboard.press("Enter")
-    expect(page.locator("#conversation")).to_contain_text("seed 7 ·")
+    send(page, text)
+    expect(page.get_by_test_id("toast-body")).to_contain_text(sentence)
+    expect(page.locator("#message textarea")).to_have_value(text)
     expect_end(page)
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.id") == "send"
-    expect(page.locator("#conversation .user")).to_contain_text("<think>hm</think>".replace("<", "<\u2060"))
-    expect(page.locator("#conversation .user")).to_contain_text("你好 🙂")
-    assert page.locator("#conversation .user img").count() == 0
+    expect(page.locator("#conversation .user")).to_have_count(0)
+    shot(page, f"error-{sentence.split()[0].lower()}")
+    set_up(page, max_new_tokens=5)
+    send(page, "Hello")
+    expect(page.locator("#conversation")).to_contain_text("5 tokens")
 
 
 def pick(page: Page, reference: str) -> None:
@@ -279,70 +288,90 @@ def pick(page: Page, reference: str) -> None:
     page.locator("#model input").press("Enter")
 
 
-def test_a_message_to_a_base_model_becomes_a_text_to_continue(visit, shot, tmp_path):
-    """What it is shows when it has been loaded: by the message, and later by the button."""
+def test_an_unknown_model_is_said_to_be_unknown(visit, shot):
+    page = visit()
+    pick(page, "nobody/nothing <b>here</b>")
+    expect(page.locator("[data-state=failed]")).to_be_visible()
+    send(page, "Hello")
+    expect(page.get_by_test_id("toast-body")).to_be_visible()
+    expect(page.locator("#message textarea")).to_have_value("Hello")
+    assert page.locator("#status b").count() == 0, "what was typed came back as HTML"
+    shot(page, "unknown-model")
+
+
+def test_a_setting_that_cannot_be_used_keeps_the_message(visit):
+    page = visit()
+    set_up(page, max_new_tokens=5, seed="seven")
+    send(page, "Hello")
+    expect(page.get_by_test_id("toast-body")).to_contain_text("whole number")
+    expect(page.locator("#message textarea")).to_have_value("Hello")
+    page.get_by_placeholder("random").fill("7")
+    page.locator("#send").click()
+    expect(page.locator("#conversation")).to_contain_text("seed 7 ·")
+
+
+def test_a_base_model_turns_the_tab_to_completion(visit, shot, tmp_path):
     folder = tiny.save(tmp_path, "gpt2")
     page = visit()
     pick(page, str(folder))
     expect(page.locator("[data-state='on disk']")).to_be_visible()
-    send(page, "The cat sat")
-    text = page.locator("#text textarea")
-    expect(text).to_have_value("The cat sat")
+    page.locator("#load").click()
     expect(page.locator("#why")).to_contain_text("no chat template")
+    text = page.locator("#text textarea")
+    expect(text).to_be_visible()
     expect(page.locator("#send")).to_be_hidden()
+    given = text.input_value()
     set_up(page, max_new_tokens=20)
     page.locator("#continue").click()
     expect(page.locator("#text-notes")).to_contain_text("seed")
-    assert text.input_value().startswith("The cat sat")
-    assert len(text.input_value()) > len("The cat sat")
+    assert text.input_value().startswith(given)
+    assert len(text.input_value()) > len(given)
     shot(page, "base-model")
     page.get_by_role("button", name="Take back").click()
-    expect(text).to_have_value("The cat sat")
-    page.locator("#unload").click()
-    expect(page.locator("[data-state='on disk']")).to_be_visible()
-    page.reload()
-    expect(page.locator("[data-state=ready]")).to_be_visible()
-    pick(page, str(folder))
-    expect(page.locator("[data-state='on disk']")).to_be_visible()
-    page.locator("#load").click()
-    expect(page.locator("#why")).to_contain_text("no chat template")
-    expect(text).to_be_visible()
+    expect(text).to_have_value(given)
     page.locator("#unload").click()
     expect(page.locator("[data-state='on disk']")).to_be_visible()
 
 
-def test_examples_run_at_one_click(visit, shot):
+def test_a_message_to_an_unloaded_base_model_becomes_a_text_to_continue(visit, tmp_path):
+    folder = tiny.save(tmp_path, "gpt2")
     page = visit()
-    question, story, three = EXAMPLES
-    page.get_by_role("button", name=question).click()
-    expect(page.locator("#conversation")).to_contain_text(re.compile(r"seed \d+"), timeout=200_000)
+    pick(page, str(folder))
+    send(page, "The cat sat")
+    expect(page.locator("#text textarea")).to_have_value("The cat sat")
+    expect(page.locator("#why")).to_contain_text("no chat template")
+
+
+@pytest.mark.parametrize("caption", EXAMPLES)
+def test_examples_run_at_one_click(visit, shot, caption):
+    page = visit()
+    page.get_by_role("button", name=caption).click()
+    if caption == "Who are you?":
+        expect(page.locator("#conversation")).to_contain_text(re.compile(r"seed \d+"), timeout=200_000)
+    elif "three" in caption:
+        expect(page.locator(".continuations li")).to_have_count(3, timeout=200_000)
+        expect(page.locator(".continuations li").last).to_contain_text(re.compile(r"seed \d+"), timeout=200_000)
+    else:
+        expect(page.locator("#text-notes")).to_contain_text(re.compile(r"seed \d+"), timeout=200_000)
+        assert page.locator("#text textarea").input_value().startswith("Once upon a time")
+    shot(page, f"example-{EXAMPLES.index(caption) + 1}")
+
+
+def test_markup_in_a_message_is_shown_and_never_run(visit):
+    page = visit()
+    set_up(page, max_new_tokens=3)
+    send(page, "<img src=x onerror=alert(1)> <think>hm</think> a < b, `<i>` 你好 🙂")
+    expect(page.locator("#conversation .user")).to_contain_text("<think>hm</think>".replace("<", "<\u2060"))
+    expect(page.locator("#conversation .user")).to_contain_text("你好 🙂")
+    assert page.locator("#conversation .user img").count() == 0
     expect_end(page)
-    shot(page, "example-1")
-    page.get_by_role("button", name=story).click()
-    expect(page.locator("#text-notes")).to_contain_text(re.compile(r"seed \d+"), timeout=200_000)
-    expect(page.locator("#continue")).to_be_enabled(timeout=200_000)
-    assert page.locator("#text textarea").input_value().startswith("Once upon a time")
-    shot(page, "example-2")
-    page.get_by_role("button", name=three).click()
-    expect(page.locator(".continuations li")).to_have_count(3, timeout=200_000)
-    expect(page.locator(".continuations li").last).to_contain_text(re.compile(r"seed \d+"), timeout=200_000)
-    shot(page, "example-3")
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_everyone_can_read_it(visit, shot, accessible, dark):
-    """Each half of the tab, with everything open, on a wide window and on a phone."""
-    light = "dark" if dark else "light"
-    sizes = {"wide": (1280, 1500), "phone": (390, 844)}
-
-    def check(*names: str) -> None:
-        for name in names:
-            width, height = sizes[name]
-            page.set_viewport_size({"width": width, "height": height})
-            accessible(page)
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, "the page is wider than the window"
-
-    page = visit(*sizes["wide"], dark)
+@pytest.mark.parametrize(
+    ("width", "height", "dark"), [(1280, 900, False), (1280, 900, True), (390, 844, False), (390, 844, True)]
+)
+def test_everyone_can_read_it(visit, shot, accessible, width, height, dark):
+    page = visit(width, height, dark)
     page.get_by_role("button", name="Memory").click()
     page.locator(".checks summary").click()
     expect(page.locator(".ledger tbody tr").first).to_be_visible()
@@ -350,15 +379,23 @@ def test_everyone_can_read_it(visit, shot, accessible, dark):
     page.locator("#send").click()
     expect(page.locator("#conversation")).to_contain_text(re.compile(r"seed \d+"), timeout=200_000)
     expect_end(page)
-    for name in ("More ways to choose", "Stop strings and logit bias", "Beam search"):
-        page.get_by_role("button", name=name).click()
-    page.get_by_label("Stop strings").fill(r"\n\n")
-    page.get_by_label("Logit bias").fill("Paris: -5\nphotosynthesis: 100\nno: -100")
-    expect(page.locator(".meant li")).to_have_count(3)
-    check("wide")
-    shot(page, f"wide-{light}", full_page=True)
-    check("phone")
-    shot(page, f"phone-{light}", full_page=True)
+    accessible(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, "the page is wider than the window"
+    shot(page, f"{'phone' if width < 600 else 'wide'}-{'dark' if dark else 'light'}", full_page=True)
     page.get_by_label("Plain completion").check()
     expect(page.locator("#text textarea")).to_be_visible()
-    check("phone", "wide")
+    accessible(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_keyboard_is_enough(visit):
+    page = visit()
+    set_up(page, max_new_tokens=5)
+    page.locator("#message textarea").focus()
+    page.keyboard.press("Control+A")
+    page.keyboard.type("Hello")
+    page.keyboard.press("Enter")
+    expect(page.locator("#conversation")).to_contain_text(re.compile(r"seed \d+"))
+    expect_end(page)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "send"
