@@ -29,10 +29,10 @@ run: $(INSTALLED)
 	exec $(PY) app.py $(ARGS)
 
 # The browser's tests have the machine to themselves: two cores are too few for a page, its models and other tests.
-# One that fails there gets two more tries, and is named when it needed one: a busy machine may keep a page from its clicks.
+# One that fails there gets a second try, and is named when it needed one: a busy machine may keep a page from its clicks.
 test: $(INSTALLED_FOR_TESTS) browser lint
 	@$(PY) -m pytest $(ARGS) --ignore tests/browser; others=$$?; \
-	$(PY) -m pytest $(ARGS) --reruns 2 tests/browser; browser=$$?; exit $$((others | browser))
+	$(PY) -m pytest $(ARGS) --reruns 1 tests/browser; browser=$$?; exit $$((others | browser))
 
 lint: $(INSTALLED_FOR_TESTS)
 	$(PY) -m ruff check
