@@ -40,7 +40,9 @@ def answered(page: Page) -> list[str]:
     cards = page.locator("#merge-answers li")
     expect(cards).to_have_count(3, timeout=LONG)
     for i in range(3):
-        expect(cards.nth(i).locator(".note")).to_contain_text("tokens", timeout=LONG)
+        expect(cards.nth(i).locator(".note")).to_contain_text(
+            re.compile("ended by itself|cut at the token limit"), timeout=LONG
+        )
     expect(page.locator("#merge-status")).to_be_empty(timeout=LONG)
     return [card.locator(".text").inner_text() for card in cards.all()]
 
@@ -64,9 +66,8 @@ def test_blend_slide_sweep_pick_save_and_talk(visit, shot, accessible):
     expect(page.locator("#model input")).to_have_value(re.compile("slerp"))
     slide(page, "#merge-t", 0.0)
     expect(told).to_contain_text("filled in place", timeout=LONG)
-    same_a, at_zero, same_b = answered(page)
-    assert (same_a, same_b) == (a, b)
-    assert at_zero == a  # t = 0 is A
+    expect(page.locator("#merge-answers li .text").nth(1)).to_have_text(a, timeout=LONG)  # t = 0 is A
+    assert answered(page) == [a, a, b]
     second = told.locator("code").inner_text()
     assert second != first
     expect(page.locator("#model input")).to_have_value(re.compile(second.removeprefix("merge:")))
