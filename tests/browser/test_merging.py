@@ -1,6 +1,7 @@
 """The journey of the Merge tab on real parents: blend in one click, slide, sweep, pick, save, talk to what is saved."""
 
 import re
+import secrets
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from tests.browser.tabs import open_tab
 from tests.browser.test_chat import expect_end, expect_words, keep_for_readme
 
 LONG = 240_000  # models are loaded and texts written on two shared cores
-NAME = "browser-test-merge"
+NAME = f"browser-test-merge-{secrets.token_hex(4)}"  # what a killed run has left does not stand in the way
 
 
 def open_merge(page: Page) -> None:
@@ -47,7 +48,7 @@ def answered(page: Page) -> list[str]:
     return [card.locator(".text").inner_text() for card in cards.all()]
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(600)
 def test_blend_slide_sweep_pick_save_and_talk(visit, shot, accessible):
     page = visit()
     open_merge(page)
