@@ -35,7 +35,7 @@ def serve(settings: Settings) -> None:
 
     from playground import api
     from playground.models.cache import ModelCache
-    from playground.tabs import sessions
+    from playground.tabs import lookups, sessions
     from playground.tabs.layout import lay_out
     from playground.tabs.theme import theme
 
@@ -74,6 +74,7 @@ def serve(settings: Settings) -> None:
         if not blocks.is_running:
             raise
     sessions.slim(blocks)
+    lookups.use_tables(blocks)
     print(f"Playground is at {blocks.local_url}", flush=True)
     threading.Thread(target=get_ready, args=(models, settings), daemon=True).start()
     blocks.block_thread()  # until Ctrl-C
