@@ -5,6 +5,8 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.tabs import open_pane
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -12,18 +14,6 @@ def keep_for_readme(what: Page | Locator, name: str) -> None:
     """Writes the README's picture anew, when asked to."""
     if os.environ.get("PLAYGROUND_TEST_UPDATE_SCREENSHOTS"):
         what.screenshot(path=ROOT / "assets" / "screenshots" / f"{name}.png", animations="disabled")
-
-
-def open_pane(page: Page, name: str) -> None:
-    page.get_by_role("tab", name="Internals", exact=True).click()
-    expect(page.locator("#internals").get_by_role("tab").first).to_be_visible()
-    tabs = page.locator("#internals")
-    tab = tabs.get_by_role("tab", name=name, exact=True)
-    if tab.is_visible():
-        tab.click()
-    else:  # on a phone there is no room for all of them
-        tabs.locator(".overflow-menu > button").first.click()
-        tabs.locator(".overflow-dropdown button", has_text=name).first.click()
 
 
 def expect_to_fit(page: Page, width: int) -> None:

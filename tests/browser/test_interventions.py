@@ -2,13 +2,9 @@
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.tabs import open_pane
 from tests.browser.test_attention import click_at, expect_drawn, keep_for_readme
 from tests.browser.test_internals import close_notice, expect_to_fit
-
-
-def open_pane(page: Page, name: str) -> None:
-    page.get_by_role("tab", name="Internals", exact=True).click()
-    page.locator("#internals").get_by_role("tab", name=name, exact=True).click()
 
 
 def expect_idle(page: Page, status: str) -> None:

@@ -7,8 +7,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from playground.labs.internals.probing import tasks
+from tests.browser.tabs import open_pane
 from tests.browser.test_attention import expect_drawn
-from tests.browser.test_internals import close_notice, expect_to_fit, keep_for_readme, open_pane
+from tests.browser.test_internals import close_notice, expect_to_fit, keep_for_readme
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +29,20 @@ def some() -> list[tuple[str, str]]:
 def write(path: Path, rows: list[tuple]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("text", "label"), *rows])
+
+
+# Notes, at the moment when the first points of the curve are drawn, whether what belongs to the end was there already.
+WATCH = """() => {
+  window.growing = null;
+  const look = () => {
+    const rest = document.querySelector('#probing-rest');
+    const [trace, progress] = ['#probing-curve .scatterlayer .trace', '#probing-status progress'];
+    if (document.querySelector(trace) && document.querySelector(progress))
+      window.growing = rest && rest.offsetParent ? 'with the rest' : 'alone';
+    else requestAnimationFrame(look);
+  };
+  look();
+}"""
 
 
 def pick(page: Page, task: str) -> None:
@@ -130,11 +145,11 @@ def test_one_click_then_a_file_of_ones_own_layer_by_layer(visit, shot, accessibl
 def test_in_the_dark_the_curve_grows_and_stops_when_told_and_fits_a_phone(visit, shot, accessible):
     page = visit(height=1300, dark=True)
     open_pane(page, "Probing")
+    page.evaluate(WATCH)
     page.get_by_role("button", name="Part of speech").click()
     expect(page.locator("#probing-samples mark").first).to_be_visible()
-    expect(page.locator("#probing-status progress")).to_be_visible()
-    expect(page.locator("#probing-curve .scatterlayer .trace").first).to_be_visible(timeout=240_000)
-    expect(page.locator("#probing-rest")).to_be_hidden()  # there is nothing to look at yet
+    page.wait_for_function("window.growing", timeout=240_000)
+    assert page.evaluate("window.growing") == "alone"
     shot(page, "probing-5-growing-dark", full_page=True)
     page.locator("#probe-stop").click()
     expect_done(page)
