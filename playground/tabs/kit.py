@@ -31,9 +31,11 @@ AT_ONCE: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visib
 MAY_REFUSE: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
 
 ELSEWHERE = "This model runs elsewhere; this needs the weights. Pick a model of this machine."
-# Not shown yet, but there. With visible=False it would be made when it is first shown, and what arrives in that same
-# moment for a chart inside may be lost on a busy machine: its place then stays empty (Gradio 6.31, issue 12511).
-UNSEEN = "hidden"
+# Arguments of a column that is not shown yet, but there, and of the update that shows it. With visible=False it would
+# be made when it is first shown, and what arrives in that same moment for a chart inside may be lost on a busy machine:
+# its place then stays empty (Gradio 6.31, issue 12511). visible="hidden" hides components, but no columns.
+UNSEEN: dict[str, Any] = {"elem_classes": ["unseen"]}
+SEEN: dict[str, Any] = {"elem_classes": []}
 WAITING = "Waiting for a free place …"  # what a request shows until its turn comes
 
 

@@ -46,7 +46,7 @@ def test_what_is_shown_is_what_the_lab_finds(laid, asked, site, direction):
         expected = lab.patch(engine, two, patching.SITES[site], patching.DIRECTIONS[direction])
     np.testing.assert_array_equal(found.effects, expected.effects)
     np.testing.assert_array_equal(shown[pane.chart].data[0].z, expected.effects.T.astype(np.float32))
-    assert shown[pane.desk.status] == "" and shown[pane.outcome]["visible"]
+    assert shown[pane.desk.status] == "" and shown[pane.outcome]["elem_classes"] == []
     assert direction.split(":")[0] in shown[pane.verdict] and "Control:" in shown[pane.verdict]
     assert "<mark>·cat</mark>" in shown[pane.aligned] and "<mark>·mat</mark>" in shown[pane.aligned]
     assert "fp32" in shown[pane.origin] and "control seed 0" in shown[pane.origin]

@@ -79,7 +79,7 @@ def test_a_run_tells_how_far_it_is_and_shows_everything(desk, upload):
     last = updates[-1]
     found = last[desk.pane.found]
     assert found.layers == (0, 1, 2, 3) and found.examples.classes == ("a", "b")
-    assert "Best is layer" in last[desk.pane.verdict] and last[desk.pane.outcome]["visible"]
+    assert "Best is layer" in last[desk.pane.verdict] and last[desk.pane.outcome]["elem_classes"] == []
     assert last[desk.pane.slider]["value"] == found.best and last[desk.pane.slider]["maximum"] == 3
     assert [path.rsplit("/", 1)[1] for path in last[desk.pane.files]] == [
         "probing-layers.csv",
@@ -120,11 +120,11 @@ def test_stop_keeps_what_is_done(desk):
     for update in pane.work(desk.values(task="subject_number"), visitor("bob")):
         updates.append(update)
         if pane.curve in update and pane.found not in update:
-            assert update[pane.rest]["visible"] == "hidden", "what else is on the page belongs to another run"
+            assert update[pane.rest]["elem_classes"] == ["unseen"], "what else is on the page belongs to another run"
             pane.halt(visitor("bob"))
     found = updates[-1][pane.found]
     assert not found.complete and 1 <= len(found.layers) < 4
-    assert "Stopped: " in updates[-1][pane.verdict] and updates[-1][pane.rest]["visible"]
+    assert "Stopped: " in updates[-1][pane.verdict] and updates[-1][pane.rest]["elem_classes"] == []
 
 
 def test_stopped_while_reading_says_so(desk, monkeypatch):

@@ -1,14 +1,16 @@
 """The handlers of the Prompt lab on a tiny model: what they show, what they keep, and what they refuse."""
 
+import html
 import json
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 import gradio as gr
 import pandas
 import pytest
 
 from playground.labs.prompting import library, replay
-from playground.labs.prompting.prompts import Prompt
+from playground.labs.prompting.prompts import Example, Prompt
 from playground.models.cache import ModelCache
 from playground.settings import Settings
 from playground.tabs.layout import lay_out
@@ -210,14 +212,27 @@ def test_shuffled_examples_are_the_same_ones(desk):
     assert builder.prompt_of([values[box] for box in pane.boxes]) == values[pane.drafts][0]
 
 
-def test_the_example_that_was_clicked_is_moved_and_stays_picked(desk):
+def test_an_example_goes_to_another_place(desk):
     pane = desk.lab.builder
-    values = desk.values() | {pane.picked: 1}
+    values = desk.values()
     first, second, *rest = values[pane.drafts][0].examples
-    up = pane.move(values, -1)
-    assert up[pane.drafts][0].examples == (second, first, *rest) and up[pane.picked] == 0
+    up = pane.move(values, 1, 0)
+    assert up[pane.drafts][0].examples == (second, first, *rest)
     assert [line[0] for line in up[pane.examples]["data"]][:2] == [second.question, first.question]
-    at_the_end = pane.move(values | {pane.picked: len(rest) + 1}, 1)
-    assert at_the_end[pane.drafts][0].examples == (first, second, *rest)
-    with pytest.raises(gr.Error, match="Click into the line"):
-        pane.move(values | {pane.picked: None}, 1)
+    assert pane.move(values, 0, len(rest) + 1)[pane.drafts][0].examples == (second, *rest, first)
+    for start, to in ((0, len(rest) + 2), (-1, 0), (99, 0)):  # the examples were changed in the meantime
+        assert pane.move(values, start, to)[pane.drafts][0].examples == (first, second, *rest)
+
+
+def test_the_chips_follow_the_prompt_that_is_edited(desk):
+    pane = desk.lab.builder
+    values = desk.values()
+    examples = values[pane.drafts][0].examples
+    chips = pane.chips(pane.move(values, 1, 0)[pane.drafts], 0)
+    assert [int(n) for n in re.findall(r'data-line="(\d+)"', chips)] == list(range(len(examples)))
+    assert chips.index(html.escape(examples[1].question[:20])) < chips.index('data-line="1"')
+    one = replace(values[pane.drafts][0], examples=(Example("<b>", "", "&"),))
+    assert pane.chips((one,), 0) == ""
+    two = replace(one, examples=one.examples * 2)
+    assert "&lt;b&gt; → &amp;" in pane.chips((one, two), 1) and "<b>1</b>" in pane.chips((one, two), 1)
+    assert pane.chips((one,), 5) == ""  # a prompt that was removed

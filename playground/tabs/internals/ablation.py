@@ -15,7 +15,7 @@ from playground.tabs.internals import desk
 from playground.tabs.internals import prompt as prompts
 from playground.tabs.internals.desk import Desk
 from playground.tabs.internals.prompt import Prompt
-from playground.tabs.kit import AT_ONCE, UNSEEN, Page, paced, title_of
+from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN, Page, paced, title_of
 from playground.views.continuations import note
 
 TITLE = "Ablation"
@@ -149,7 +149,7 @@ class Pane:
             text, complete = self.prompt.complete(engine, values)
             change = ablation.ablate(engine, text, taken_out, how, stop=stop, complete=complete)
             shown = {
-                self.outcome: gr.update(visible=True),
+                self.outcome: gr.update(**SEEN),
                 self.told: view.sentence(change, title),
                 self.bars: view.bars(change, names[1]),
                 self.numbers: view.table(change),
@@ -194,7 +194,7 @@ class Pane:
         found = yield from self.desk.told(work, stop)
         contents = {"sweep.csv": files.sweep_csv(found), "sweep.json": files.as_json(sweeps=found)}
         yield {
-            self.swept: gr.update(visible=True),
+            self.swept: gr.update(**SEEN),
             self.sweep_told: view.sweep_sentence(found, title_of(reference)),
             self.sweep_chart: view.sweep(found),
             self.sweep_numbers: view.sweep_table(found),
@@ -257,7 +257,7 @@ def build(page: Page) -> None:
         stop = gr.Button("Stop", variant="stop", elem_id="ablation-stop")
     status = gr.HTML(elem_id="ablation-status", elem_classes="doing")
     parts["look"] = gr.HTML(note(first.look), elem_id="ablation-look")
-    with gr.Column(visible=UNSEEN, elem_id="ablation-outcome") as parts["outcome"]:
+    with gr.Column(**UNSEEN, elem_id="ablation-outcome") as parts["outcome"]:
         parts |= _outcome()
     with gr.Accordion("Which parts matter? Take out each alone", open=False, elem_id="ablation-sweep"):
         sweep, more = _sweep()
@@ -323,7 +323,7 @@ def _sweep() -> tuple[gr.Button, dict]:
     with gr.Row(elem_classes="asked"):
         parts["over"] = gr.Radio([HEADS, LAYERS], value=LAYERS, label="Parts", elem_id="ablation-over", min_width=260)
         run = gr.Button("Try each", variant="primary", elem_id="sweep", min_width=110)
-    with gr.Column(visible=UNSEEN) as parts["swept"]:
+    with gr.Column(**UNSEEN) as parts["swept"]:
         parts["sweep_told"] = gr.HTML(elem_id="ablation-sweep-told", elem_classes="verdict")
         parts["sweep_chart"] = gr.Plot(show_label=False, elem_id="ablation-sweep-chart")
         with gr.Accordion("All numbers", open=False):

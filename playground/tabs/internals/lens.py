@@ -13,7 +13,7 @@ from playground.errors import PlaygroundError
 from playground.tabs.attention.panes import Pane, places, progress, reported
 from playground.tabs.attention.source import second_box
 from playground.tabs.internals.benches import Files, asked, bench
-from playground.tabs.kit import AT_ONCE, UNSEEN, Page, Parcel, title_of
+from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN, Page, Parcel, title_of
 from playground.views.internals import lens_words as words
 
 TITLE = "Logit lens"
@@ -148,7 +148,7 @@ def build(page: Page) -> LensPane:
     shown = gr.State()
     gr.HTML(words.ABOUT, elem_id="lens-about")
     caption = gr.HTML(elem_id="lens-caption")
-    with gr.Column(visible=UNSEEN, elem_id="lens-outcome") as outcome:
+    with gr.Column(**UNSEEN, elem_id="lens-outcome") as outcome:
         with gr.Row(elem_id="lens-row"):
             with gr.Column(scale=5, min_width=320):
                 grid = gr.HTML(elem_id="lens-grid", js_on_load=CELLS)
@@ -197,7 +197,7 @@ def build(page: Page) -> LensPane:
         most = max(seen.n_positions - PAGE, 1)
         return {
             shown: now,
-            outcome: gr.update(visible=True),
+            outcome: gr.update(**SEEN),
             caption: words.caption(seen, now.title, values[colour], now.warning),
             grid: view.grid(seen, values[colour], now.picked),
             first: gr.update(maximum=most, value=min(int(seen.positions[0]), most), visible=seen.n_positions > PAGE),

@@ -12,7 +12,7 @@ import gradio as gr
 from playground.tabs.attention.panes import BUTTONS, clicks, places
 from playground.tabs.internals import desk
 from playground.tabs.internals.desk import Desk
-from playground.tabs.kit import AT_ONCE, UNSEEN, Page, title_of
+from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN, Page, title_of
 from playground.views.continuations import note
 
 TITLE = "Patching"
@@ -149,11 +149,11 @@ class Pane:
         contents = {"patching.csv": files.patching_csv(found), "patching.json": files.as_json(patching=found)}
         controlled = found.control is not None
         return {
-            self.outcome: gr.update(visible=True),
+            self.outcome: gr.update(**SEEN),
             self.verdict: view.verdict(found, title),
             self.chart: view.figure(found),
             self.cell: view.cell(found, column, int(found.layers[at])),
-            self.beside: gr.update(visible=True if controlled else UNSEEN),
+            self.beside: gr.update(**(SEEN if controlled else UNSEEN)),
             self.control_chart: view.figure(found, control=True) if controlled else gr.skip(),
             self.numbers: view.table(found),
             self.origin: view.origin(found),
@@ -248,7 +248,7 @@ def build(page: Page) -> None:
     parts["proposed"] = gr.HTML(elem_id="patching-proposed", js_on_load=BUTTONS)
     parts["aligned"] = gr.HTML(elem_id="patching-aligned")
     parts["look"] = gr.HTML(note(first.look), elem_id="patching-look")
-    with gr.Column(visible=UNSEEN, elem_id="patching-outcome") as parts["outcome"]:
+    with gr.Column(**UNSEEN, elem_id="patching-outcome") as parts["outcome"]:
         parts |= _outcome()
     parts |= {"desk": desk.build(page, TITLE, status, stop), "found": gr.State(), "choices": gr.State()}
     clicked = gr.HTML("", visible="hidden", js_on_load=clicks("#patching-chart"))

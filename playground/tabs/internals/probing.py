@@ -17,7 +17,7 @@ from playground.labs.internals.probing.examples import Examples, find
 from playground.models.catalog import catalog
 from playground.tabs.attention.panes import Stops
 from playground.tabs.internals.benches import Files
-from playground.tabs.kit import AT_ONCE, MAY_REFUSE, UNSEEN, WAITING, Page, arriving, title_of, user_errors
+from playground.tabs.kit import AT_ONCE, MAY_REFUSE, SEEN, UNSEEN, WAITING, Page, arriving, title_of, user_errors
 from playground.views.continuations import note
 
 TITLE = "Probing"
@@ -208,10 +208,10 @@ class Pane:
     def _growing(self, curve) -> dict:
         """A curve that is not whole yet stands alone: the rest on the page would be that of another run."""
         return {
-            self.outcome: gr.update(visible=True),
+            self.outcome: gr.update(**SEEN),
             self.verdict: "",
             self.curve: curve,
-            self.rest: gr.update(visible=UNSEEN),
+            self.rest: gr.update(**UNSEEN),
         }
 
     def _told(self, reading: Generator, view) -> Generator[dict, None, object]:
@@ -239,10 +239,10 @@ class Pane:
         last = found.layers[-1]
         return {
             self.status: "",
-            self.outcome: gr.update(visible=True),
+            self.outcome: gr.update(**SEEN),
             self.verdict: view.verdict(found, title_of(reference)),
             self.curve: view.curve(found),
-            self.rest: gr.update(visible=True),
+            self.rest: gr.update(**SEEN),
             self.slider: gr.update(
                 minimum=found.layers[0],
                 maximum=max(last, found.layers[0] + 1),
@@ -288,7 +288,7 @@ def build(page: Page) -> None:
         parts["run"] = gr.Button("Run", variant="primary", elem_id="probe")
         parts["stop"] = gr.Button("Stop", variant="stop", elem_id="probe-stop")
     parts["status"] = gr.HTML(elem_id="probing-status")
-    with gr.Column(visible=UNSEEN, elem_id="probing-outcome") as parts["outcome"]:
+    with gr.Column(**UNSEEN, elem_id="probing-outcome") as parts["outcome"]:
         parts |= _outcome()
     parts |= {"upload": gr.State(), "found": gr.State()}
     pane = Pane(**{item.name: parts[item.name] for item in fields(Pane)})
@@ -362,7 +362,7 @@ def _outcome() -> dict:
         )
     )
     parts["curve"] = gr.Plot(show_label=False, elem_id="probing-curve")
-    with gr.Column(visible=UNSEEN, elem_id="probing-rest") as parts["rest"]:
+    with gr.Column(**UNSEEN, elem_id="probing-rest") as parts["rest"]:
         parts |= _layer_by_layer()
     return parts
 

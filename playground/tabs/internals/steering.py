@@ -16,7 +16,7 @@ from playground.tabs.internals import desk
 from playground.tabs.internals import prompt as prompts
 from playground.tabs.internals.desk import Desk
 from playground.tabs.internals.prompt import Prompt
-from playground.tabs.kit import AT_ONCE, UNSEEN, Page, paced, title_of
+from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN, Page, paced, title_of
 from playground.views.continuations import note
 
 TITLE = "Steering"
@@ -145,7 +145,7 @@ class Pane:
                 taps.append(lab.tap(engine, lab.at_random(found), strength))
             yield {
                 self.desk.status: note("Writing …"),
-                self.outcome: gr.update(visible=True),
+                self.outcome: gr.update(**SEEN),
                 self.told: view.sentence(found, strength),
                 self.written: "",
                 self.same: "",
@@ -231,7 +231,7 @@ def build(page: Page) -> None:
         stop = gr.Button("Stop", variant="stop", elem_id="steering-stop")
     status = gr.HTML(elem_id="steering-status", elem_classes="doing")
     parts["look"] = gr.HTML(note(first.look), elem_id="steering-look")
-    with gr.Column(visible=UNSEEN, elem_id="steering-outcome") as parts["outcome"]:
+    with gr.Column(**UNSEEN, elem_id="steering-outcome") as parts["outcome"]:
         parts |= _outcome()
     parts |= {"desk": desk.build(page, TITLE, status, stop), "kept": Kept(KEEP)}
     pane = Pane(**{item.name: parts[item.name] for item in fields(Pane)})

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields, replace
 import gradio as gr
 
 from playground.tabs.internals.benches import Files
-from playground.tabs.kit import AT_ONCE, UNSEEN, Page
+from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN, Page
 from playground.tabs.merge import bench as benches
 from playground.tabs.merge.bench import Bench
 from playground.tabs.merge.visitors import Visitors
@@ -60,7 +60,7 @@ class Pane:
         yield {
             self.found: found,
             self.told: view.summary(found),
-            self.outcome: gr.update(visible=True),
+            self.outcome: gr.update(**SEEN),
             self.what: gr.update(choices=offered, value=what),
             self.chart: view.figure(found, what),
             self.table: gr.update(value=view.rows(found)),
@@ -83,7 +83,7 @@ def build(page: Page, visitors: Visitors) -> Pane:
     status = gr.HTML(elem_id="merge-inspect-status", elem_classes="doing")
     parts["told"] = gr.HTML(elem_id="merge-inspect-told")
     parts["found"] = gr.State()
-    with gr.Column(visible=UNSEEN, elem_id="merge-inspect-outcome") as parts["outcome"]:
+    with gr.Column(**UNSEEN, elem_id="merge-inspect-outcome") as parts["outcome"]:
         parts["what"] = gr.Dropdown(
             list(view.WHAT), value=next(iter(view.WHAT)), label="Show", elem_id="merge-inspect-what"
         )

@@ -14,7 +14,7 @@ import gradio as gr
 from playground.labs.merging import questions
 from playground.tabs.attention.panes import clicks, places
 from playground.tabs.internals.benches import Files
-from playground.tabs.kit import AT_ONCE, UNSEEN, Page
+from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN, Page
 from playground.tabs.merge import asking
 from playground.tabs.merge import bench as benches
 from playground.tabs.merge.bench import Bench
@@ -66,7 +66,7 @@ class Pane:
         for done in lab.run(self.page.models, recipe, move, values[self.text] or "", n_steps, measures, stop):
             yield {
                 self.bench.status: self._progress(done),
-                self.outcome: gr.update(visible=True),
+                self.outcome: gr.update(**SEEN),
                 self.chart: curves.figure(done),
             }
         if done is None:
@@ -143,7 +143,7 @@ def build(page: Page, visitors: Visitors) -> Pane:
         stop = gr.Button("Stop", variant="stop", elem_id="merge-sweep-stop")
     status = gr.HTML(elem_id="merge-sweep-status", elem_classes="doing")
     parts["told"] = gr.HTML(elem_id="merge-sweep-told")
-    with gr.Column(visible=UNSEEN, elem_id="merge-sweep-outcome") as parts["outcome"]:
+    with gr.Column(**UNSEEN, elem_id="merge-sweep-outcome") as parts["outcome"]:
         gr.HTML(
             note(
                 "Look for a stretch where both distances are small and the text is no surprise. Dashed: the straight "

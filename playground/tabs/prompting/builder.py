@@ -14,6 +14,7 @@ from playground.errors import PlaygroundError
 from playground.labs.prompting import library, replay, tables
 from playground.labs.prompting.prompts import Example, Prompt, Row
 from playground.tabs.kit import AT_ONCE, MAY_REFUSE, user_errors
+from playground.tabs.prompting import order
 
 MOST_PROMPTS = 8
 KINDS = {"A text to continue": False, "Chat messages": True}
@@ -44,7 +45,7 @@ class Builder:
     answer_label: gr.Textbox
     k: gr.Number
     seed: gr.Number
-    picked: gr.State  # the line of the examples that was clicked, from 0; None: none yet
+    order: gr.HTML  # the examples as chips that can be dragged
 
     @property
     def boxes(self) -> list[gr.components.Component]:
@@ -123,27 +124,23 @@ class Builder:
         drafts, at = self.current(values), values[self.which] or 0
         examples = drafts[at].examples
         for seed in range(20):
-            order = tuple(random.Random(f"{seed} {examples}").sample(examples, len(examples)))
-            if order != examples:
+            shuffled = tuple(random.Random(f"{seed} {examples}").sample(examples, len(examples)))
+            if shuffled != examples:
                 break
         mixed = (
-            tuple(replace(d, examples=order) if i == at else d for i, d in enumerate(drafts)) if examples else drafts
+            tuple(replace(d, examples=shuffled) if i == at else d for i, d in enumerate(drafts)) if examples else drafts
         )
         return {self.drafts: mixed, self.examples: grid(mixed[at].examples)}
 
-    def move(self, values: dict, by: int) -> dict:
-        """The example that was clicked, one line up or down."""
-        with user_errors():
-            frame, line = values[self.examples], values[self.picked]
-            if line is None or line >= len(frame):
-                raise PlaygroundError("No example is picked. Click into the line that is to be moved.")
-            to = min(max(line + by, 0), len(frame) - 1)
-            order = list(range(len(frame)))
-            order.insert(to, order.pop(line))
-            moved = frame.iloc[order].reset_index(drop=True)
-            drafts = self.current(values | {self.examples: moved})
-            shown = {"headers": COLUMNS, "data": moved.values.tolist()}
-            return {self.drafts: drafts, self.examples: shown, self.picked: to}
+    def move(self, values: dict, start: int, to: int) -> dict:
+        """One example at another place among them."""
+        drafts, at = self.current(values), values[self.which] or 0
+        examples = order.moved(drafts[at].examples, start, to)
+        drafts = tuple(replace(draft, examples=examples) if i == at else draft for i, draft in enumerate(drafts))
+        return {self.drafts: drafts, self.examples: grid(examples)}
+
+    def chips(self, drafts: Drafts, at: int | None) -> str:
+        return order.chips(drafts[min(at or 0, len(drafts) - 1)].examples)
 
     def draw(self, values: dict, rows: Sequence[Row], answer: str) -> tuple[dict, tuple[Row, ...]]:
         """k examples from the table for the edited prompt; and the rows that are left."""
@@ -175,18 +172,10 @@ class Builder:
         changed(buttons["remove"].click(self.remove, self.inputs, self.outputs, **MAY_REFUSE))
         changed(buttons["shuffle"].click(self.shuffle, self.inputs, [self.drafts, self.examples], **AT_ONCE))
 
-        def pick(event: gr.SelectData) -> int:
-            return event.index[0]
+        def move(values: dict, event: gr.SelectData) -> dict:
+            return self.move(values, *event.index)
 
-        self.examples.select(pick, None, self.picked, **AT_ONCE)
-        self.which.input(lambda: None, None, self.picked, **AT_ONCE)  # it was a line of another prompt
-        moved = [self.drafts, self.examples, self.picked]
-        for name, by in (("up", -1), ("down", 1)):
-
-            def move(values: dict, by: int = by) -> dict:
-                return self.move(values, by)
-
-            changed(buttons[name].click(move, self.inputs | {self.picked}, moved, **MAY_REFUSE))
+        changed(self.order.select(move, self.inputs, [self.drafts, self.examples], **AT_ONCE))
 
         def brought(values: dict) -> dict:
             return self.bring(values[bring], values)
@@ -318,9 +307,8 @@ def build(first: Drafts) -> tuple[Builder, dict[str, gr.Button], gr.File]:
             buttons=[],
             elem_id="lab-examples",
         )
+        chips = order.build(prompt.examples)
         with gr.Row(elem_classes="lesser", elem_id="lab-draw-row"):
-            buttons["up"] = gr.Button("Move up", size="sm", min_width=90, elem_id="lab-up")
-            buttons["down"] = gr.Button("Move down", size="sm", min_width=90, elem_id="lab-down")
             buttons["shuffle"] = gr.Button("Shuffle their order", size="sm", elem_id="lab-shuffle")
             k = gr.Number(4, label="How many", precision=0, minimum=1, min_width=110, elem_id="lab-k")
             seed = gr.Number(0, label="Seed", precision=0, minimum=0, min_width=90, elem_id="lab-draw-seed")
@@ -341,7 +329,7 @@ def build(first: Drafts) -> tuple[Builder, dict[str, gr.Button], gr.File]:
         answer_label,
         k,
         seed,
-        gr.State(),
+        chips,
     )
     return builder, buttons, bring
 

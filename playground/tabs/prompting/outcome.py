@@ -10,7 +10,7 @@ from playground.errors import PlaygroundError
 from playground.labs.prompting import library, replay, results, statistics
 from playground.labs.prompting.results import Results
 from playground.models.catalog import catalog
-from playground.tabs.kit import AT_ONCE, UNSEEN
+from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN
 from playground.views.continuations import note
 from playground.views.prompting import tables, words
 
@@ -54,7 +54,7 @@ class Outcome:
         from playground.views.prompting import charts  # imports Plotly
 
         return {
-            self.whole: gr.update(visible=True),
+            self.whole: gr.update(**SEEN),
             self.chart: charts.accuracies(found),
             self.overview: words.overview(found),
         }
@@ -62,7 +62,7 @@ class Outcome:
     def drawn(self, found: Results | None) -> dict:
         """Everything, for results that are whole or stopped."""
         if found is None:
-            return {self.found: None, self.whole: gr.update(visible=UNSEEN)}
+            return {self.found: None, self.whole: gr.update(**UNSEEN)}
         from playground.views.prompting import charts
 
         offered = [(variant.name, i) for i, variant in enumerate(found.variants)]
@@ -184,7 +184,7 @@ def loadable(reference: str) -> str:
 
 def build() -> Outcome:
     parts: dict = {"found": gr.State()}
-    with gr.Column(visible=UNSEEN, elem_id="lab-outcome") as parts["whole"]:
+    with gr.Column(**UNSEEN, elem_id="lab-outcome") as parts["whole"]:
         parts["verdict"] = gr.HTML(elem_id="lab-verdict")
         with gr.Row(elem_id="lab-pair"):
             parts["a"] = gr.Dropdown(label="Compare", filterable=False, min_width=160, elem_id="lab-a")

@@ -91,7 +91,9 @@ class Preview:
                     yield {self.answer: words.answer(reply.text, statistics.line(reply, title_of(reference)))}
 
     def after(self, event: gr.events.Dependency) -> None:
-        """Shows the prompt anew once `event` is over."""
+        """Shows the prompt anew once `event` is over, and its examples in their order."""
+        builder = self.builder
+        event.then(builder.chips, [builder.drafts, builder.which], builder.order, **AT_ONCE)
         event.then(self.look, self.inputs, self.shown, trigger_mode="always_last", **self.page.queued)
 
     def connect(self) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import gradio as gr
 
 from playground.errors import PlaygroundError
-from playground.tabs.kit import AT_ONCE, UNSEEN, Page, user_errors
+from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN, Page, user_errors
 from playground.tabs.search.bench import Bench
 from playground.tabs.search.settings import THRESHOLD
 from playground.views.continuations import note
@@ -143,7 +143,7 @@ class Pane:
         from playground.views.search import evaluation as view
 
         return {
-            self.outcome: gr.update(visible=True),
+            self.outcome: gr.update(**SEEN),
             self.settings: view.settings(found),
             self.tables: view.table(found),
             self.ranks: view.questions(found),
@@ -241,7 +241,7 @@ def build(page: Page, bench: Bench) -> None:
         run = gr.Button("Run", variant="primary", elem_id="evaluate-run")
         stop = gr.Button("Stop", variant="stop", elem_id="evaluate-stop")
     status = gr.HTML(elem_id="evaluate-status", elem_classes="doing")
-    with gr.Column(visible=UNSEEN, elem_id="evaluate-outcome") as outcome:
+    with gr.Column(**UNSEEN, elem_id="evaluate-outcome") as outcome:
         verdict = gr.HTML(elem_id="evaluate-verdict")
         settings = gr.Plot(show_label=False, elem_id="evaluate-figure")
         gr.HTML(note(INTERVALS))

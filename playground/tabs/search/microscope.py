@@ -8,7 +8,7 @@ import gradio as gr
 
 from playground.errors import PlaygroundError
 from playground.tabs.attention.panes import places
-from playground.tabs.kit import AT_ONCE, MAY_REFUSE, UNSEEN, user_errors
+from playground.tabs.kit import AT_ONCE, MAY_REFUSE, SEEN, UNSEEN, user_errors
 from playground.tabs.search.bench import Bench
 from playground.views.search import words
 
@@ -100,7 +100,7 @@ class Scope:
         keep = (seen.picked, *(hit.id for hit in seen.found.hits))
         names = [each.name for each in collection.documents]
         return {
-            self.whole: gr.update(visible=True),
+            self.whole: gr.update(**SEEN),
             self.status: "",
             self.head: f"<p class='place'>{words.escape(it.chunk.place)}</p>",
             self.ranks: charts.ranks(seen.found, collection, seen.picked),
@@ -169,7 +169,7 @@ def _chunks(collection: "Collection", document: str) -> list[tuple[str, int]]:
 
 
 def build(bench: Bench, seen: gr.State) -> Scope:
-    with gr.Column(visible=UNSEEN, elem_id="search-scope") as whole:
+    with gr.Column(**UNSEEN, elem_id="search-scope") as whole:
         gr.HTML("<h3>Under the microscope</h3>")
         head = gr.HTML(elem_id="search-scope-head")
         status = gr.HTML(elem_id="search-scope-status", elem_classes="doing")
