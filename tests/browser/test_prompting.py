@@ -27,6 +27,17 @@ def test_few_shot_against_zero_shot_in_one_click(visit, shot, accessible):
     expect(page.locator("#lab-preview")).to_contain_text("104 tokens of 8,192 that fit")
     shot(page, "prompting-1-first", full_page=True)
 
+    chips = page.locator("#lab-order [data-line]")
+    movie, restaurant = (chips.nth(i).inner_text().removeprefix(f"{i + 1} ") for i in range(2))
+    chips.nth(0).drag_to(chips.nth(2))
+    expect(chips.nth(2)).to_have_text(f"3 {movie}")
+    expect(chips.nth(0)).to_have_text(f"1 {restaurant}")
+    expect(page.locator("#lab-examples tbody tr").first).to_contain_text("This restaurant")
+    chips.nth(2).press("ArrowLeft")
+    expect(chips.nth(1)).to_have_text(f"2 {movie}")
+    expect(chips.nth(1)).to_be_focused()
+    accessible(page)
+
     page.get_by_role("button", name="Sentiment: few-shot against zero-shot").click()
     expect(page.locator("#lab-status progress")).to_be_visible()
     verdict = page.locator("#lab-verdict .lab-verdict")
