@@ -49,10 +49,12 @@ element.addEventListener('keydown', (event) => {
   const from = Number(chip.dataset.line), to = from + by;
   if (to < 0 || to >= places().length) return;
   focused = to;
+  places()[to].focus();
   tell(from, to);
 });
 new MutationObserver(() => {
-  if (focused !== null) places()[focused]?.focus();
+  if (focused === null || element.contains(document.activeElement)) return;
+  places()[focused]?.focus();
   focused = null;
 }).observe(element, {subtree: true, childList: true});
 """
