@@ -28,10 +28,11 @@ run: $(INSTALLED)
 	$(PY) -m playground.models.starters $(ARGS) || true  # the page opens without them too, and says what is missing
 	exec $(PY) app.py $(ARGS)
 
-# The browser's tests have the machine to themselves: two cores are too few for a page, its models and other tests.
+# Two of the other tests run at once, since most keep one core busy. The browser's tests have the machine to themselves:
+# two cores are too few for a page, its models and other tests.
 # One that fails there gets a second try, and is named when it needed one: a busy machine may keep a page from its clicks.
 test: $(INSTALLED_FOR_TESTS) browser lint
-	@$(PY) -m pytest $(ARGS) --ignore tests/browser; others=$$?; \
+	@$(PY) -m pytest -n 2 --dist worksteal $(ARGS) --ignore tests/browser; others=$$?; \
 	$(PY) -m pytest $(ARGS) --reruns 1 tests/browser; browser=$$?; exit $$((others | browser))
 
 lint: $(INSTALLED_FOR_TESTS)
@@ -41,7 +42,7 @@ lint: $(INSTALLED_FOR_TESTS)
 browser:
 	@./.ci/browser
 
-bench: $(INSTALLED)
+bench: $(INSTALLED_FOR_TESTS) browser
 	@for script in benchmarks/*.py; do echo "== $$script"; $(PY) $$script || exit 1; done
 
 $(INSTALLED): requirements.txt
