@@ -49,7 +49,11 @@ class Seen:
 
     def deltas(self) -> list[Tensor]:
         """The task vectors, in place of the models."""
-        return [model.sub_(self.base) for model in self.models]
+        return [self.delta(i) for i in range(len(self.models))]
+
+    def delta(self, i: int) -> Tensor:
+        """One task vector, in place of its model."""
+        return self.models[i].sub_(self.base)
 
 
 Look = Callable[[], Iterator[Seen]]  # all pieces of the tensor, from the first; may be gone through several times
