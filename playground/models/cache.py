@@ -284,13 +284,16 @@ class ModelCache:
         """As `drop`, for one merge."""
         if not self.made.let_go(reference, owner):
             return
+        freed = False
         with self._changed:
             for key in [key for key in self._slots if _plain(key) == reference]:
                 if self._slots[key].idle:
                     del self._slots[key]
+                    freed = True
                 else:
                     self._slots[key].unwanted = True
-        release_memory()
+        if freed:  # which takes a while, and a slider that moves on has freed nothing
+            release_memory()
 
     def _on_disk_as(self, key: str) -> str:
         """The reference whose files a model is loaded from: of a made model its skeleton's, in the same precision."""

@@ -71,6 +71,7 @@ class Method:
     measures: Callable[[How], object] = lambda how: ()  # what of `how` the facts depend on
     survey: Callable[[Callable[[], Iterator[tuple[str, Look]]], How], object] | None = None  # of the whole model
     needs_base: bool = False
+    keeps_common: Callable[[How], bool] = lambda how: True  # whether a tensor that all parents share comes out as it is
     exactly_two: bool = False
     parameters: tuple[str, ...] = ()  # names in `How` that a person can set, "weights" and "densities" among them
     normalize: bool = False  # what it does unless told otherwise

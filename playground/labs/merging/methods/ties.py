@@ -112,8 +112,7 @@ def agreed(taus: Sequence[Tensor], weights: Sequence[float], how: How, zero: flo
 
 def _cut(deltas: Sequence[Tensor], cuts: Sequence[Cut], start: int) -> list[Tensor]:
     return [
-        delta if cut is largest.EVERYTHING else cut.kept(start, delta)
-        for delta, cut in zip(deltas, cuts, strict=True)
+        delta if cut is largest.EVERYTHING else cut.kept(start, delta) for delta, cut in zip(deltas, cuts, strict=True)
     ]
 
 
