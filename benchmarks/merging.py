@@ -158,9 +158,11 @@ def release(method: str) -> None:
     messages, sampling = [{"role": "user", "content": QUESTION}], Sampling(temperature=0, max_new_tokens=8, seed=0)
 
     def first(reference: str) -> None:
-        with models.lease(reference) as engine:
-            with closing(replies.reply(engine, messages, sampling, "", threading.Event())) as growing:
-                next(reply for reply in growing if reply.tokens)
+        with (
+            models.lease(reference) as engine,
+            closing(replies.reply(engine, messages, sampling, "", threading.Event())) as growing,
+        ):
+            next(reply for reply in growing if reply.tokens)
 
     reference = merges.move(made.with_t(0.5), None, "bench").reference
     first(reference)
