@@ -6,7 +6,7 @@ import pytest
 from playground.errors import PlaygroundError
 from playground.labs.merging import mergekit_yaml, methods
 from playground.settings import Settings
-from playground.tabs.merge import kitchen
+from playground.tabs.merge import laying
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def cook():
     first = {"a": "org/a", "b": "org/b", "base": "org/base", "method": "slerp", "told": ""}
     with gr.Blocks():
         page = SimpleNamespace(settings=Settings())
-        yield kitchen.build(page, [(m.title, name) for name, m in methods.METHODS.items()], first)
+        yield laying.build(page, [(m.title, name) for name, m in methods.METHODS.items()], first)
 
 
 def values(cook, **changes) -> dict:
