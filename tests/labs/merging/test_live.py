@@ -156,7 +156,7 @@ def test_a_merge_writes_and_is_freed_when_its_visitor_leaves(family):
             engine, [{"role": "user", "content": "Hello"}], Sampling(max_new_tokens=4, temperature=0)
         )
         assert last.provenance.reference == reference
-    merges.models.drop("me")
+    merges.models.remaking.drop("me")
     assert merges.models.ledger().used == 0
 
 
