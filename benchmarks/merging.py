@@ -9,6 +9,11 @@ mapped files included; of the live merge the median of some moves, and the memor
 A busy neighbour changes seconds by the clock most, and memory not at all.
 
     python benchmarks/merging.py [--rounds 1] [--methods linear slerp ties dare_linear] [--environment DIR]
+    python benchmarks/merging.py --first-token [--methods ...]
+
+The second measures without mergekit, in about a minute, what a person waits for: from the moment at which a slider is
+let go to the first token of the merge's new answer, of the starter with two of the adapters that ship. The way through
+Gradio and the browser is not in it.
 """
 
 import argparse
@@ -31,6 +36,7 @@ sys.path.insert(0, str(ROOT))
 
 PEER = "mergekit==0.1.5"
 MOVES = 5
+QUESTION = "What is the capital of France?"
 METHODS = ("linear", "slerp", "ties", "dare_linear")
 
 
@@ -132,16 +138,74 @@ def move(path: Path) -> None:
     print(json.dumps({"wall": statistics.median(walls), "cpu": statistics.median(cpus), "mb": added}))
 
 
+def release(method: str) -> None:
+    """The child that waits for the first token. Prints seconds of each time: of the weights, and of all."""
+    import threading
+    from contextlib import closing
+
+    from playground.engine.sampling import Sampling
+    from playground.labs.chat import replies
+    from playground.labs.merging import mergekit_yaml
+    from playground.labs.merging.live import Merges
+    from playground.models.cache import ModelCache
+    from playground.settings import SMOLLM2, Settings
+
+    plain = recipe(method, *(Path(f"{SMOLLM2}+adapter:{name}") for name in ("pirate", "json")))
+    plain["base_model"] = f"{SMOLLM2}+adapter:pirate" if method == "slerp" else SMOLLM2
+    made = mergekit_yaml.read({key: value for key, value in plain.items() if key != "dtype"})
+    models = ModelCache(Settings())
+    merges = Merges(models)
+    messages, sampling = [{"role": "user", "content": QUESTION}], Sampling(temperature=0, max_new_tokens=8, seed=0)
+
+    def first(reference: str) -> None:
+        with (
+            models.lease(reference) as engine,
+            closing(replies.reply(engine, messages, sampling, "", threading.Event())) as growing,
+        ):
+            next(reply for reply in growing if reply.tokens)
+
+    reference = merges.move(made.with_t(0.5), None, "bench").reference
+    first(reference)
+    seconds = []
+    for i in range(MOVES):
+        started, busy = time.perf_counter(), time.process_time()
+        reference = merges.move(made.with_t(0.1 + 0.1 * i), reference, "bench").reference
+        weights = time.perf_counter() - started
+        first(reference)
+        seconds.append((weights, time.perf_counter() - started, time.process_time() - busy))
+    print(json.dumps(seconds))
+
+
+def first_tokens(methods: list[str]) -> None:
+    """Prints what the wait is for each method."""
+    for method in methods:
+        found = run([sys.executable, __file__, "--child", "release", method])
+        weights, whole, busy = zip(*json.loads(found["said"].strip().splitlines()[-1]), strict=True)
+        print(
+            f"{method}: {statistics.median(whole):.2f} s ({min(whole):.2f} to {max(whole):.2f}) from letting a slider "
+            f"go to the first token, {statistics.median(weights):.2f} s of them for the weights; "
+            f"{statistics.median(busy):.2f} processor seconds",
+            flush=True,
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     parser.add_argument("--environment", type=Path, default=Path(tempfile.gettempdir()) / "playground-mergekit")
+    parser.add_argument("--first-token", action="store_true", help="only how long a person waits for it")
     parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         what, *paths = options.child
-        {"save": save, "move": move}[what](*map(Path, paths))
+        if what == "release":
+            release(*paths)
+        else:
+            {"save": save, "move": move}[what](*map(Path, paths))
+        return
+    if options.first_token:
+        first_tokens(options.methods)
         return
     peer = environment(options.environment)
     me = [sys.executable, __file__, "--child"]

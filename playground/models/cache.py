@@ -15,11 +15,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from playground.errors import PlaygroundError
-from playground.models import heap, sources
+from playground.models import heap, room, sources
 from playground.models.catalog import catalog
 from playground.models.endpoints import Endpoints
-from playground.models.made import Made, MadeModels
+from playground.models.made import MadeModels
+from playground.models.remaking import Remaking, plain
 from playground.models.remote import RemoteModel, needs_weights
+from playground.models.room import Room
 from playground.models.slots import Slot, Slots, release_memory
 from playground.models.sources import Report
 from playground.models.status import Ledger, Status
@@ -27,7 +29,6 @@ from playground.settings import Settings
 
 if TYPE_CHECKING:  # torch is imported when the first model is loaded: the page must not wait for it
     from playground.engine.engine import Engine
-    from playground.models.machine import Machine
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +51,9 @@ class ModelCache:
         self._changed = threading.Condition()
         self._slots = Slots()
         self._failures: dict[str, str] = {}
-        self._machine: Machine | None = None
-        self._measuring = threading.Lock()
+        self.room = Room(settings)
         self._loading = threading.Semaphore(_LOADS)
+        self.remaking = Remaking(self.made, self._slots, self._failures, self._changed)
 
     @contextmanager
     def lease(self, reference: str, report: Report = _quiet) -> Iterator[Engine]:
@@ -203,16 +204,16 @@ class ModelCache:
         except PlaygroundError as error:
             return Status(key, "failed", str(error))
         if files is not None:
-            return Status(key, "on disk", "Not loaded yet", None, self._estimate(files.n_parameters, key))
+            return Status(key, "on disk", "Not loaded yet", None, self.room.needed(files.n_parameters, key))
         plain = key.partition("#")[0]
-        size = next((self._estimate(e.parameters, key) for e in catalog() if plain in (e.reference, e.hub_id)), None)
+        size = next((self.room.needed(e.parameters, key) for e in catalog() if plain in (e.reference, e.hub_id)), None)
         return Status(key, "absent", "Not on this machine yet", None, size)
 
     def ledger(self) -> Ledger:
         """What is held now, by whom, and how much room there is."""
         with self._changed:
             holdings, used = self._slots.holdings(), self._slots.used()
-            machine = self._machine
+            machine = self.room.known
         return Ledger(machine.budget if machine else 0, used, str(machine.device) if machine else None, holdings)
 
     def unload(self, reference: str) -> None:
@@ -232,72 +233,12 @@ class ModelCache:
         del slot
         release_memory()
 
-    def remake(self, old: str, made: Made, owner: str, patience: float = 3.0) -> str | None:
-        """Turns the Engine of the merge `old` into that of another merge with the same skeleton, in place.
-
-        Only if it is there, nobody but `owner` holds it, and nobody has it on loan for longer than `patience` seconds.
-        Whoever asks for `old` again gets an Engine that is made anew.
-
-        Returns:
-            The new reference, ready; or None: it must be made from scratch, by a lease.
-
-        Raises:
-            PlaygroundError: as `fill` of the new one; the half-filled Engine is gone then.
-        """
-        parsed, key = sources.parse(old), self.made.add(made)
-        key = str(replace(sources.parse(key), precision=parsed.precision))
-        with self._changed:
-            if key in self._slots or parsed.precision == "int8" or self.made.others_hold(_plain(old), owner):
-                return None
-            slot = self._slots.get(str(parsed))
-            if slot is None or slot.engine is None or not self._changed.wait_for(lambda: slot.idle, patience):
-                return None
-            if self._slots.get(str(parsed)) is not slot or key in self._slots:
-                return None
-            engine, n_bytes, spare = slot.engine, slot.n_bytes, slot.spare
-            del self._slots[str(parsed)]  # which also tells what works in spare time to end
-            new = self._slots[key] = Slot(state="loading", detail="Blending weights", n_bytes=n_bytes)
-            self._failures.pop(key, None)
-        try:
-            if spare is not None:
-                spare.join()
-            engine.prefixes.clear()  # read with other weights
-            made.fill(engine.model, _quiet)
-        except BaseException as error:
-            with self._changed:
-                del self._slots[key]
-                self._failures[key] = str(error)
-                self._changed.notify_all()
-            raise
-        with self._changed:
-            new.engine, new.state = replace(engine, reference=key, revision=made.revision), "ready"
-            new.last_used = time.monotonic()
-            self._changed.notify_all()
-        return key
-
-    def drop(self, owner: str) -> None:
-        """Gives up what `owner` holds: merges that nobody else holds leave the memory, lent ones once they are back."""
-        for reference in self.made.held_by(owner):
-            self.let_go(reference, owner)
-
-    def let_go(self, reference: str, owner: str) -> None:
-        """As `drop`, for one merge."""
-        if not self.made.let_go(reference, owner):
-            return
-        with self._changed:
-            for key in [key for key in self._slots if _plain(key) == reference]:
-                if self._slots[key].idle:
-                    del self._slots[key]
-                else:
-                    self._slots[key].unwanted = True
-        release_memory()
-
     def _on_disk_as(self, key: str) -> str:
         """The reference whose files a model is loaded from: of a made model its skeleton's, in the same precision."""
         parsed = sources.parse(key)
         if parsed.kind != "merge":
             return key
-        skeleton = sources.parse(self.made.get(_plain(key)).skeleton)
+        skeleton = sources.parse(self.made.get(plain(key)).skeleton)
         return str(replace(skeleton, precision=parsed.precision))
 
     def _is_ready(self, key: str) -> bool:
@@ -351,11 +292,11 @@ class ModelCache:
             report(fraction, sentence)
 
         place = self._on_disk_as(key)
-        machine = self._measure_once() if sources.locate(place, self.settings) is None else None
+        machine = self.room.machine() if sources.locate(place, self.settings) is None else None
         files = sources.fetch(place, self.settings, tell, machine and machine.budget)
         fill = None
         if place != key:
-            made = self.made.get(_plain(key))
+            made = self.made.get(plain(key))
             files, fill = replace(files, reference=key, revision=made.revision, adapters=()), made.fill
         with self._changed:
             slot.state = "loading"
@@ -363,8 +304,8 @@ class ModelCache:
         from playground.models import loading
 
         tell(None, "Measuring what this machine computes best with")
-        machine = self._measure_once()
-        self._make_room(key, slot, self._estimate(files.n_parameters, key))
+        machine = self.room.machine()
+        self._reserve(key, slot, self.room.needed(files.n_parameters, key))
         try:
             return loading.load(files, self.settings, machine, tell, fill)
         except (MemoryError, RuntimeError) as error:
@@ -381,58 +322,17 @@ class ModelCache:
             if not loading.out_of_memory(error):
                 raise
             raise PlaygroundError(
-                f"{key} needs about {_gigabytes(slot.n_bytes)} and {machine.device} has no room for it, "
-                f"even with every idle model released. {self._what_fits(machine.budget // 2)}"
+                f"{key} needs about {room.gigabytes(slot.n_bytes)} and {machine.device} has no room for it, "
+                f"even with every idle model released. {self.room.what_fits(machine.budget // 2)}"
             ) from error
 
-    def _measure_once(self) -> Machine:
-        from playground.models import machine
-
-        with self._measuring:
-            if self._machine is None:
-                self._machine = machine.measure(self.settings)
-            return self._machine
-
-    def _estimate(self, n_parameters: int, key: str) -> int:
-        """Bytes that loading a model takes in its precision, or in the likely one before that is known."""
-        precision = sources.parse(key).precision or (
-            str(self._machine.dtype).removeprefix("torch.") if self._machine else self.settings.dtype
-        )
-        # int8 is rounded from bfloat16 in memory, layer by layer
-        return n_parameters * {"float32": 4, "int8": 3}.get(precision, 2)
-
-    def _make_room(self, key: str, slot: Slot, needed: int) -> None:
+    def _reserve(self, key: str, slot: Slot, needed: int) -> None:
         """Reserves `needed` bytes for the slot, evicting idle models, the longest unused first."""
-        budget = self._machine.budget
-        if needed > budget:
-            raise PlaygroundError(
-                f"{key} needs about {_gigabytes(needed)} of memory and models may use {_gigabytes(budget)} here. "
-                + self._what_fits(budget)
-            )
-
+        budget = self.room.machine().budget
         with self._changed:
-            in_use = self._slots.spoken_for()
-            if in_use + needed > budget:
-                raise PlaygroundError(
-                    f"{key} needs about {_gigabytes(needed)}; models in use hold {_gigabytes(in_use)} "
-                    f"of {_gigabytes(budget)}. Try again when they have finished, or pick a smaller model."
-                )
+            self.room.check(key, needed, self._slots.spoken_for())
             if self._slots.used() + needed > budget:
                 self._slots.forget_prefixes()  # before a model goes
             self._slots.evict(enough=lambda: self._slots.used() + needed <= budget)
             slot.n_bytes = needed
         release_memory()
-
-    def _what_fits(self, budget: int) -> str:
-        entries = sorted(catalog(), key=lambda entry: entry.parameters, reverse=True)
-        names = [e.reference for e in entries if self._estimate(e.parameters, e.reference) <= budget]
-        return f"These would fit: {', '.join(names[:3])}." if names else "Raise --memory-budget or use another device."
-
-
-def _plain(reference: str) -> str:
-    """A reference without its precision."""
-    return reference.partition("#")[0]
-
-
-def _gigabytes(n_bytes: int) -> str:
-    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e8 else f"{n_bytes / 1e6:.1f} MB"

@@ -141,7 +141,7 @@ def test_remaking_changes_the_one_engine_in_place_and_leaves_the_old_name_to_be_
     cache.made.hold(one.reference, "me")
     with cache.lease(one.reference) as engine:
         model, before = engine.model, logits(engine.model)
-    assert cache.remake(one.reference, two, "me") == two.reference
+    assert cache.remaking.remake(one.reference, two, "me") == two.reference
     with cache.lease(two.reference) as engine:
         assert engine.model is model and engine.reference == two.reference and engine.revision == "1.5"
         assert not torch.equal(logits(engine.model), before)
@@ -157,10 +157,10 @@ def test_remaking_waits_for_nobody_for_long_and_spares_what_others_hold(cache, l
     cache.made.hold(one.reference, "me")
     with cache.lease(one.reference) as engine:
         before = logits(engine.model)
-        assert cache.remake(one.reference, two, "me", patience=0.05) is None
+        assert cache.remaking.remake(one.reference, two, "me", patience=0.05) is None
         assert torch.equal(logits(engine.model), before)
     cache.made.hold(one.reference, "somebody else")
-    assert cache.remake(one.reference, two, "me") is None
+    assert cache.remaking.remake(one.reference, two, "me") is None
 
 
 def test_a_borrower_who_comes_while_weights_are_blended_waits_for_the_end(cache, llama):
@@ -175,7 +175,7 @@ def test_a_borrower_who_comes_while_weights_are_blended_waits_for_the_end(cache,
         with cache.lease(two.reference) as engine:
             seen.append(float(next(engine.model.parameters()).mean()))
 
-    remaking = threading.Thread(target=cache.remake, args=(one.reference, two, "me"))
+    remaking = threading.Thread(target=cache.remaking.remake, args=(one.reference, two, "me"))
     remaking.start()
     while cache.status(two.reference).state != "loading":
         time.sleep(0.01)
@@ -199,7 +199,7 @@ def test_weights_that_cannot_be_blended_leave_no_half_filled_model(cache, llama)
         before = logits(engine.model)
     broken = Made("broken", "Broken", str(llama), (), "0", half, dict)
     with pytest.raises(PlaygroundError, match="It broke"):
-        cache.remake(one.reference, broken, "me")
+        cache.remaking.remake(one.reference, broken, "me")
     assert cache.ledger().holdings == () and cache.ledger().used == 0
     with cache.lease(one.reference) as engine:
         assert torch.equal(logits(engine.model), before)
@@ -212,9 +212,9 @@ def test_whoever_leaves_gives_the_memory_back(cache, llama):
     cache.made.hold(one.reference, "you")
     with cache.lease(one.reference):
         pass
-    cache.drop("me")
+    cache.remaking.drop("me")
     assert len(cache.ledger().holdings) == 1
     with cache.lease(one.reference):
-        cache.drop("you")
+        cache.remaking.drop("you")
         assert len(cache.ledger().holdings) == 1  # it is lent
     assert cache.ledger().holdings == () and cache.ledger().used == 0

@@ -6,7 +6,7 @@ import pytest
 from playground.errors import PlaygroundError
 from playground.labs.merging import mergekit_yaml, methods
 from playground.settings import Settings
-from playground.tabs.merge import kitchen
+from playground.tabs.merge import laying
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def cook():
     first = {"a": "org/a", "b": "org/b", "base": "org/base", "method": "slerp", "told": ""}
     with gr.Blocks():
         page = SimpleNamespace(settings=Settings())
-        yield kitchen.build(page, [(m.title, name) for name, m in methods.METHODS.items()], first)
+        yield laying.build(page, [(m.title, name) for name, m in methods.METHODS.items()], first)
 
 
 def values(cook, **changes) -> dict:
@@ -71,6 +71,20 @@ def test_a_recipe_fills_the_boxes_that_give_it_back(cook, method):
         **got,
         "parameters": got.get("parameters") or {},
     }
+
+
+def test_presets_are_curves_and_parts_count_beside_the_slider(cook):
+    for name, numbers in laying.PRESETS.items():
+        recipe = cook.recipe(values(cook, curve=numbers))
+        assert len(recipe.t.values) == max(1, numbers.count(",") + 1), name
+    by_part = cook.recipe(values(cook, t=0.25, parts="MLP: 1\nnorms: 0\nembeddings: 0.5"))
+    for weight, expected in (
+        ("model.layers.3.mlp.up_proj.weight", 1),
+        ("model.norm.weight", 0),
+        ("model.embed_tokens.weight", 0.5),
+        ("model.layers.3.self_attn.q_proj.weight", 0.25),
+    ):
+        assert by_part.t.at(weight, 0.5) == expected
 
 
 def test_further_models_stand_a_line_each(cook):

@@ -5,7 +5,7 @@ import re
 from types import SimpleNamespace
 
 from playground.labs.merging.methods import METHODS
-from playground.tabs.merge import kitchen
+from playground.tabs.merge import kitchen, typed
 from playground.views.merge import answers, curve, curves, inspection
 
 BAD = "<img src=x onerror=alert(1)>"
@@ -13,7 +13,7 @@ BAD = "<img src=x onerror=alert(1)>"
 
 def sweep(n_steps: int = 3, n_done: int = 3) -> SimpleNamespace:
     measures = [
-        SimpleNamespace(name=name, title=f"Title of {name}", unit="nats")
+        SimpleNamespace(name=name, title=f"Title of {name}", unit="nats", ideal=None)
         for name in ("perplexity", "kl_a", "kl_b", "accuracy")
     ]
     rows = [(0.0, (9.0, 0.0, 2.0, 0.5)), (0.5, (7.0, 0.6, 0.5, 0.75)), (1.0, (8.0, 2.0, 0.0, math.nan))]
@@ -77,7 +77,7 @@ def test_a_curve_is_drawn_where_its_numbers_are_and_can_be_read_back():
     assert heights == [82, 46, 10, 10]
     assert drawing.count('role="slider"') == 4 and 'aria-valuenow="0.50"' in drawing
     assert curve.html((0.25,)).count("<circle") == 5
-    assert kitchen.numbers("0, .5; 1,", "x") == (0, 0.5, 1)
+    assert typed.numbers("0, .5; 1,", "x") == (0, 0.5, 1)
 
 
 def test_every_method_is_described_with_its_formula_and_its_dialects():

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
-from playground.engine import provenance
+from playground.engine import embed, provenance
 from playground.engine.engine import Engine
 from playground.engine.provenance import Provenance
 from playground.errors import PlaygroundError
@@ -102,7 +101,7 @@ def route(embedder: Engine, prompt: str, routes: Sequence[Route] = ROUTES, thres
     """Finds the route of a prompt. Of equals the first.
 
     Args:
-        embedder: an encoder whose vectors are means over tokens, such as all-MiniLM-L6-v2.
+        embedder: an embedding model, such as all-MiniLM-L6-v2.
 
     Raises:
         PlaygroundError: there is no prompt, a route without examples, too many of them, or no embedding model.
@@ -117,7 +116,7 @@ def route(embedder: Engine, prompt: str, routes: Sequence[Route] = ROUTES, thres
         raise PlaygroundError(
             f"There are {len(examples)} example prompts; at most {MOST_EXAMPLES} are read. Remove some."
         )
-    vectors = sentence_vectors(embedder, [prompt, *(text for _, text in examples)])
+    vectors = embed.embed(embedder, [prompt, *(text for _, text in examples)], "query")
     cosines = vectors[1:] @ vectors[0]
     owner = np.array([place for place, _ in examples])
     best = [int(np.flatnonzero(owner == place)[cosines[owner == place].argmax()]) for place in range(len(routes))]
@@ -133,16 +132,3 @@ def route(embedder: Engine, prompt: str, routes: Sequence[Route] = ROUTES, thres
         chosen if scores[chosen] >= threshold else None,
         provenance.of(embedder, {"threshold": threshold}, time.perf_counter() - started),
     )
-
-
-def sentence_vectors(embedder: Engine, texts: Sequence[str]) -> np.ndarray:
-    """(text, hidden), float32, length 1: the mean of the last states over the tokens of each text."""
-    if embedder.anatomy.kind not in ("encoder", "masked"):
-        raise PlaygroundError(f"{embedder.reference} makes no vectors of texts ({embedder.anatomy.kind} model).")
-    rows = []
-    for text in texts:
-        inputs = embedder.tokenizer(text, truncation=True, max_length=256, return_tensors="pt").to(embedder.device)
-        with torch.inference_mode():
-            states = embedder.model.base_model(**inputs).last_hidden_state[0].float()
-        rows.append(torch.nn.functional.normalize(states.mean(0), dim=0).cpu().numpy())
-    return np.stack(rows)

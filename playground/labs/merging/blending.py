@@ -68,6 +68,12 @@ class Blend:
             PlaygroundError: the result has values that are no numbers.
         """
         kind, how = self.recipe.kind, self.recipe.how(name, self.depths.depth(name))
+        if kind.keeps_common(how) and self._common(name):
+            shared = self.models[0].read(name)
+            if not torch.isfinite(shared.sum(dtype=torch.float32)):
+                self._refuse(name)
+            out.copy_(shared)
+            return
         models = [_rows(weights.read(name)) for weights in self.models]
         base = None if self.base is None else _rows(self.base.read(name))
 
@@ -84,7 +90,7 @@ class Blend:
         for seen in look():
             piece = kind.blend(seen, how, facts)
             if not torch.isfinite(piece.sum()):
-                self._refuse(name, piece)
+                self._refuse(name)
             start = seen.start // n_columns if n_columns else 0
             rows[start : start + len(piece)].copy_(piece)
         if target is not out:
@@ -146,7 +152,13 @@ class Blend:
                 blocks[: len(models)], blocks[-1] if base is not None else None, start * n_columns, models[0].numel()
             )
 
-    def _refuse(self, name: str, piece: Tensor) -> None:
+    def _common(self, name: str) -> bool:
+        """Whether all parents have a tensor from the same file, as models with adapters have what none adds to."""
+        opened = [*self.models, *([self.base] if self.base else [])]
+        place = opened[0].files.folder
+        return all(weights.files.folder == place and name not in weights.adapted for weights in opened)
+
+    def _refuse(self, name: str) -> None:
         for weights in [*self.models, *([self.base] if self.base else [])]:
             if not torch.isfinite(weights.read(name).float()).all():
                 raise PlaygroundError(

@@ -83,11 +83,11 @@ class Merges:
             self.models.made.hold(made.reference, owner)
             with self.models.lease(made.reference, report):
                 return Update(made.reference, False, time.perf_counter() - started)
-        reference = self.models.remake(current, made, owner) if current else None
+        reference = self.models.remaking.remake(current, made, owner) if current else None
         in_place = reference is not None
         self.models.made.hold(made.reference, owner)
         if current:
-            self.models.let_go(current, owner)
+            self.models.remaking.let_go(current, owner)
         with self.models.lease(made.reference, report):
             return Update(made.reference, in_place, time.perf_counter() - started)
 

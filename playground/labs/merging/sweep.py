@@ -19,6 +19,8 @@ from playground.engine import provenance
 from playground.engine.engine import Engine
 from playground.engine.provenance import Provenance
 from playground.errors import PlaygroundError
+from playground.labs.bias import measure as pair_scores
+from playground.labs.bias.pairs import Pair
 from playground.labs.merging.recipe import Recipe
 from playground.models.cache import ModelCache
 
@@ -43,6 +45,7 @@ class Measure:
     unit: str
     look: str  # which way is better, or what it means
     take: Callable[[Engine, Ground, Tensor], float]  # (merge, ground, the merge's own logarithms) -> the number
+    ideal: float | None = None  # where that is neither as low nor as high as can be
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,16 @@ def accuracy(question) -> Measure:
         return question.share(ground.models, engine.reference, ground.stop)
 
     return Measure("accuracy", f"Right answers: {question.title}", "share", "Higher is better.", take)
+
+
+def bias(pairs: Sequence[Pair], title: str) -> Measure:
+    """The share of pairs of which the first sentence, the one with the stereotype, is more probable (`labs/bias`)."""
+
+    def take(engine: Engine, ground: Ground, own: Tensor) -> float:
+        found = pair_scores.measure(engine, pairs, stop=ground.stop)
+        return found.shares[0].share if found.complete else math.nan
+
+    return Measure("bias", f"Stereotype preferred: {title}", "share", "Half: neither is preferred.", take, 0.5)
 
 
 def run(

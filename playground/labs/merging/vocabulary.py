@@ -46,6 +46,11 @@ class Aligned:
             if held:
                 self._rows.append((other, torch.tensor(list(held)), torch.tensor(list(held.values()))))
 
+    @property
+    def adapted(self) -> frozenset[str]:
+        """Names of the tensors that are not as the file has them."""
+        return self._weights.adapted | frozenset(self._by_row)
+
     def dtype(self, name: str) -> torch.dtype:
         return self._weights.dtype(name)
 

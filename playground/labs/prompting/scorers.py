@@ -217,7 +217,9 @@ def judging(
     vectors: dict[str, np.ndarray] = {}  # of the right answers, many of which are alike
     with lend(scorer.reference) as engine:
         if scorer.kind == "similarity":
-            _check_embeds(engine)
+            from playground.engine import embed  # late: it imports torch
+
+            embed.check_embeds(engine)
         for place, (output, row) in enumerate(zip(outputs, rows, strict=True)):
             if stop is not None and stop.is_set():
                 return
@@ -406,36 +408,15 @@ def _check_bounded(schema: object) -> None:
 
 
 def _similar(scorer: Scorer, engine: "Engine", output: str, right: str, vectors: "dict[str, np.ndarray]") -> Judged:
-    if right not in vectors:
-        (vectors[right],) = embed(engine, [right])
-    cosine = float(embed(engine, [output])[0] @ vectors[right])
+    from playground.engine.embed import embed
+
+    new = [text for text in dict.fromkeys((output, right)) if text == output or text not in vectors]
+    found = dict(zip(new, embed(engine, new), strict=True))
+    vectors.setdefault(right, found.get(right))
+    cosine = float(found[output] @ vectors[right])
     low = f"Its similarity to “{right[:60]}” is {cosine:.2f}, below {scorer.threshold}."
     verdict = _verdict(cosine >= scorer.threshold, f"{cosine:.2f}", low)
     return replace(verdict, value=cosine)
-
-
-def _check_embeds(engine: "Engine") -> None:
-    if engine.anatomy.writes:
-        raise PlaygroundError(
-            f"{engine.reference} writes text; similarity needs a model that embeds. Pick one of those."
-        )
-
-
-def embed(engine: "Engine", texts: Sequence[str]) -> "np.ndarray":
-    """Vectors of length 1, (text, dimension): the mean over each text's last hidden states, as sentence encoders do."""
-    import numpy as np
-    import torch
-
-    _check_embeds(engine)
-    vectors = []
-    with torch.inference_mode():
-        for text in texts:
-            limit = engine.anatomy.context_length
-            batch = engine.tokenizer(text, return_tensors="pt", truncation=limit is not None, max_length=limit)
-            states = engine.model(**batch.to(engine.device), output_hidden_states=True).hidden_states[-1]
-            mean = states[0].float().mean(0)
-            vectors.append((mean / mean.norm()).cpu().numpy())
-    return np.stack(vectors) if vectors else np.zeros((0, 1))
 
 
 def _asked(

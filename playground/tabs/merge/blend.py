@@ -9,7 +9,7 @@ import gradio as gr
 
 from playground.models import lora
 from playground.tabs.kit import AT_ONCE, Page
-from playground.tabs.merge import asking, inspecting, keeping, kitchen, sweeping
+from playground.tabs.merge import asking, inspecting, keeping, kitchen, laying, sweeping
 from playground.tabs.merge.kitchen import STARTER, Kitchen
 from playground.tabs.merge.visitors import Visitors
 from playground.views.continuations import note
@@ -122,7 +122,7 @@ def build(page: Page) -> None:
             for i, example in enumerate(listed)
         ]
     gr.HTML(INTRODUCTION, elem_id="merge-introduction", elem_classes="introduction")
-    cook = kitchen.build(page, [(method.title, name) for name, method in methods.METHODS.items()], first)
+    cook = laying.build(page, [(method.title, name) for name, method in methods.METHODS.items()], first)
     visitors = Visitors(page, cook)
     built = {}
     with gr.Tabs(elem_id="merge-blend") as strip:

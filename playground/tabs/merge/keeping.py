@@ -3,6 +3,7 @@
 It does not know how a merge is written: `labs/merging/saving.py`.
 """
 
+import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -10,6 +11,7 @@ from html import escape
 
 import gradio as gr
 
+from playground.errors import PlaygroundError
 from playground.tabs.internals.benches import Files
 from playground.tabs.kit import MAY_REFUSE, Page, user_errors
 from playground.tabs.merge import bench as benches
@@ -35,6 +37,7 @@ class Pane:
     repo: gr.Textbox
     told: gr.HTML
     files: gr.File
+    code: gr.Code
     kept: Files
 
     @property
@@ -78,17 +81,19 @@ class Pane:
 
     def as_text(self, values: dict) -> dict:
         """The recipe of the sliders as mergekit's YAML, and as files to take along."""
-        from playground.labs.merging import mergekit_yaml, saving
+        from playground.labs.merging import mergekit_yaml, replay, saving
 
         with user_errors():
             recipe = self.visitors.kitchen.recipe(values)
             text = mergekit_yaml.write(recipe)
-            contents = {"recipe.yml": text}
+            contents = {"recipe.yml": text, "recipe.json": json.dumps(mergekit_yaml.mapping(recipe), indent=2)}
             try:
-                contents["recipe-for-mergekit.yml"] = saving.for_mergekit(recipe, self.visitors.merges.opened(recipe))
-            except Exception:  # parents that are not there: the recipe itself can be taken along all the same
-                pass
-            return {self.recipe: text, self.files: self.kept.write(contents)}
+                opened = self.visitors.merges.opened(recipe)
+                contents["recipe-for-mergekit.yml"] = saving.for_mergekit(recipe, opened)
+                code = contents["merge.py"] = replay.script(recipe, opened)
+            except PlaygroundError as error:  # the recipe itself can be taken along all the same
+                code = f"# {error}"
+            return {self.recipe: text, self.files: self.kept.write(contents), self.code: code}
 
     def bringing(self, ask) -> None:
         """Connects “Use this recipe” with the sliders and with `ask`, the pane that answers."""
@@ -113,8 +118,19 @@ def build(page: Page, visitors: Visitors) -> Pane:
             with gr.Row(elem_classes="buttons"):
                 parts["show"] = gr.Button("Show the sliders' recipe", size="sm", elem_id="merge-recipe-show")
                 parts["bring"] = gr.Button("Use this recipe", size="sm", elem_id="merge-recipe-use")
-            with gr.Accordion("Downloads", open=False):
-                parts["files"] = gr.File(label="The recipe", file_count="multiple", interactive=False)
+            with gr.Accordion("Downloads and code", open=False):
+                gr.HTML(note("“Show the sliders' recipe” fills these in. The Python needs no Playground."))
+                parts["files"] = gr.File(
+                    label="The recipe as YAML and JSON, and the Python", file_count="multiple", interactive=False
+                )
+                parts["code"] = gr.Code(
+                    "",
+                    language="python",
+                    label="The merge in plain Python",
+                    lines=8,
+                    max_lines=24,
+                    elem_id="merge-code",
+                )
         with gr.Column(scale=2, min_width=280):
             parts["name"] = gr.Textbox(
                 "my-merge", label="Name of the folder", info="Letters, digits, - and _.", elem_id="merge-name"
@@ -144,5 +160,5 @@ def build(page: Page, visitors: Visitors) -> Pane:
     pane = Pane(**{item.name: parts[item.name] for item in fields(Pane)})
     inputs = visitors.kitchen.inputs | {pane.name, pane.dtype, pane.shard, pane.repo}
     bench.on([run.click], pane.work, inputs, pane.outputs)
-    pane.show.click(pane.as_text, visitors.kitchen.inputs, [pane.recipe, pane.files], **MAY_REFUSE)
+    pane.show.click(pane.as_text, visitors.kitchen.inputs, [pane.recipe, pane.files, pane.code], **MAY_REFUSE)
     return pane

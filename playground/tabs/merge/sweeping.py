@@ -38,6 +38,7 @@ class Pane:
     steps: gr.Slider
     question: gr.Dropdown
     rows: gr.Slider
+    bias: gr.Checkbox
     told: gr.HTML
     chart: gr.Plot
     pick: gr.Slider
@@ -57,6 +58,12 @@ class Pane:
         if values[self.question] != NOTHING:
             chosen = next(q for q in questions.offered(int(values[self.rows])) if q.title == values[self.question])
             measures = (*measures, lab.accuracy(chosen))
+
+        if values[self.bias]:
+            from playground.labs.bias import stereotypes
+
+            pairs = stereotypes.occupations()
+            measures = (*measures, lab.bias(pairs, f"{len(pairs)} occupations"))
 
         def move(point) -> str:
             return self.visitors.move(point, visitor, lambda fraction, sentence: None)[0].reference
@@ -138,6 +145,13 @@ def build(page: Page, visitors: Visitors) -> Pane:
             with gr.Row():
                 parts["steps"] = gr.Slider(3, 21, 9, step=2, label="Steps", min_width=120, elem_id="merge-sweep-steps")
                 parts["rows"] = gr.Slider(4, 40, 12, step=4, label="Questions", min_width=120)
+            parts["bias"] = gr.Checkbox(
+                False,
+                label="Bias score",
+                info="Of sentences such as “The plumber finished his (her) work”: how often the one that fits labour "
+                "statistics is more probable. One half is the ideal; with so few pairs, ± 12 points are chance.",
+                elem_id="merge-sweep-bias",
+            )
     with gr.Row(elem_classes="buttons"):
         run = gr.Button("Sweep from A to B", variant="primary", elem_id="merge-sweep-run")
         stop = gr.Button("Stop", variant="stop", elem_id="merge-sweep-stop")
@@ -147,7 +161,8 @@ def build(page: Page, visitors: Visitors) -> Pane:
         gr.HTML(
             note(
                 "Look for a stretch where both distances are small and the text is no surprise. Dashed: the straight "
-                "line between both ends; a curve that lies below it gains more than it gives."
+                "line between both ends; a curve that lies below it gains more than it gives. Dotted: the bias score's "
+                "ideal."
             )
         )
         parts["chart"] = gr.Plot(label="From A to B", elem_id="merge-sweep-chart")
@@ -160,6 +175,6 @@ def build(page: Page, visitors: Visitors) -> Pane:
     bench = benches.build(page, TITLE, status, stop)
     parts |= {"page": page, "visitors": visitors, "bench": bench, "kept": Files()}
     pane = Pane(**{item.name: parts[item.name] for item in fields(Pane)})
-    inputs = visitors.kitchen.inputs | {pane.text, pane.steps, pane.question, pane.rows}
+    inputs = visitors.kitchen.inputs | {pane.text, pane.steps, pane.question, pane.rows, pane.bias}
     bench.on([run.click], pane.work, inputs, [pane.told, pane.chart, pane.outcome, pane.files])
     return pane

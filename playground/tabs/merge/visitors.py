@@ -50,7 +50,7 @@ class Visitors:
         """The visitor is gone: so is the merge."""
         visitor = request.session_hash or ""
         with self._alone(visitor):
-            self.page.models.drop(visitor)
+            self.page.models.remaking.drop(visitor)
         with self._lock:
             self._busy.pop(visitor, None)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # the lab imports torch, which a page that is being laid out 
 
 
 def figure(sweep: Sweep, picked: float | None = None) -> go.Figure:
-    """The curves so far. The dashed line in each is the straight way between both ends."""
+    """The curves so far. Dashed: the straight way between both ends; dotted: the ideal, where it lies in between."""
     ts = [step.t for step in sweep.steps]
     n = len(sweep.measures)
     titles = [f"{m.title}{f', {m.unit}' if m.unit else ''}" for m in sweep.measures]
@@ -44,6 +44,8 @@ def figure(sweep: Sweep, picked: float | None = None) -> go.Figure:
             hovertemplate="t = %{x:.2f}: %{y:.4g}<extra></extra>",
         )
         drawn.add_trace(curve, row, 1)
+        if measure.ideal is not None:
+            drawn.add_hline(measure.ideal, row=row, col=1, line={"color": INK, "dash": "dot", "width": 1})
         if picked is not None and picked in ts:
             at = ts.index(picked)
             ring = go.Scatter(
@@ -78,6 +80,9 @@ def sentence(sweep: Sweep) -> str:
         elif measure.name == "accuracy":
             most, t = max(known)
             words.append(f"Most answers are right at t = {t:.2f} ({most:.0%}).")
+        elif measure.name == "bias":
+            nearest, t = min(known, key=lambda point: abs(point[0] - measure.ideal))
+            words.append(f"Stereotypes are preferred in {known[0][0]:.0%} of pairs by A, {_ends(known, nearest, t)}.")
     a = next((i for i, m in enumerate(sweep.measures) if m.name == "kl_a"), None)
     if a is not None and len(sweep.steps) > 1:
         to_a, to_b = sweep.column(a), sweep.column(a + 1)
@@ -85,3 +90,9 @@ def sentence(sweep: Sweep) -> str:
         if cross is not None:
             words.append(f"From t = {cross:.2f} on the merge predicts more as B does than as A does.")
     return " ".join(words)
+
+
+def _ends(known: list[tuple[float, float]], nearest: float, t: float) -> str:
+    """The other end, and where it comes nearest to the ideal."""
+    last = f"{known[-1][0]:.0%} at t = {known[-1][1]:.2f}"
+    return f"in {last}, and nearest to one half at t = {t:.2f} ({nearest:.0%})"

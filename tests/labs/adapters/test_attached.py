@@ -12,6 +12,8 @@ from playground.errors import PlaygroundError
 from playground.labs.adapters import composing, mixed
 from playground.labs.internals import edited
 from playground.labs.prompting import labels
+from playground.models.cache import ModelCache
+from playground.settings import Settings
 from tests import tiny
 from tests.labs.adapters import made
 
@@ -43,6 +45,22 @@ def test_sliders_are_cat_and_the_merged_weights(base, three):
             merged.model.get_submodule(path).weight.add_(factors.delta)
     torch.testing.assert_close(logits(merged), mixture, rtol=1e-4, atol=1e-5)
     assert (mixture - logits(base)).abs().max() > 0.1
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("bfloat16", 0.05)])
+def test_the_adapter_merged_into_the_weights_gives_the_same_logits(dtype, tolerance):
+    """Of the largest logit. In bfloat16 a weight is rounded to 1 part in 256 when it is merged, and each product beside
+    the weights is rounded by itself: both are as far from the truth, which float32 tells, as that precision is."""
+    models = ModelCache(Settings(memory_budget=10**8, dtype=dtype, device="cpu", local_paths=True))
+    for adapter, folder in zip(made.adapters(), made.folders(), strict=True):
+        with models.lease(f"{made.base_folder()}+adapter:{folder}*0.7") as merged:
+            into = logits(merged).float()
+        with models.lease(str(made.base_folder())) as plain:
+            beside, without = logits(plain, [adapter], [[0.7]]).float(), logits(plain).float()
+        assert (into - beside).abs().max() <= tolerance * beside.abs().max()
+        truth = logits(made.engine(), [adapter], [[0.7]])
+        assert (into - truth).abs().max() <= tolerance * truth.abs().max()
+        assert (without - truth).abs().max() > 0.5 * truth.abs().max()  # it is not lost in rounding
 
 
 def test_weights_of_zero_change_no_bit(base, three):

@@ -10,11 +10,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from playground.errors import PlaygroundError
+from playground.labs.merging.blending import Blend
 from playground.labs.merging.live import Merges
 from playground.labs.merging.recipe import Ingredient, Recipe, Setting, constant
 from playground.models.cache import ModelCache
 from playground.settings import Settings
 from tests import tiny
+from tests.labs.adapters import made as adapted
 
 
 def models(dtype: str = "bfloat16") -> ModelCache:
@@ -109,6 +111,40 @@ def test_methods_with_a_base_give_it_back_where_nothing_is_added(family, method)
         assert not any(torch.equal(v, base[k]) for k, v in engine.model.named_parameters() if v.dim() > 1)
 
 
+@pytest.mark.parametrize("method", ["linear", "slerp", "nuslerp", "ties", "dare_linear", "task_arithmetic"])
+def test_what_no_adapter_adds_to_is_the_bases_to_the_bit(method, monkeypatch, tmp_path):
+    """Parents that are adapters on one base: the rest is copied, not computed, and looked at for NaN all the same."""
+    base = shutil.copytree(adapted.base_folder(), tmp_path / "base")
+    a, b = (f"{base}+adapter:{folder}" for folder in adapted.folders()[:2])
+    merges, blended = Merges(models("float32")), []
+    plain = Blend._pieces
+    monkeypatch.setattr(Blend, "_pieces", lambda self, *sources: blended.append(1) or plain(self, *sources))
+    halves = tuple(Ingredient(parent, constant(0.5), constant(0.5)) for parent in (a, b))
+    recipe = Recipe(method, halves, str(base), t=constant(0.3))
+    stored = weights(base)
+    with merges.models.lease(merges.move(recipe, None, "me").reference) as engine:
+        for name, got in engine.model.named_parameters():
+            touched = name.split(".")[-2] in ("q_proj", "v_proj", "down_proj")
+            assert torch.equal(got, stored[name]) != touched, name
+    n_adapted, most_looks = 9, 8
+    assert n_adapted <= len(blended) <= n_adapted * most_looks
+    assert method != "linear" or len(blended) == n_adapted
+    stored["model.norm.weight"][2] = float("inf")
+    save_file(stored, base / "model.safetensors", {"format": "pt"})
+    with pytest.raises(PlaygroundError, match=r"model\.norm\.weight that are no finite numbers"):
+        Merges(models("float32")).move(recipe, None, "me")
+
+
+def test_a_linear_merge_that_does_not_average_scales_what_all_share_too():
+    base = adapted.base_folder()
+    parents = tuple(Ingredient(f"{base}+adapter:{folder}", constant(1.0)) for folder in adapted.folders()[:2])
+    merges = Merges(models("float32"))
+    recipe = Recipe("linear", parents, normalize=False)
+    with merges.models.lease(merges.move(recipe, None, "me").reference) as engine:
+        norm = dict(engine.model.named_parameters())["model.norm.weight"]
+    assert torch.equal(norm, 2 * weights(base)["model.norm.weight"])
+
+
 def test_a_merge_writes_and_is_freed_when_its_visitor_leaves(family):
     from playground.engine.sampling import Sampling
     from playground.labs.chat import replies
@@ -120,7 +156,7 @@ def test_a_merge_writes_and_is_freed_when_its_visitor_leaves(family):
             engine, [{"role": "user", "content": "Hello"}], Sampling(max_new_tokens=4, temperature=0)
         )
         assert last.provenance.reference == reference
-    merges.models.drop("me")
+    merges.models.remaking.drop("me")
     assert merges.models.ledger().used == 0
 
 

@@ -25,7 +25,7 @@ def measure(look: Look, how: How) -> tuple[tuple[Cut, Cut], ...]:
         n_out = min(int(how.gamma * n), n - n_kept)  # what is to be kept comes first
 
         def pieces(i: int = i):
-            return ((seen.start, seen.deltas()[i]) for seen in look())
+            return ((seen.start, seen.delta(i)) for seen in look())
 
         cuts.append((largest.cut(pieces, n_out), largest.cut(pieces, n_out + n_kept)))
     return tuple(cuts)
@@ -34,8 +34,7 @@ def measure(look: Look, how: How) -> tuple[tuple[Cut, Cut], ...]:
 def crumbs(seen: Seen, cuts: tuple[tuple[Cut, Cut], ...]) -> list[Tensor]:
     kept = []
     for delta, (outliers, noise) in zip(seen.deltas(), cuts, strict=True):
-        mask = noise.keeps(seen.start, delta) & ~outliers.keeps(seen.start, delta)
-        kept.append(delta.masked_fill_(~mask, 0))
+        kept.append(noise.kept(seen.start, delta).sub_(outliers.kept(seen.start, delta)))
     return kept
 
 

@@ -30,7 +30,7 @@ def dropped(seen: Seen, how: How) -> list[Tensor]:
     deltas = seen.deltas()
     for i, (delta, density) in enumerate(zip(deltas, how.densities, strict=True)):
         if density < 1:
-            delta.masked_fill_(~chance.kept(how.seed, how.name, i, seen.start, delta.shape, density), 0)
+            chance.drop(delta, chance.kept(how.seed, how.name, i, seen.start, delta.shape, density))
     return deltas
 
 
@@ -51,10 +51,16 @@ def same_mass(look: Look, how: How, drop) -> tuple[float, ...]:
     before, after = [0.0] * n, [0.0] * n
     for seen in look():
         for i, model in enumerate(seen.models):
-            before[i] += float((model - seen.base).abs_().double().sum())
+            before[i] += _mass(model - seen.base)
         for i, delta in enumerate(drop(seen, how)):
-            after[i] += float(delta.abs().double().sum())
+            after[i] += _mass(delta)
     return tuple(b / a if a else 1.0 for b, a in zip(before, after, strict=True))
+
+
+def _mass(values: Tensor) -> float:
+    import torch
+
+    return float(values.abs().sum(dtype=torch.float64))
 
 
 def blend_linear(seen: Seen, how: How, factors: tuple[float, ...]) -> Tensor:

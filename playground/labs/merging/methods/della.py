@@ -42,7 +42,7 @@ def dropped(seen: Seen, how: How) -> list[Tensor]:
         if density < 1:
             chances = probabilities(delta, density, how.epsilon)
             mask = chance.uniform(how.seed, how.name, i, seen.start, delta.shape) < chances
-            delta.masked_fill_(~mask, 0)
+            chance.drop(delta, mask)
             if how.rescale and how.dialect == "paper":
                 delta.div_(chances)
         kept.append(delta)

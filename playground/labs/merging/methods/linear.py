@@ -47,4 +47,5 @@ LINEAR = Method(
     blend=blend,
     parameters=("weights", "normalize"),
     normalize=True,
+    keeps_common=lambda how: how.normalize,
 )

@@ -49,7 +49,11 @@ class Seen:
 
     def deltas(self) -> list[Tensor]:
         """The task vectors, in place of the models."""
-        return [model.sub_(self.base) for model in self.models]
+        return [self.delta(i) for i in range(len(self.models))]
+
+    def delta(self, i: int) -> Tensor:
+        """One task vector, in place of its model."""
+        return self.models[i].sub_(self.base)
 
 
 Look = Callable[[], Iterator[Seen]]  # all pieces of the tensor, from the first; may be gone through several times
@@ -67,6 +71,7 @@ class Method:
     measures: Callable[[How], object] = lambda how: ()  # what of `how` the facts depend on
     survey: Callable[[Callable[[], Iterator[tuple[str, Look]]], How], object] | None = None  # of the whole model
     needs_base: bool = False
+    keeps_common: Callable[[How], bool] = lambda how: True  # whether a tensor that all parents share comes out as it is
     exactly_two: bool = False
     parameters: tuple[str, ...] = ()  # names in `How` that a person can set, "weights" and "densities" among them
     normalize: bool = False  # what it does unless told otherwise

@@ -42,7 +42,7 @@ def trimmed(look: Look, how: How) -> tuple[Cut, ...]:
     return tuple(
         largest.EVERYTHING
         if density >= 1
-        else largest.cut(lambda i=i: ((seen.start, seen.deltas()[i]) for seen in look()), max(1, int(density * n)))
+        else largest.cut(lambda i=i: ((seen.start, seen.delta(i)) for seen in look()), max(1, int(density * n)))
         for i, density in enumerate(how.densities)
     )
 
@@ -60,7 +60,7 @@ def survey(tensors: Callable[[], Iterator[tuple[str, Look]]], how: How) -> Whole
         at = 0
         for _, look in tensors():
             for seen in look():
-                yield at, seen.deltas()[i]
+                yield at, seen.delta(i)
                 at += seen.models[0].numel()
 
     n = sum(next(look()).size for _, look in tensors())
@@ -95,22 +95,24 @@ def agreed(taus: Sequence[Tensor], weights: Sequence[float], how: How, zero: flo
         elected = _total([voice.sign() for voice in voices]).sign_()
     else:
         elected = _total(voices).sign_()
-    elected.masked_fill_(elected == 0, zero)
-    total, divisor = elected.new_zeros(elected.shape), elected.new_zeros(elected.shape)
+    elected.add_(0.5 * zero).sign_()  # signs are whole numbers: only a tie is decided by this
+    divided = how.normalize or how.dialect != "mergekit"
+    total = elected.new_zeros(elected.shape)
+    divisor = elected.new_zeros(elected.shape) if divided else None
     for voice, weight in zip(voices, weights, strict=True):
-        agreeing = voice.mul_(elected).clamp_min_(0)  # the size of what agrees; 0 for what does not
+        agreeing = voice.mul_(elected).relu_()  # the size of what agrees; 0 for what does not
         total.add_(agreeing, alpha=1.0 if how.dialect == "mergekit" else weight)
-        divisor.add_(agreeing.sign_(), alpha=weight if how.dialect == "mergekit" else 1.0)
+        if divided:
+            divisor.add_(agreeing.sign_(), alpha=weight if how.dialect == "mergekit" else 1.0)
     total.mul_(elected)
-    if how.normalize or how.dialect != "mergekit":
-        total.div_(divisor.masked_fill_(divisor.abs() < 1e-8, 1.0))
+    if divided:
+        total.div_(divisor.add_(divisor.abs().lt_(1e-8)))  # 1 where nobody agrees
     return total
 
 
 def _cut(deltas: Sequence[Tensor], cuts: Sequence[Cut], start: int) -> list[Tensor]:
     return [
-        delta if cut is largest.EVERYTHING else delta.masked_fill_(~cut.keeps(start, delta), 0)
-        for delta, cut in zip(deltas, cuts, strict=True)
+        delta if cut is largest.EVERYTHING else cut.kept(start, delta) for delta, cut in zip(deltas, cuts, strict=True)
     ]
 
 
