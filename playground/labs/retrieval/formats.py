@@ -16,8 +16,8 @@ from playground.labs.retrieval.documents import Document, Section, Stopped
 
 MOST_PAGES = 10_000
 MOST_UNPACKED = 500_000_000  # bytes of a DOCX or ZIP, unpacked
-_FENCE = re.compile(r"^ {0,3}(```|~~~)")
-_HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
+FENCE = re.compile(r"^ {0,3}(```|~~~)")
+HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 
 
@@ -58,9 +58,9 @@ def headings(whole: str) -> tuple[Section, ...]:
     """Sections by ATX headings (CommonMark 4.2), those in fenced code left out."""
     sections, above, fence, at = [Section(0)], [], "", 0
     for line in whole.split("\n"):
-        if found := _FENCE.match(line):
+        if found := FENCE.match(line):
             fence = "" if fence == found[1] else fence or found[1]
-        elif not fence and (found := _HEADING.match(line)):
+        elif not fence and (found := HEADING.match(line)):
             level = len(found[1])
             above = [(n, title) for n, title in above if n < level] + [(level, found[2])]
             sections.append(Section(at, " › ".join(title for _, title in above)))

@@ -39,6 +39,7 @@ class Documents:
     name: gr.Textbox
     text: gr.Textbox
     folder: gr.Textbox
+    addresses: gr.Textbox
     status: gr.HTML
     outcomes: gr.HTML
     listed: gr.HTML
@@ -75,6 +76,12 @@ class Documents:
                 p for p in root.rglob("*") if p.is_file() and not any(q.startswith(".") for q in p.parts[1:])
             )
             found += [(str(path.relative_to(root)), path) for path in inside]
+        if (values[self.addresses] or "").strip():
+            from playground.labs.retrieval import web
+
+            if not self.bench.page.settings.may_fetch_addresses:
+                raise PlaygroundError(web.FORBIDDEN)
+            found += [(each, None) for each in web.addresses(values[self.addresses])]
         if not found:
             raise PlaygroundError("There is nothing to add. Choose files, or paste a text.")
         return found
@@ -106,6 +113,7 @@ class Documents:
             bench.collection: gr.update(choices=bench.choices(key), value=address),
             self.files: None,
             self.text: "",
+            self.addresses: "",
         }
 
     def look(self, address: str | None, owner: str | None, document: str | None = None) -> dict:
@@ -190,6 +198,10 @@ def build(page: Page, bench: Bench) -> None:
                 label="… or a folder of the machine that runs this page", max_lines=1,
                 visible=page.settings.may_read_local_paths,
             )  # fmt: skip
+            addresses = gr.Textbox(
+                label="… or addresses on the web, one a line", lines=2, max_lines=8, elem_id="search-addresses",
+                placeholder="https://example.org/page", visible=page.settings.may_fetch_addresses,
+            )  # fmt: skip
             with gr.Row(elem_classes="buttons"):
                 add = gr.Button("Add to the collection", variant="primary", elem_id="search-add")
                 stop = gr.Button("Stop", variant="stop", elem_id="search-add-stop")
@@ -221,13 +233,13 @@ def build(page: Page, bench: Bench) -> None:
         take = gr.Button("Take it along (ZIP)", elem_id="search-export")
     taken = gr.File(label="The collection", interactive=False, visible=False, elem_id="search-taken")
     borders = gr.HTML(elem_id="search-borders")
-    pane = Documents(bench, files, name, text, folder, status, outcomes, listed, document, borders, title, shared,
-                     embedding, by, size, overlap)  # fmt: skip
+    pane = Documents(bench, files, name, text, folder, addresses, status, outcomes, listed, document, borders, title,
+                     shared, embedding, by, size, overlap)  # fmt: skip
     picked = bench.collection
     cut = {by, size, overlap}
     bench.on(
-        [add.click], TITLE, status, pane.add, {files, name, text, folder} | cut,
-        [picked, outcomes, files, text, *pane.shown],
+        [add.click], TITLE, status, pane.add, {files, name, text, folder, addresses} | cut,
+        [picked, outcomes, files, text, addresses, *pane.shown],
     )  # fmt: skip
     stop.click(bench.stops.halt, None, None, **AT_ONCE)
 
