@@ -3,8 +3,6 @@
 It does not know how files are read or kept.
 """
 
-import shutil
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,7 +12,7 @@ from pathlib import Path
 import gradio as gr
 
 from playground.errors import PlaygroundError
-from playground.labs.retrieval import shipped
+from playground.labs.retrieval import exchange, shipped
 from playground.labs.retrieval.chunking import Chunking
 from playground.labs.retrieval.library import EMBEDDING
 from playground.models.catalog import catalog
@@ -175,11 +173,18 @@ class Documents:
         with user_errors():
             library = self.bench.library
             store = library.shipped() if address == shipped.ADDRESS else library.store(address, owner or "")
-            folder = self.bench.kept.write({})
-            place = Path(folder[0]).parent if folder else Path(tempfile.mkdtemp(prefix="collection-"))
-            self.bench.kept.made.append(place)
             name = "".join(c if c.isalnum() else "-" for c in store.about()[0])
-            return shutil.make_archive(str(place / name), "zip", store.folder)
+            (path,) = self.bench.kept.write({f"{name}.zip": ""})
+            return str(exchange.pack(store, Path(path)))
+
+    def bring(self, path: str | None, owner: str) -> dict:
+        """A collection that was taken along comes back."""
+        with user_errors():
+            if not path:
+                raise PlaygroundError("Choose the ZIP of a collection that was taken along.")
+            address, troubles = self.bench.library.bring(Path(path).read_bytes(), owner or "")
+            said = " ".join([f"“{address.partition('/')[2]}” is back.", *troubles])
+            return self.look(address, owner) | {self.status: note(said)} | self._again(owner, address)
 
 
 def build(page: Page, bench: Bench) -> None:
@@ -231,6 +236,7 @@ def build(page: Page, bench: Bench) -> None:
         drop = gr.Button("Delete this document", elem_id="search-drop")
         burn = gr.Button("Delete the collection", variant="stop", elem_id="search-delete")
         take = gr.Button("Take it along (ZIP)", elem_id="search-export")
+        back = gr.UploadButton("Bring one back (ZIP)", file_types=[".zip"], elem_id="search-import")
     taken = gr.File(label="The collection", interactive=False, visible=False, elem_id="search-taken")
     borders = gr.HTML(elem_id="search-borders")
     pane = Documents(bench, files, name, text, folder, addresses, status, outcomes, listed, document, borders, title,
@@ -256,6 +262,7 @@ def build(page: Page, bench: Bench) -> None:
     )
     drop.click(pane.remove, [picked, bench.owner, document], [picked, status, *pane.shown], **MAY_REFUSE)
     burn.click(pane.delete, [picked, bench.owner], [picked, status, *pane.shown], **MAY_REFUSE)
+    back.upload(pane.bring, [back, bench.owner], [picked, status, *pane.shown], **MAY_REFUSE)
     take.click(pane.export, [picked, bench.owner], taken, **MAY_REFUSE).success(
         lambda: gr.update(visible=True), None, taken, **AT_ONCE
     )
