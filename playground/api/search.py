@@ -151,20 +151,9 @@ def add(models: ModelCache, settings: Settings) -> None:
         with user_errors():
             how = dict(method=method, fusion=fusion, weight=weight, mmr=mmr, contains=contains)
             kept, found = found_in(query, collection, key, k, documents=tuple(documents or ()), **how)
-            hits = []
-            for hit in found.hits:
-                chunk = kept.chunks[hit.id]
-                hits.append(
-                    asdict(hit) | asdict(chunk) | {"place": chunk.place, "terms": kept.lexical.parts(query, hit.id)}
-                )
-            return {
-                "hits": hits,
-                "n_chunks": found.n_chunks,
-                "best_cosine": found.best_cosine,
-                "confidence": found.confidence,
-                "embedding": kept.reference,
-                "notes": [*found.notes, *kept.troubles],
-            }
+            from playground.labs.retrieval import hits
+
+            return hits.plain(found, kept)
 
     def answer(
         query: str,

@@ -56,7 +56,7 @@ def table(found: Evaluation) -> str:
         for at, question in enumerate(found.measured):
             numbers = [row.values[measure][at] for measure in MEASURES]
             cells = [question.id, question.text, question.kind]
-            writer.writerow([*map(_safe, cells), row.setting.name, row.ranks[at] or "", *numbers])
+            writer.writerow([*map(safe, cells), row.setting.name, row.ranks[at] or "", *numbers])
     return out.getvalue()
 
 
@@ -69,7 +69,7 @@ def answers(grades: Sequence[Grades]) -> str:
     for each in grades:
         for row in each.rows:
             cells = [each.setting, row.question.id, row.question.text, " / ".join(row.question.accept), row.text]
-            writer.writerow([*map(_safe, cells), *(_cell(getattr(row, name)) for name in names)])
+            writer.writerow([*map(safe, cells), *(_cell(getattr(row, name)) for name in names)])
     return out.getvalue()
 
 
@@ -83,7 +83,7 @@ def graded(grades: Sequence[Grades]) -> list[dict]:
     ]
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
     """A spreadsheet would run what begins like a formula."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
