@@ -153,8 +153,21 @@ class Asking:
             code = f"# {error}"
         yield {self.files: self.bench.kept.write(contents), self.code: code}
 
+    @property
+    def inputs(self) -> set[gr.components.Component]:
+        return {self.question, *self.controls.all, self.seen, *self.scope.inputs}
 
-def build(page: Page, bench: Bench) -> None:
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        return [self.answer, self.hits, self.seen, *self.scope.outputs]
+
+
+def search_after(bench: Bench, pane: Asking, event: gr.events.Dependency) -> None:
+    """Searches, without an answer, once `event` has filled in a question."""
+    bench.after(event, TITLE, pane.status, pane.found, pane.inputs, pane.outputs)
+
+
+def build(page: Page, bench: Bench) -> Asking:
     with gr.Row(elem_classes="examples", elem_id="search-examples"):
         gr.HTML("Try:")
         buttons = [gr.Button(caption, size="sm", min_width=0) for caption, _ in EXAMPLES]
@@ -185,8 +198,7 @@ def build(page: Page, bench: Bench) -> None:
         files = gr.File(label="Files", file_count="multiple", interactive=False, elem_id="search-taken-files")
         code = gr.Code(label="Python", language="python", interactive=False, elem_id="search-code")
     pane = Asking(bench, question, controls, status, answer, hits, seen, scope, files, code)
-    inputs = {question, *controls.all, seen, *scope.inputs}
-    outputs = [answer, hits, seen, *scope.outputs]
+    inputs, outputs = pane.inputs, pane.outputs
     bench.on([ask.click, question.submit], TITLE, status, pane.answered, inputs, outputs)
     bench.on([only.click], TITLE, status, pane.found, inputs, outputs)
     stop.click(bench.stops.halt, None, None, **AT_ONCE)
@@ -196,3 +208,4 @@ def build(page: Page, bench: Bench) -> None:
         bench.after(filled, TITLE, status, pane.answered, inputs, outputs)
     for event in scope.choosing([answer.select, hits.select]):
         bench.after(event, "Microscope", scope.status, pane.picked, inputs, outputs)
+    return pane
