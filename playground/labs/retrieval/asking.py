@@ -109,8 +109,8 @@ def _asked(passages: Sequence[str], question: str) -> str:
 
 
 def flat(passage: str) -> str:
-    """A passage as one line. Headings lose their marks, which small models take for the question's: “# Title” is
-    “Title:”, except in fenced code.
+    """A passage as one line, in which a heading cannot be taken for a sentence: “# Title” is “Title:”, except in fenced
+    code. Without that, small models answer with the heading run together with what follows it.
     """
     lines, fence = [], ""
     for line in passage.split("\n"):

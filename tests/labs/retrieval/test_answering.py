@@ -73,6 +73,16 @@ def test_the_strategy_fits_the_model(writer):
     assert text.endswith("Answer:") and "[2] “B”" in text
 
 
+def test_a_heading_in_a_passage_is_no_part_of_a_sentence(writer):
+    passage = "# Etna\nIt is high.\n\n## How high?\n3,400 metres. A # is no heading.\n```\n# a comment\n```\n"
+    flat = "Etna: It is high. How high? 3,400 metres. A # is no heading. ``` # a comment ```"
+    assert asking.flat(passage) == flat
+    assert (
+        f"[1] “{flat}”"
+        in asking.prompt(writer, asking.strategy(writer), "How high?", [passage]).messages[-1]["content"]
+    )
+
+
 def test_sentences_and_their_citations():
     told = checks.parted("Paris is big [1]. It lies in France. [2] Rome is old [1, 7].", 2)
     assert [(each.citations, each.wrong) for each in told] == [((1,), ()), ((2,), ()), ((1,), (7,))]
