@@ -164,7 +164,9 @@ def memory(megabytes: int) -> None:
                     print(f"{tenth * 10:4}% of {5 * len(files)} MB: {now.n_chunks:,} chunks, "
                           f"{peak() - before:,.0f} MB above the {before:,.0f} MB before", flush=True)  # fmt: skip
             assert all(each.state == "indexed" for each in now.outcomes), now.outcomes
-            print(f"{now.n_chunks / (time.perf_counter() - begun):.0f} chunks/s with a model of one layer")
+            print(f"{now.n_chunks / (time.perf_counter() - begun):.0f} chunks/s with a model of one layer", flush=True)
+        opened = kept.load()
+        print(f"opened, {len(opened.chunks):,} chunks to be searched: {peak() - before:,.0f} MB above")
 
 
 def one_layer(folder: Path) -> Path:

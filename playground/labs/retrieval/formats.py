@@ -6,12 +6,12 @@ It does not decide which kind a file is.
 import csv
 import io
 import itertools
-import json
 import re
 import zipfile
 from collections.abc import Iterator
 
 from playground.errors import PlaygroundError
+from playground.labs.jsonl import as_text, lines
 from playground.labs.retrieval.documents import Document, Section, Stopped
 
 MOST_PAGES = 10_000
@@ -222,26 +222,16 @@ def jsonl(name: str, data: bytes, stopped: Stopped) -> Document:
     whole, note = decoded(data)
 
     def rows() -> Iterator[tuple[str, str]]:
-        for number, line in enumerate(whole.split("\n"), 1):
-            if not line.strip():
-                continue
-            try:
-                value = json.loads(line)
-            except (ValueError, RecursionError):
-                raise PlaygroundError(f"Line {number} is no JSON. Each line must be one object.") from None
+        for number, value in lines(whole):
             label = f"line {number}"
             if isinstance(value, dict):
                 label = str(value.get("_id", value.get("id", label)))
                 shown = [value.get("title"), value.get("text")] if "text" in value else None
-                pieces = shown or [f"{key}: {_plain(each)}" for key, each in value.items() if key not in ("_id", "id")]
-                value = "\n".join(_plain(piece) for piece in pieces if piece)
-            yield label, _plain(value)
+                pieces = shown or [f"{key}: {as_text(each)}" for key, each in value.items() if key not in ("_id", "id")]
+                value = "\n".join(as_text(piece) for piece in pieces if piece)
+            yield label, as_text(value)
 
     return _records(name, "JSONL", rows(), (note,) if note else ())
-
-
-def _plain(value: object) -> str:
-    return value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _zip(name: str, data: bytes, stopped: Stopped) -> Document:

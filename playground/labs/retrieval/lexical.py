@@ -66,7 +66,8 @@ class Bm25:
         import bm25s
 
         retriever = bm25s.BM25(k1=K1, b=B, method="lucene")
-        tokens = [stems(text) for text in texts]
+        same: dict[str, str] = {}  # each stem is in memory once, however many texts have it
+        tokens = [[same.setdefault(stem, stem) for stem in stems(text)] for text in texts]
         # it cannot be made of nothing at all
         retriever.index(tokens if any(tokens) else [[""]] * max(len(tokens), 1), show_progress=False)
         return cls(retriever, len(texts))
