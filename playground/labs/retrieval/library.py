@@ -27,6 +27,7 @@ EMBEDDING = f"{MINILM}#float32"  # what a new collection is embedded by
 MINE, SHARED = "mine", "shared"
 _HELD = 6  # collections in memory
 _NAME = re.compile(r"[^\x00-\x1f/\\]{1,60}")
+_LEFT_AFTER = 3_600  # seconds after which a folder that was being unpacked is nobody's any more
 _UNUSED_DAYS = 7  # in public mode, own collections that nobody opened for so long are deleted
 
 
@@ -99,6 +100,9 @@ class Library:
         """
         shelf = self._shelf(MINE, key)
         shelf.mkdir(parents=True, exist_ok=True)
+        for left in shelf.glob(".new-*"):  # by a kill
+            if time.time() - left.stat().st_mtime > _LEFT_AFTER:
+                shutil.rmtree(left, ignore_errors=True)
         new = Path(tempfile.mkdtemp(prefix=".new-", dir=shelf))
         try:
             store = exchange.unpack(data, new, self.room(key)())

@@ -1,6 +1,8 @@
 """A collection that is taken along comes back as it was; a made-up one is refused, and reaches nobody's files."""
 
 import json
+import os
+import time
 import zipfile
 import zlib
 from io import BytesIO
@@ -131,3 +133,15 @@ def test_what_is_no_collection_is_refused_and_leaves_nothing(shelves, packed, tm
             library.bring(data, "eve")
         assert len(library.listed("eve")) == 1
         assert not list(library._shelf("mine", "eve").iterdir())
+
+
+def test_what_a_kill_left_half_unpacked_is_seen_by_nobody_and_goes(shelves, packed):
+    shelf = shelves._shelf("mine", "ann")
+    old, new = shelf / ".new-old", shelf / ".new-new"
+    for folder in (old, new):
+        folder.mkdir()
+        (folder / "collection.json").write_bytes(packed["collection.json"])
+    os.utime(old, (time.time() - 7_200,) * 2)
+    assert [each.address for each in shelves.listed("ann")][1:] == ["mine/Notes"]
+    shelves.bring(zipped_paths(packed), "ann")
+    assert not old.exists() and new.exists()
