@@ -212,7 +212,7 @@ class Pane:
             plain = json.dumps(report.graded(grades), ensure_ascii=False, indent=1)
             files = {"answers.csv": report.answers(grades), "answers.json": plain}
             yield {
-                self.answer_outcome: gr.update(visible=True),
+                self.answer_outcome: gr.update(**SEEN),
                 self.answer_figure: view.answered(grades),
                 self.answers: view.grades(grades),
                 self.answer_files: self.bench.kept.write(files),
@@ -263,7 +263,7 @@ def build(page: Page, bench: Bench) -> None:
             n_answers = gr.Slider(4, 60, 12, step=1, label="Questions", info="Evenly over the set.", min_width=200)
             answer = gr.Button("Answer and judge", elem_id="evaluate-answer")
         answers = gr.HTML(elem_id="evaluate-graded")
-        with gr.Column(visible=UNSEEN) as answer_outcome:
+        with gr.Column(**UNSEEN) as answer_outcome:
             answer_figure = gr.Plot(show_label=False, elem_id="evaluate-answer-figure")
             answer_files = gr.File(label="CSV and JSON", file_count="multiple", interactive=False)
     found = gr.State()
