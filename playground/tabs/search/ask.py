@@ -196,7 +196,7 @@ def build(page: Page, bench: Bench) -> Asking:
         take = gr.Button("Make the files of the last search", elem_id="search-take")
         told = gr.HTML(elem_classes="doing")
         files = gr.File(label="Files", file_count="multiple", interactive=False, elem_id="search-taken-files")
-        code = gr.Code(label="Python", language="python", interactive=False, elem_id="search-code")
+        code = gr.Code(label="Python", language="python", interactive=False, max_lines=24, elem_id="search-code")
     pane = Asking(bench, question, controls, status, answer, hits, seen, scope, files, code)
     inputs, outputs = pane.inputs, pane.outputs
     bench.on([ask.click, question.submit], TITLE, status, pane.answered, inputs, outputs)
