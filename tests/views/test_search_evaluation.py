@@ -51,6 +51,8 @@ def test_grades_of_each_setting_are_drawn_and_told_with_their_intervals():
     row = Graded(made().questions[0], "x", False, True, True, 1, 1, 0)
     half = Grades("half", (row, replace(row, right=False, supported=0, holding=1)), 2)
     found = [half, Grades("all", (row, row), 2)]
+    silent = evaluation.answered([Grades("none cites", (replace(row, cited=0, supported=0, holding=0),), 1)])
+    assert [list(trace.x) for trace in silent.data] == [[1.0], [None], [None]]
     figure = evaluation.answered(found)
     accuracy, precision, source = figure.data
     assert list(accuracy.x) == [0.5, 1.0] and list(precision.x) == [0.5, 1.0] and list(source.x) == [0.5, 0.0]

@@ -108,6 +108,11 @@ def _asked(passages: Sequence[str], question: str) -> str:
     return f"Passage{'s' if many else ''}:\n{listed}\n\nQuestion: {question}\n{ask}"
 
 
+def tells(passage: str) -> bool:
+    """Whether there is anything in it beside headings."""
+    return any(line.strip() and not formats.HEADING.match(line) for line in passage.split("\n"))
+
+
 def flat(passage: str) -> str:
     """A passage as one line, in which a heading cannot be taken for a sentence: “# Title” is “Title:”, except in fenced
     code. Without that, small models answer with the heading run together with what follows it.

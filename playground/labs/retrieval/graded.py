@@ -109,7 +109,7 @@ def run(
         judged = []
         for setting in settings:
             found = searching.search(collection, question.text, vector, setting.how, max(20, n_passages))
-            given = tuple(hit.id for hit in found.hits[:n_passages])
+            given = answering.given(collection, found, n_passages)
             same = (answering.refusal(found, wanted) is None, given)
             if same not in answers:
                 answers[same] = _answered(answering.answer(writer, encoder, collection, found, wanted, stop))

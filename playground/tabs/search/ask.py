@@ -108,7 +108,6 @@ class Asking:
         yield from self.bench.arrived(reference, self.status, stop)
         if stop.is_set():
             return
-        ids = [hit.id for hit in seen.found.hits]
         yield {self.status: note("The model reads the passage …")}
         with (
             models.lease(collection.reference) as encoder,
@@ -116,7 +115,7 @@ class Asking:
             closing(answering.answer(writer, encoder, collection, seen.found, wanted, stop)) as growing,
         ):
             for now in paced(growing):
-                yield {self.answer: words.answer(now, ids), self.status: ""}
+                yield {self.answer: words.answer(now, now.ids), self.status: ""}
 
     def _look(self, values: dict, seen: Seen, stop: threading.Event) -> Iterator[dict]:
         if seen.picked is not None and not stop.is_set():

@@ -57,7 +57,7 @@ def _dots(names: Sequence[str], measured: Mapping[str, Sequence[Estimate]], over
     for number, ((measure, estimates), (colour, symbol)) in enumerate(zip(measured.items(), _LOOKS, strict=False)):
         drawn.append(
             go.Scatter(
-                x=[each.mean for each in estimates],
+                x=[each.mean if each.n else None for each in estimates],  # of nothing there is no share
                 y=[at + 0.22 * (number - 1) for at in range(len(names))],
                 mode="markers",
                 name=measure,
