@@ -1,5 +1,6 @@
 """Claims: chunks are embedded at least 0.95 times as fast as by a bare sentence-transformers loop; and with 100,000
-chunks a hybrid search, the embedding of its query included, takes less than 1.3 times as long as that embedding alone.
+chunks a hybrid search, the embedding of its query included, takes less than 1.3 times as long as that embedding alone;
+and the memory that indexing takes does not grow with the corpus.
 
 Embedding: the shipped documents' chunks by `encode` of sentence-transformers, batch by batch in the order given (the
 bare loop), by `encode` of all at once, which sorts by length too, and by ours, in turns. The vectors must be equal. All
@@ -9,12 +10,17 @@ Searching: 100,000 vectors made from the shipped chunks' own by adding noise, an
 so that postings are as long as a real collection's. It is measured how long a search takes, not what it finds; of the
 index the recall is.
 
-    python benchmarks/retrieval.py [--chunks 100000] [--turns 3] [--only embedding]
+Memory: files of 5 MB, of words drawn from the shipped documents, are read, cut, embedded and written in a process of
+its own, and it is noted after each tenth what the process has held at most, above what it held before the first file.
+Since speed is not what is measured, the model is the starter's first layer, with its tokenizer and width.
+
+    python benchmarks/retrieval.py [--chunks 100000] [--turns 3] [--megabytes 20] [--only embedding|searching|memory]
 """
 
 import argparse
 import os
 import statistics
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -115,12 +121,79 @@ def searching(engine, chunks: list, vectors, n: int, turns: int) -> None:
     )
 
 
+def memory(megabytes: int) -> None:
+    """Peak memory of this process while a corpus is indexed. Call it in a fresh process: a peak never falls."""
+    import resource
+    import tempfile
+
+    import numpy as np
+    import torch
+
+    from playground.labs.retrieval import indexing, shipped
+    from playground.labs.retrieval.chunking import Chunking
+    from playground.labs.retrieval.store import Store
+    from playground.models.cache import ModelCache
+    from playground.settings import Settings
+
+    def peak() -> float:
+        """MB that this process has held at most."""
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+
+    rng = np.random.default_rng(0)
+    words = np.array(" ".join(data.decode() for _, data in shipped.sources()).split())
+    with tempfile.TemporaryDirectory() as place:
+        model, files = one_layer(Path(place) / "model"), []
+        for number in range(max(megabytes // 5, 1)):
+            lines, size = [], 0
+            while size < 5_000_000:
+                lines.append(f"{' '.join(rng.choice(words, 20))}.")
+                size += len(lines[-1]) + 1
+            files.append((f"{number}.txt", Path(place) / f"{number}.txt"))
+            files[-1][1].write_text("\n".join(lines))
+        del lines
+        kept = Store.create(Path(place) / "collection", "C", str(model), Chunking())
+        models = ModelCache(Settings(threads=1, dtype="float32"))
+        with models.lease(str(model)) as engine:
+            torch.set_num_threads(1)
+            list(indexing.add(kept, [("warm.txt", b"A few words, so that all is loaded. " * 400)], engine))
+            before, begun, told = peak(), time.perf_counter(), 0
+            for now in indexing.add(kept, files, engine):
+                tenth = int(10 * now.fraction)
+                if tenth > told:
+                    told = tenth
+                    print(f"{tenth * 10:4}% of {5 * len(files)} MB: {now.n_chunks:,} chunks, "
+                          f"{peak() - before:,.0f} MB above the {before:,.0f} MB before", flush=True)  # fmt: skip
+            assert all(each.state == "indexed" for each in now.outcomes), now.outcomes
+            print(f"{now.n_chunks / (time.perf_counter() - begun):.0f} chunks/s with a model of one layer", flush=True)
+        opened = kept.load()
+        print(f"opened, {len(opened.chunks):,} chunks to be searched: {peak() - before:,.0f} MB above")
+
+
+def one_layer(folder: Path) -> Path:
+    """A copy of the embedding starter that has only its first layer."""
+    import shutil
+
+    from transformers import AutoModel
+
+    from playground.models.sources import locate
+    from playground.settings import MINILM, Settings
+
+    whole = locate(MINILM, Settings()).folder
+    shutil.copytree(whole, folder)
+    AutoModel.from_pretrained(whole, num_hidden_layers=1).save_pretrained(folder)
+    return folder
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--chunks", type=int, default=100_000)
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--only", choices=("embedding", "searching"))
+    parser.add_argument("--megabytes", type=int, default=20, help="of the corpus that memory is measured with")
+    parser.add_argument("--only", choices=("embedding", "searching", "memory"))
     options = parser.parse_args()
+    if options.only == "memory":
+        memory(options.megabytes)
+        return
 
     import torch
 
@@ -141,6 +214,10 @@ def main() -> None:
             embedding(engine, locate(MINILM, settings).folder, texts, options.turns)
         if options.only != "embedding":
             searching(engine, chunks, embed(engine, texts), options.chunks, options.turns)
+    if options.only is None:
+        print("\nMemory while indexing", flush=True)
+        again = [sys.executable, __file__, "--only", "memory", "--megabytes", str(options.megabytes)]
+        subprocess.run(again, check=True)
 
 
 if __name__ == "__main__":

@@ -169,6 +169,12 @@ class Settings(BaseSettings):
         ByteSize(2_000_000_000), gt=0, title="SIZE", description="Most that one visitor's own collections take on disk."
     )
 
+    web_addresses: bool = Field(
+        False,
+        description="Allow documents from addresses on the web in the Search tab. Only public addresses are fetched, "
+        "never those of this machine or its network. Not with `--offline`.",
+    )
+
     @field_validator("default_models", "organisations", "auth", "endpoints", "endpoint_keys", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
@@ -241,6 +247,10 @@ class Settings(BaseSettings):
     @property
     def may_share_collections(self) -> bool:
         return not self.public if self.shared_collections is None else self.shared_collections
+
+    @property
+    def may_fetch_addresses(self) -> bool:
+        return self.web_addresses and not self.offline
 
     @property
     def urls_of_endpoints(self) -> dict[str, str]:

@@ -39,6 +39,7 @@ WRITTEN = {
     "collections_dir": ("/tmp/documents", Path("/tmp/documents")),
     "shared_collections": ("false", False),
     "collections_limit": ("1GB", 10**9),
+    "web_addresses": ("true", True),
 }
 
 WRONG = [
@@ -275,3 +276,9 @@ def test_app_answers_help_and_refuses_in_one_line():
     refused = subprocess.run([*app, "--port", "x"], capture_output=True, text=True, timeout=60)
     assert refused.returncode == 2
     assert refused.stderr == "--port (or PLAYGROUND_PORT) cannot be 'x': give a whole number.\n"
+
+
+def test_addresses_are_fetched_only_where_asked_for_and_never_offline():
+    assert not Settings().may_fetch_addresses
+    assert Settings(web_addresses=True).may_fetch_addresses
+    assert not Settings(web_addresses=True, offline=True).may_fetch_addresses

@@ -57,6 +57,7 @@ def add(models: ModelCache, settings: Settings) -> None:
         by: str = "sentences",
         size: int = 200,
         overlap: int = 40,
+        addresses: list[str] | None = None,
     ) -> dict:
         """Adds documents to a collection, which is made when there is none, streamed.
 
@@ -70,6 +71,7 @@ def add(models: ModelCache, settings: Settings) -> None:
             by: how documents of a new collection are cut: sentences, headings, tokens or characters.
             size: of its chunks, in tokens (or characters).
             overlap: of its chunks.
+            addresses: public pages on the web to fetch, at most 20, where the operator allows it.
 
         Returns:
             collection, key, fraction done, n_chunks embedded so far, and outcomes: name, state (indexed, replaced,
@@ -79,7 +81,7 @@ def add(models: ModelCache, settings: Settings) -> None:
             from playground.labs.retrieval import indexing
 
             key = _checked_key(key) if key else secrets.token_urlsafe(24)
-            sources = [*_texts(texts), *_files(files)]
+            sources = [*_texts(texts), *_files(files), *_addresses(addresses, settings)]
             if not sources:
                 raise PlaygroundError(
                     'There is nothing to add. Give texts, like [{"name": "a.txt", "text": "…"}], or files.'
@@ -149,20 +151,9 @@ def add(models: ModelCache, settings: Settings) -> None:
         with user_errors():
             how = dict(method=method, fusion=fusion, weight=weight, mmr=mmr, contains=contains)
             kept, found = found_in(query, collection, key, k, documents=tuple(documents or ()), **how)
-            hits = []
-            for hit in found.hits:
-                chunk = kept.chunks[hit.id]
-                hits.append(
-                    asdict(hit) | asdict(chunk) | {"place": chunk.place, "terms": kept.lexical.parts(query, hit.id)}
-                )
-            return {
-                "hits": hits,
-                "n_chunks": found.n_chunks,
-                "best_cosine": found.best_cosine,
-                "confidence": found.confidence,
-                "embedding": kept.reference,
-                "notes": [*found.notes, *kept.troubles],
-            }
+            from playground.labs.retrieval import hits
+
+            return hits.plain(found, kept)
 
     def answer(
         query: str,
@@ -241,6 +232,18 @@ def _texts(texts: list[dict] | None) -> list[tuple[str, bytes]]:
             )
         found.append((name, text.encode("utf-8", "replace")))
     return found
+
+
+def _addresses(given: list[str] | None, settings: Settings) -> list[tuple[str, None]]:
+    from playground.labs.retrieval import web
+
+    if not given:
+        return []
+    if not settings.may_fetch_addresses:
+        raise PlaygroundError(web.FORBIDDEN)
+    if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
+        raise PlaygroundError('addresses must be a list of texts, like ["https://example.org/page"].')
+    return [(each, None) for each in web.addresses("\n".join(given))]
 
 
 def _files(files: list | None) -> list[tuple[str, Path]]:

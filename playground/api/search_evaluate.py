@@ -29,6 +29,8 @@ def add(models: ModelCache, settings: Settings) -> None:
         grid: list[dict] | None = None,
         threshold: float | None = None,
         key: str = "",
+        model: str = "",
+        n_answers: int = 12,
     ) -> dict:
         """How well each setting of a search finds what answers some questions, with intervals; streamed.
 
@@ -42,14 +44,20 @@ def add(models: ModelCache, settings: Settings) -> None:
                 perhaps name. None: BM25, dense, and hybrid in three ways.
             threshold: confidence below which a question counts as refused; None: the default.
             key: of your own collections.
+            model: whoever answers the questions too, under every setting: a reference from /models. None answers if
+                empty.
+            n_answers: how many of the questions it answers, evenly over their order.
 
         Returns:
             fraction done, doing (in words) and result, null until the last object: questions, measured (those with a
             passage), settings (name, how, measures with mean and 95 % interval low and high, by_kind, ranks by
-            question), confidences, refusal (refused of n_unanswerable, falsely of n_answerable), notes, provenance.
+            question), confidences, refusal (refused of n_unanswerable, falsely of n_answerable), notes, provenance;
+            with a model also answers, a setting each: accuracy (right of the answerable), accuracy_given (where the
+            passage was found), citation_precision (citing sentences that their passage supports), citation_source
+            (whose passage has the answer), refused, falsely_refused, each with an interval, and every answer.
         """
         with user_errors():
-            from playground.labs.retrieval import answering, evaluation, report
+            from playground.labs.retrieval import answering, evaluation, graded, report
             from playground.labs.retrieval import questions as asked
 
             found = _questions(questions) if questions is not None else asked.shipped()
@@ -61,9 +69,22 @@ def add(models: ModelCache, settings: Settings) -> None:
                 models.lease(kept.reference) as encoder,
                 closing(evaluation.run(kept, found, encoder, compared)) as running,
             ):
+                share = 0.2 if model else 1.0  # of the way; answers take longer than searches
                 for news in running:
                     result = report.plain(news.result, limit) if news.result else None
-                    yield {"fraction": news.fraction, "doing": news.doing, "result": result}
+                    yield {"fraction": share * news.fraction, "doing": news.doing, "result": None if model else result}
+                if model:
+                    some = asked.spread(found, n_answers)
+                    answered_by = asked.key(found, {each.name: kept.text(each.name) for each in kept.documents})
+                    wanted = answering.Wanted(limit, attribution=False)
+                    with (
+                        models.writer(model) as writer,
+                        closing(graded.run(writer, encoder, kept, some, answered_by, compared, wanted)) as answers,
+                    ):
+                        for grades in answers:
+                            done = len(grades[0].rows) / len(some)
+                            last = result | {"answers": report.graded(grades)} if done == 1 else None
+                            yield {"fraction": share + (1 - share) * done, "doing": "Answering", "result": last}
 
     gr.api(search_evaluate, api_name="search_evaluate", **model_work(settings))
 

@@ -32,3 +32,8 @@ def ago(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min ago"
     return f"{minutes // 60} h ago"
+
+
+def of(n: int, what: str) -> str:
+    """A number of things, by the name of one: (1, "chunk") -> '1 chunk', (2_000, "chunk") -> '2,000 chunks'."""
+    return f"{n:,} {what}{'' if n == 1 else 's'}"

@@ -114,6 +114,7 @@ def test_files_are_read_and_only_those_that_were_uploaded(client, served, capita
         (dict(collection="mine/x", texts=[{"name": "a"}]), "needs a name and a text"),
         (dict(collection="mine/x", texts=TEXTS, by="words"), "Chunks can be made by"),
         (dict(collection=library.shipped.ADDRESS, texts=TEXTS), "cannot be changed"),
+        (dict(collection="mine/x", addresses=["https://example.org/"]), "are not fetched here"),
     ],
 )
 def test_bad_requests_are_refused_in_words(client, call, said):

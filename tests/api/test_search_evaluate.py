@@ -19,6 +19,11 @@ QUESTIONS = [
 
 
 @pytest.fixture(scope="module")
+def writer(tmp_path_factory) -> str:
+    return str(tiny.save(tmp_path_factory.mktemp("writer"), "llama", context=2048))
+
+
+@pytest.fixture(scope="module")
 def asked(tmp_path_factory):
     """(client, key of a collection of three)."""
     import gradio as gr
@@ -51,6 +56,23 @@ def test_settings_are_measured_side_by_side(asked):
     assert words["measures"]["nDCG@10"]["mean"] == 1.0 and words["measures"]["recall@1"]["low"] < 1
     assert other["how"]["fusion"] == "rrf" and other["by_kind"]["easy"]["n"] == 1
     assert found["refusal"]["refused"] == 1 and found["refusal"]["n_unanswerable"] == 1
+
+
+def test_answers_are_judged_under_every_setting(asked, writer):
+    client, key = asked
+    grid = [{"name": "words", "method": "bm25"}, {"method": "dense"}]
+    job = client.submit(QUESTIONS, "mine/three", grid, 0, key, writer, 2, api_name="/search_evaluate")
+    found = job.result(timeout=120)["result"]
+    words, other = found["answers"]
+    assert (words["setting"], other["setting"], words["questions"]) == ("words", "setting 2", 2)
+    assert [row["question"]["id"] for row in words["answers"]] == ["f", "s"]
+    assert words["answers"][0]["given"] and words["accuracy"]["n"] == 0  # nothing says what is right
+    assert words["citation_precision"]["low"] <= words["citation_precision"]["mean"]
+    assert found["settings"][0]["name"] == "words"
+    fractions = [each["fraction"] for each in job.outputs()]
+    assert fractions == sorted(fractions) and fractions[-1] == 1
+    with pytest.raises(Exception, match="whole number"):
+        client.predict(QUESTIONS, "mine/three", grid, 0, key, writer, 0, api_name="/search_evaluate")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from tests.browser.tabs import open_tab
+from tests.browser.test_chat import keep_for_readme
 from tests.labs.retrieval import made
 
 HTML = b"""<!doctype html><html><body><article><h1>Etna</h1><p>Mount Etna is an active volcano on the east coast of
@@ -30,6 +31,8 @@ def test_the_first_click_shows_something(visit, shot, accessible):
     expect(page.locator("#search-ranks .js-plotly-plot")).to_be_visible(timeout=60_000)
     shot(page, "search", full_page=True)
     accessible(page)
+    page.locator("#search-examples").evaluate("place => place.scrollIntoView({block: 'start'})")
+    keep_for_readme(page, "search")
     page.get_by_role("button", name="Not in there").click()
     expect(page.locator("#search-answer .refused")).to_contain_text("do not seem to answer", timeout=60_000)
 
@@ -72,6 +75,12 @@ def test_own_documents_from_files_to_citation(visit, shot, accessible, tmp_path:
         scopes.get_by_role("tab", name=name, exact=True).click()
         expect(page.locator(place).first).to_be_visible()
     assert page.title() == "Playground"
+
+    page.get_by_role("button", name="Downloads and code").click()
+    page.locator("#search-take").click()
+    expect(page.locator("#search-code")).to_contain_text("SentenceTransformer", timeout=60_000)
+    expect(page.locator("#search-taken-files")).to_contain_text("search.csv")
+    shot(page, "search-downloads")
 
     stranger = visit()
     opened(stranger)

@@ -34,6 +34,19 @@ def test_a_search_is_measured(visit, shot, accessible, tmp_path: Path):
     page.locator("#evaluate-verdict").evaluate("place => place.scrollIntoView({block: 'start'})")
     keep_for_readme(page, "search-evaluate")
 
+    # answers too: one in four questions, under the settings that are picked
+    page.get_by_role("button", name="Answers too: accuracy and citations").click()
+    for name in ("Dense", "Hybrid, RRF"):
+        page.get_by_label(name, exact=True).uncheck()
+    page.locator("#evaluate-answers input[type=number]").fill("4")
+    page.locator("#evaluate-answers input[type=number]").press("Tab")
+    page.locator("#evaluate-answer").click()
+    graded = page.locator("#evaluate-graded")
+    expect(graded).to_contain_text("4 of 4 questions are answered", timeout=LONG)
+    expect(graded.locator("table").first.locator("tbody tr")).to_have_count(3)
+    expect(page.locator("#evaluate-answer-figure .js-plotly-plot")).to_be_visible(timeout=60_000)
+    shot(page, "search-answers", full_page=True)
+
     # questions of one's own that are on another collection
     page.get_by_label("My own (JSONL)").check()
     file = tmp_path / "own.jsonl"

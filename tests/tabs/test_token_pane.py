@@ -39,6 +39,22 @@ def test_the_prompt_and_the_reply_arrive_with_their_special_tokens(tmp_path, cha
         send(None)
 
 
+def test_message_and_reply_are_looked_up_as_plain_text(tmp_path, chatty):
+    settings = Settings(cache_dir=tmp_path, dtype="float32", threads=1, memory_budget="100MB")
+    others = [SimpleNamespace(TITLE="Search", TAKES_TEXTS=True, build=lambda page: None)]
+    with gr.Blocks() as blocks:
+        page = lay_out(blocks, ModelCache(settings), settings, [chat, *others])
+    post = page.post["Search"]
+    asked, answered = (each.fn for each in blocks.fns.values() if post in each.outputs)
+    with page.models.lease(str(chatty)) as engine:
+        ids = tuple(engine.tokenizer(" Paris<|im_end|>", add_special_tokens=False).input_ids)
+    written = Written(str(chatty), "", (("user", "Hello"), ("assistant", "Hi"), ("user", "Which city? ")), ids)
+    assert asked(written)[post].text == "Which city?"
+    assert answered(written)[post].text == "Paris"
+    with pytest.raises(gr.Error, match="no reply to look up"):
+        asked(None)
+
+
 def test_nothing_is_fetched_because_a_reply_is_looked_at(laid, monkeypatch):
     """A file that was imported may name any model."""
     inspect = next(fn.fn for fn in laid.page.blocks.fns.values() if fn.name == "inspect")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from playground.views.quantities import ago, count, size
+from playground.views.quantities import ago, count, of, size
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,7 @@ def test_ago_changes_once_a_minute_at_most():
     assert len({ago(seconds) for seconds in range(60)}) == 1
     assert ago(61) == "1 min ago"
     assert ago(7300) == "2 h ago"
+
+
+def test_one_is_no_plural():
+    assert [of(n, "chunk") for n in (0, 1, 2, 2_000)] == ["0 chunks", "1 chunk", "2 chunks", "2,000 chunks"]

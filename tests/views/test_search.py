@@ -70,3 +70,9 @@ def test_a_refusal_names_score_and_threshold():
 
 def test_marks_do_not_overlap_and_keep_all_text():
     assert words.marked("a<b>c", [(1, 3), (2, 4)]) == "a<mark>&lt;b</mark>&gt;c"
+
+
+def test_one_chunk_is_no_plural(kept):
+    assert "1 chunk of" in words.borders(kept, "b") and "1 chunks" not in words.borders(kept, "b")
+    told = words.outcomes([Outcome("a.txt", "indexed", "", 1), Outcome("b.txt", "indexed", "", 2)])
+    assert "added, 1 chunk." in told and "added, 2 chunks." in told

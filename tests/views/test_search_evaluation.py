@@ -1,6 +1,9 @@
 """What the page shows of an evaluation and of likeness: numbers that were measured, and text as text."""
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
 from playground.engine.provenance import Provenance
 from playground.labs.retrieval import evaluation as lab
@@ -31,10 +34,10 @@ def test_the_verdict_names_the_best_setting_and_what_the_threshold_does():
 
 def test_text_of_questions_is_never_markup():
     found = made()
-    grades = Grades((Graded(found.questions[0], EVIL, False, True, True, 1, 1, 1),), 2)
+    grades = [Grades(EVIL, (Graded(found.questions[0], EVIL, False, True, True, 1, 1, 1),), 2)] * 2
     told = evaluation.table(found) + evaluation.questions(found) + evaluation.grades(grades)
     assert EVIL not in told and "&lt;img" in told
-    figures = [evaluation.settings(found), evaluation.thresholds(found, 0.4)]
+    figures = [evaluation.settings(found), evaluation.thresholds(found, 0.4), evaluation.answered(grades)]
     assert all("<img" not in figure.to_json().replace("\\u003c", "<") for figure in figures)
 
 
@@ -42,6 +45,20 @@ def test_the_curve_of_refusals_falls_where_the_confidences_lie():
     curves = {trace.name: trace for trace in evaluation.thresholds(made(), 0.4).data}
     refused = dict(zip(curves["unanswerable, refused"].x, curves["unanswerable, refused"].y, strict=True))
     assert (refused[0.1], refused[0.11], refused[0.6], refused[0.61]) == (0, 0.5, 0.5, 1)
+
+
+def test_grades_of_each_setting_are_drawn_and_told_with_their_intervals():
+    row = Graded(made().questions[0], "x", False, True, True, 1, 1, 0)
+    half = Grades("half", (row, replace(row, right=False, supported=0, holding=1)), 2)
+    found = [half, Grades("all", (row, row), 2)]
+    silent = evaluation.answered([Grades("none cites", (replace(row, cited=0, supported=0, holding=0),), 1)])
+    assert [list(trace.x) for trace in silent.data] == [[1.0], [None], [None]]
+    figure = evaluation.answered(found)
+    accuracy, precision, source = figure.data
+    assert list(accuracy.x) == [0.5, 1.0] and list(precision.x) == [0.5, 1.0] and list(source.x) == [0.5, 0.0]
+    assert accuracy.error_x.arrayminus[1] == pytest.approx(1 - 2 / (2 + 1.959964**2))  # Wilson of 2 of 2
+    told = evaluation.grades(found)
+    assert "0.50 <small>(0.09 to 0.91, 2)</small>" in told and "1.00 <small>(0.34 to 1.00, 2)</small>" in told
 
 
 def test_lines_of_ones_own_are_never_markup():

@@ -79,7 +79,7 @@ class Score:
         return "a" if low > 0.5 else "b"
 
 
-def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson(successes: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """The score interval of a share (Wilson 1927, without continuity correction), 0 to 1. Without trials: all of it.
 
     It stays inside 0 and 1 and keeps its promise for few trials, which p ± 1.96 standard errors does not.

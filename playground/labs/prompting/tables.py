@@ -3,11 +3,11 @@
 It does not know what the columns are for.
 """
 
-import json
 from collections.abc import Sequence
 
 from playground.errors import PlaygroundError
 from playground.labs.internals.probing import table
+from playground.labs.jsonl import as_text, lines
 from playground.labs.prompting.prompts import Row, check_rows
 
 MOST_COLUMNS = 30
@@ -47,23 +47,11 @@ def _jsonl(data: bytes) -> list[Row]:
     except UnicodeDecodeError:
         raise PlaygroundError("The file is not UTF-8 text. Save it as JSONL in UTF-8 and upload it again.") from None
     rows = []
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):
-            raise PlaygroundError(f"Line {number} is no JSON. Each line must be one object.") from None
+    for number, value in lines(text):
         if not isinstance(value, dict):
             raise PlaygroundError(f'Line {number} is no JSON object. Each line must be one, like {{"text": "…"}}.')
-        rows.append({str(name): _text(each) for name, each in value.items()})
+        rows.append({str(name): as_text(each) for name, each in value.items()})
     return rows
-
-
-def _text(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def from_grid(columns: Sequence[object], grid: Sequence[Sequence[object]]) -> tuple[Row, ...]:

@@ -64,6 +64,7 @@ class Answer:
     doing: str = ""
     provenance: Provenance | None = None
     notes: tuple[str, ...] = ()
+    ids: tuple[int, ...] = ()  # of the passages: rows of the collection
 
     @property
     def supported(self) -> int:
@@ -76,6 +77,13 @@ def refusal(found: Found, wanted: Wanted) -> Answer | None:
     if found.hits and (found.confidence is None or found.confidence >= wanted.threshold):
         return None
     return Answer(found.query, REFUSAL, True, found.confidence, wanted.threshold, None, (), "", finished=True)
+
+
+def given(collection: Searchable, found: Found, n: int) -> tuple[int, ...]:
+    """The chunks that a model is given, by their rows: the first `n` hits, less those that are nothing but a heading,
+    which fit a question well and answer none. Where there are only such, they have to do."""
+    telling = [hit.id for hit in found.hits if asking.tells(collection.chunks[hit.id].text)]
+    return tuple((telling or [hit.id for hit in found.hits])[:n])
 
 
 def answer(
@@ -96,11 +104,12 @@ def answer(
         yield refused
         return
     how = asking.strategy(writer, wanted.n_passages)
-    passages = tuple(collection.chunks[hit.id] for hit in found.hits[: how.n_passages])
+    ids = given(collection, found, how.n_passages)
+    passages = tuple(collection.chunks[id] for id in ids)
     texts = [chunk.text for chunk in passages]
     prompt = asking.prompt(writer, how, found.query, texts)
     shown = prompt.rendered(writer)
-    now = Answer(found.query, "", False, found.confidence, wanted.threshold, how, passages, shown)
+    now = Answer(found.query, "", False, found.confidence, wanted.threshold, how, passages, shown, ids=ids)
     stops = wanted.sampling if not prompt.text else replace(wanted.sampling, stop=("\n\n", "\nPassage", "\nQuestion"))
     if prompt.text:
         written = writing.complete(writer, prompt.text, stops, stop)

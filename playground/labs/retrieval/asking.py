@@ -12,6 +12,7 @@ from playground.engine.engine import Engine
 from playground.errors import PlaygroundError
 from playground.labs.chat import replies
 from playground.labs.chat.writing import Writer
+from playground.labs.retrieval import formats
 from playground.models.remote import RemoteModel
 
 SMALL = 700_000_000  # parameters: below, one passage and one worked example give the most right answers
@@ -86,7 +87,7 @@ class Prompt:
 
 def prompt(writer: Writer, how: Strategy, question: str, passages: Sequence[str]) -> Prompt:
     """The prompt for numbered passages, which may be none."""
-    texts = [plain(writer, " ".join(passage.split())) for passage in passages]
+    texts = [plain(writer, flat(passage)) for passage in passages]
     question = plain(writer, question.strip())
     asked = _asked(texts, question)
     match how.name:
@@ -105,6 +106,25 @@ def _asked(passages: Sequence[str], question: str) -> str:
     many = len(passages) != 1
     ask = _ASK.format(s="s" if many else "", v="" if many else "s")
     return f"Passage{'s' if many else ''}:\n{listed}\n\nQuestion: {question}\n{ask}"
+
+
+def tells(passage: str) -> bool:
+    """Whether there is anything in it beside headings."""
+    return any(line.strip() and not formats.HEADING.match(line) for line in passage.split("\n"))
+
+
+def flat(passage: str) -> str:
+    """A passage as one line, in which a heading cannot be taken for a sentence: “# Title” is “Title:”, except in fenced
+    code. Without that, small models answer with the heading run together with what follows it.
+    """
+    lines, fence = [], ""
+    for line in passage.split("\n"):
+        if found := formats.FENCE.match(line):
+            fence = "" if fence == found[1] else fence or found[1]
+        elif not fence and (found := formats.HEADING.match(line)):
+            line = found[2] if found[2][-1] in ".:!?" else f"{found[2]}:"
+        lines.append(line)
+    return " ".join(" ".join(lines).split())
 
 
 def plain(writer: Writer, text: str) -> str:

@@ -6,18 +6,18 @@ It does not decide which kind a file is.
 import csv
 import io
 import itertools
-import json
 import re
 import zipfile
 from collections.abc import Iterator
 
 from playground.errors import PlaygroundError
+from playground.labs.jsonl import as_text, lines
 from playground.labs.retrieval.documents import Document, Section, Stopped
 
 MOST_PAGES = 10_000
 MOST_UNPACKED = 500_000_000  # bytes of a DOCX or ZIP, unpacked
-_FENCE = re.compile(r"^ {0,3}(```|~~~)")
-_HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
+FENCE = re.compile(r"^ {0,3}(```|~~~)")
+HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 
 
@@ -58,9 +58,9 @@ def headings(whole: str) -> tuple[Section, ...]:
     """Sections by ATX headings (CommonMark 4.2), those in fenced code left out."""
     sections, above, fence, at = [Section(0)], [], "", 0
     for line in whole.split("\n"):
-        if found := _FENCE.match(line):
+        if found := FENCE.match(line):
             fence = "" if fence == found[1] else fence or found[1]
-        elif not fence and (found := _HEADING.match(line)):
+        elif not fence and (found := HEADING.match(line)):
             level = len(found[1])
             above = [(n, title) for n, title in above if n < level] + [(level, found[2])]
             sections.append(Section(at, " › ".join(title for _, title in above)))
@@ -222,26 +222,16 @@ def jsonl(name: str, data: bytes, stopped: Stopped) -> Document:
     whole, note = decoded(data)
 
     def rows() -> Iterator[tuple[str, str]]:
-        for number, line in enumerate(whole.split("\n"), 1):
-            if not line.strip():
-                continue
-            try:
-                value = json.loads(line)
-            except (ValueError, RecursionError):
-                raise PlaygroundError(f"Line {number} is no JSON. Each line must be one object.") from None
+        for number, value in lines(whole):
             label = f"line {number}"
             if isinstance(value, dict):
                 label = str(value.get("_id", value.get("id", label)))
                 shown = [value.get("title"), value.get("text")] if "text" in value else None
-                pieces = shown or [f"{key}: {_plain(each)}" for key, each in value.items() if key not in ("_id", "id")]
-                value = "\n".join(_plain(piece) for piece in pieces if piece)
-            yield label, _plain(value)
+                pieces = shown or [f"{key}: {as_text(each)}" for key, each in value.items() if key not in ("_id", "id")]
+                value = "\n".join(as_text(piece) for piece in pieces if piece)
+            yield label, as_text(value)
 
     return _records(name, "JSONL", rows(), (note,) if note else ())
-
-
-def _plain(value: object) -> str:
-    return value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _zip(name: str, data: bytes, stopped: Stopped) -> Document:

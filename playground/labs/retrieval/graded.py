@@ -1,10 +1,12 @@
-"""Answers to many questions, judged: right or not, refused or not, and whether what they cite supports them.
+"""Answers to many questions under several settings of the search, judged: right or not, refused or not, and whether
+what they cite supports them.
 
 Right means that an accepted string stands in the answer: strict with other words, lenient with nonsense around it. It
 does not search by itself or know how answers are written.
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,12 +14,12 @@ from dataclasses import dataclass
 from playground.engine.engine import Engine
 from playground.engine.provenance import Provenance
 from playground.labs.chat.writing import Writer
-from playground.labs.retrieval import answering, metrics
+from playground.labs.retrieval import answering, asking, metrics
 from playground.labs.retrieval import search as searching
 from playground.labs.retrieval.answering import Answer, Wanted
+from playground.labs.retrieval.evaluation import Setting
 from playground.labs.retrieval.metrics import Estimate
 from playground.labs.retrieval.questions import Key, Question
-from playground.labs.retrieval.search import How
 from playground.labs.retrieval.store import Collection
 
 
@@ -38,8 +40,9 @@ class Graded:
 
 @dataclass(frozen=True)
 class Grades:
-    """All of them so far."""
+    """All under one setting, so far."""
 
+    setting: str  # its name
     rows: tuple[Graded, ...]
     total: int
     provenance: Provenance | None = None
@@ -86,30 +89,44 @@ def run(
     collection: Collection,
     questions: Sequence[Question],
     key: Key,
-    how: How,
+    settings: Sequence[Setting],
     wanted: Wanted,
     stop: threading.Event | None = None,
-) -> Iterator[Grades]:
-    """Answers one question after another; what is yielded last holds all that were done when it ended."""
+) -> Iterator[tuple[Grades, ...]]:
+    """Answers one question after another, each under every setting; yields the grades of each setting so far.
+
+    Where settings find the same passages, the question is answered once for all of them. A stop leaves out the question
+    under way, so that all settings stay measured on the same ones.
+    """
     from playground.engine import embed
 
-    rows: list[Graded] = []
+    rows: list[list[Graded]] = [[] for _ in settings]
     origin = None
+    n_passages = asking.strategy(writer, wanted.n_passages).n_passages
     vectors = embed.embed(encoder, [each.text for each in questions], "query")
     for question, vector in zip(questions, vectors, strict=True):
-        if stop is not None and stop.is_set():
-            return
-        found = searching.search(collection, question.text, vector, how, 20)
-        last = None
-        with closing(answering.answer(writer, encoder, collection, found, wanted, stop)) as growing:
-            for now in growing:
-                if stop is not None and stop.is_set():
-                    return
-                last = now
-        if last is not None:
-            origin = last.provenance or origin
-            rows.append(grade(question, last, lambda chunk, id=question.id: key.holds(id, chunk)))
-        yield Grades(tuple(rows), len(questions), origin)
+        answers: dict[tuple, Answer] = {}
+        judged = []
+        for setting in settings:
+            found = searching.search(collection, question.text, vector, setting.how, max(20, n_passages))
+            given = answering.given(collection, found, n_passages)
+            same = (answering.refusal(found, wanted) is None, given)
+            if same not in answers:
+                answers[same] = _answered(answering.answer(writer, encoder, collection, found, wanted, stop))
+            if stop is not None and stop.is_set():
+                return
+            origin = answers[same].provenance or origin
+            judged.append(grade(question, answers[same], lambda chunk, id=question.id: key.holds(id, chunk)))
+        for own, row in zip(rows, judged, strict=True):
+            own.append(row)
+        yield tuple(Grades(each.name, tuple(own), len(questions), origin)
+                    for each, own in zip(settings, rows, strict=True))  # fmt: skip
+
+
+def _answered(growing: Iterator[Answer]) -> Answer:
+    """The last of what grows."""
+    with closing(growing):
+        return deque(growing, maxlen=1)[0]
 
 
 def grade(question: Question, answer: Answer, holds: Callable) -> Graded:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from playground.errors import PlaygroundError
-from playground.labs.retrieval import archives, chunking, documents, store
+from playground.labs.retrieval import archives, chunking, documents, store, web
 from playground.labs.retrieval.chunking import Chunk, Chunking
 from playground.labs.retrieval.documents import Document
 from playground.labs.retrieval.store import Store
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 State = Literal["indexed", "replaced", "already there", "duplicate", "failed"]
 _BATCH = 128  # chunks that are embedded between two looks at how far it is; small documents wait for each other
-Source = tuple[str, bytes | Path]  # what it is called, and the content or where it is
+Source = tuple[str, bytes | Path | None]  # what it is called, and the content or where it is; None: an address, fetched
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,11 @@ class _Run:
             if self._stopped():
                 break
             try:
+                if content is None:
+                    yield self._now(0.0, f"Fetching {name}")
+                    fetched = web.fetch(name, self._largest, stopped=self._stopped)
+                    yield from self._file(fetched.name, fetched.data)
+                    continue
                 data = self._content(content)
                 if data and documents.kind_of(name, data)[0] == "ZIP":
                     for inner, each in archives.members(data, self._largest):

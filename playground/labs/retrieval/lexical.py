@@ -15,7 +15,7 @@ import numpy as np
 
 K1, B = 1.5, 0.75
 # One token: a word or number, or one Chinese or Japanese character, where no spaces part words.
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_](?:[^\W_\u3040-\u30ff\u3400-\u9fff]|['’](?=\w))*")
+WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_](?:[^\W_\u3040-\u30ff\u3400-\u9fff]|['’](?=\w))*")
 _STOP = (
     "a an and are as at be been but by can could did do does for from had has have how i if in into is it its me my no "
     "nor not of on or our shall she should so such than that the their them then there these they this those to too "
@@ -34,7 +34,7 @@ class Word:
 
 def words(text: str) -> list[Word]:
     """The words that count, each by its stem."""
-    found = [(match[0].lower().replace("’", "'"), match.span()) for match in _WORD.finditer(text)]
+    found = [(match[0].lower().replace("’", "'"), match.span()) for match in WORD.finditer(text)]
     kept = [(word.removesuffix("'s"), span) for word, span in found if word not in STOP_WORDS]
     stems = _stemmer().stemWords([word for word, _ in kept])
     return [Word(stem, *span) for stem, (_, span) in zip(stems, kept, strict=True)]
@@ -66,7 +66,8 @@ class Bm25:
         import bm25s
 
         retriever = bm25s.BM25(k1=K1, b=B, method="lucene")
-        tokens = [stems(text) for text in texts]
+        same: dict[str, str] = {}  # each stem is in memory once, however many texts have it
+        tokens = [[same.setdefault(stem, stem) for stem in stems(text)] for text in texts]
         # it cannot be made of nothing at all
         retriever.index(tokens if any(tokens) else [[""]] * max(len(tokens), 1), show_progress=False)
         return cls(retriever, len(texts))

@@ -5,8 +5,10 @@ collection (`store.py`).
 """
 
 import hashlib
+import os
 import re
 import shutil
+import tempfile
 import threading
 import time
 from collections import OrderedDict
@@ -16,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from playground.errors import PlaygroundError
-from playground.labs.retrieval import shipped
+from playground.labs.retrieval import exchange, shipped
 from playground.labs.retrieval.chunking import Chunking
 from playground.labs.retrieval.store import Collection, Store
 from playground.settings import MINILM, Settings
@@ -25,6 +27,7 @@ EMBEDDING = f"{MINILM}#float32"  # what a new collection is embedded by
 MINE, SHARED = "mine", "shared"
 _HELD = 6  # collections in memory
 _NAME = re.compile(r"[^\x00-\x1f/\\]{1,60}")
+_LEFT_AFTER = 3_600  # seconds after which a folder that was being unpacked is nobody's any more
 _UNUSED_DAYS = 7  # in public mode, own collections that nobody opened for so long are deleted
 
 
@@ -66,7 +69,7 @@ class Library:
         if self.settings.may_share_collections:
             shelves.append((SHARED, self._shelf(SHARED, key)))
         for where, shelf in shelves:
-            for folder in sorted(shelf.iterdir()) if shelf.is_dir() else []:
+            for folder in sorted(shelf.glob("[!.]*")):
                 try:
                     store = Store(folder)
                     name, reference, how = store.about()
@@ -87,6 +90,36 @@ class Library:
         if folder.exists():
             raise PlaygroundError(f"There is a collection “{address.partition('/')[2]}” already. Pick another name.")
         return Store.create(folder, address.partition("/")[2].strip(), reference or EMBEDDING, how)
+
+    def bring(self, data: bytes, key: str) -> tuple[str, list[str]]:
+        """Makes a collection of one's own from a ZIP that `exchange.pack` wrote, under another name where its own is
+        taken. Returns its address, and what of it is damaged and was left out.
+
+        Raises:
+            PlaygroundError: it is no such ZIP, or does not fit.
+        """
+        shelf = self._shelf(MINE, key)
+        shelf.mkdir(parents=True, exist_ok=True)
+        for left in shelf.glob(".new-*"):  # by a kill
+            if time.time() - left.stat().st_mtime > _LEFT_AFTER:
+                shutil.rmtree(left, ignore_errors=True)
+        new = Path(tempfile.mkdtemp(prefix=".new-", dir=shelf))
+        try:
+            store = exchange.unpack(data, new, self.room(key)())
+            troubles = list(store.load().troubles)
+            own = store.about()[0]
+            if not isinstance(own, str) or not _NAME.fullmatch(own.strip()):
+                own = "Collection"
+            for number in range(1, 1_000):
+                name = own.strip() if number == 1 else f"{own.strip()[:50]} ({number})"
+                folder = self._folder(f"{MINE}/{name}", key)
+                if not folder.exists():
+                    break
+            store.rename(name)
+            os.rename(new, folder)
+            return f"{MINE}/{name}", troubles
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
 
     def store(self, address: str, key: str) -> Store:
         """A collection to be changed.

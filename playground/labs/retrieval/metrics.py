@@ -68,17 +68,19 @@ def difference(a: Sequence[float], b: Sequence[float], seed: int = 0) -> Estimat
     return Estimate(float(apart.mean()), float(low), float(high), len(apart))
 
 
-def ratio(parts: Sequence[float], wholes: Sequence[float], seed: int = 0) -> Estimate:
-    """Σ parts / Σ wholes, where one question gives several, like citations: questions are drawn, not citations."""
+def ratio(parts: Sequence[float], wholes: Sequence[float]) -> Estimate:
+    """Σ parts / Σ wholes, where one question may give several, like citations.
+
+    Those of one question stand or fall together, so the interval is Wilson's for as many draws as there are questions
+    that give any; exact where each gives one, wide enough where some give more.
+    """
+    from playground.labs.chat.votes import wilson
+
     above, below = np.asarray(parts, float), np.asarray(wholes, float)
     if not below.sum():
         return Estimate(0.0, 0.0, 1.0, 0)
-    rng = np.random.default_rng(seed)
-    picked = rng.integers(0, len(above), (RESAMPLES, len(above)))
-    sums = below[picked].sum(1)
-    shares = above[picked].sum(1)[sums > 0] / sums[sums > 0]
-    low, high = np.percentile(shares, [2.5, 97.5])
-    return Estimate(float(above.sum() / below.sum()), float(low), float(high), int(below.sum()))
+    share, giving = float(above.sum() / below.sum()), int((below > 0).sum())
+    return Estimate(share, *wilson(min(share * giving, giving), giving), int(below.sum()))
 
 
 def _means(numbers: np.ndarray, seed: int) -> np.ndarray:

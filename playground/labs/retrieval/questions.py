@@ -124,6 +124,17 @@ def of(row: object, called: str, number: str) -> Question:
     return Question(str(row.get("id") or number), row["question"], relevant, row.get("kind") or "", answer, accept)
 
 
+def spread(found: Sequence[Question], n: int) -> tuple[Question, ...]:
+    """n of the questions, evenly over their order, so that every kind is among them; all when there are no more.
+
+    Raises:
+        PlaygroundError: n is no number from 1.
+    """
+    if isinstance(n, bool) or not isinstance(n, (int, float)) or n < 1 or n != int(n):
+        raise PlaygroundError(f"The number of questions to answer is {n!r}; it must be a whole number from 1.")
+    return tuple(found[at * len(found) // int(n)] for at in range(int(n))) if n < len(found) else tuple(found)
+
+
 @dataclass(frozen=True)
 class Key:
     """What counts as found for each question, in one collection."""

@@ -56,30 +56,34 @@ def table(found: Evaluation) -> str:
         for at, question in enumerate(found.measured):
             numbers = [row.values[measure][at] for measure in MEASURES]
             cells = [question.id, question.text, question.kind]
-            writer.writerow([*map(_safe, cells), row.setting.name, row.ranks[at] or "", *numbers])
+            writer.writerow([*map(safe, cells), row.setting.name, row.ranks[at] or "", *numbers])
     return out.getvalue()
 
 
-def answers(grades: Grades) -> str:
-    """CSV: a line an answer."""
+def answers(grades: Sequence[Grades]) -> str:
+    """CSV: a line an answer and setting."""
     out = io.StringIO()
     writer = csv.writer(out)
     names = ["refused", "right", "given", "cited", "supported", "holding"]
-    writer.writerow(["id", "question", "accepted", "answer", *names])
-    for row in grades.rows:
-        cells = [row.question.id, row.question.text, " / ".join(row.question.accept), row.text]
-        writer.writerow([*map(_safe, cells), *(_cell(getattr(row, name)) for name in names)])
+    writer.writerow(["setting", "id", "question", "accepted", "answer", *names])
+    for each in grades:
+        for row in each.rows:
+            cells = [each.setting, row.question.id, row.question.text, " / ".join(row.question.accept), row.text]
+            writer.writerow([*map(safe, cells), *(_cell(getattr(row, name)) for name in names)])
     return out.getvalue()
 
 
-def graded(grades: Grades) -> dict:
-    """What was measured on answers."""
-    summary = {name: asdict(getattr(grades, name)) for name in GRADES}
-    rows: Sequence = [asdict(row) for row in grades.rows]
-    return summary | {"answers": rows, "provenance": grades.provenance and asdict(grades.provenance)}
+def graded(grades: Sequence[Grades]) -> list[dict]:
+    """What was measured on answers, setting by setting."""
+    return [
+        {"setting": each.setting, "questions": each.total}
+        | {name: asdict(getattr(each, name)) for name in GRADES}
+        | {"answers": [asdict(row) for row in each.rows], "provenance": each.provenance and asdict(each.provenance)}
+        for each in grades
+    ]
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
     """A spreadsheet would run what begins like a formula."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 

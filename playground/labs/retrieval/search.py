@@ -116,6 +116,11 @@ def search(collection: Searchable, query: str, vector: np.ndarray | None, how: H
         raise PlaygroundError("This collection is empty. Add documents to it first.")
     if isinstance(k, bool) or not isinstance(k, (int, float)) or not 1 <= k <= MOST:
         raise PlaygroundError(f"k is {k!r}; it must be a number from 1 to {MOST:,}.")
+    if vector is not None and len(vector) != collection.dense.vectors.shape[1]:
+        raise PlaygroundError(
+            f"The vectors of this collection have {collection.dense.vectors.shape[1]:,} numbers and the query's "
+            f"{len(vector):,}: another model made them. Make the collection anew from its documents."
+        )
     k = int(k)
     rows = allowed(collection.chunks, how)
     if rows is not None and not len(rows):

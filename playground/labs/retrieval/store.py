@@ -31,6 +31,9 @@ from playground.labs.retrieval.index import Dense, kind_for
 from playground.labs.retrieval.lexical import Bm25
 
 FORMAT = 1
+PARTS = ("text.txt", "chunks.jsonl", "vectors.npy")  # of a document, beside its file.json
+# What reading files that somebody damaged, or made up, can raise; memory: an array that says it is enormous.
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, IndexError, RecursionError, OverflowError, MemoryError)
 _KEEP_INDEX_FROM = 5_000  # chunks: below, postings are made anew sooner than read
 
 
@@ -99,7 +102,7 @@ class Store:
             if about["format"] != FORMAT:
                 raise ValueError(f"format {about['format']}")
             return about["name"], about["embedding"], Chunking(**about["chunking"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except _DAMAGE as error:
             raise PlaygroundError(
                 f"A collection on disk is damaged: {self.folder.name}/collection.json ({error}). Its documents are "
                 "still in its folder; delete the collection and add them again."
@@ -131,6 +134,12 @@ class Store:
         finally:
             lock.release()
 
+    def rename(self, name: str) -> None:
+        """Calls it by another name; its folder stays."""
+        about = json.loads((self.folder / "collection.json").read_text("utf-8")) | {"name": name}
+        with _disk():
+            _write_whole(self.folder / "collection.json", json.dumps(about, indent=1, ensure_ascii=False).encode())
+
     def state(self) -> str:
         """A short name of what it holds now; quick."""
         try:
@@ -151,9 +160,11 @@ class Store:
                 each = Filed(
                     **{name: about[name] for name in Filed.__dataclass_fields__} | {"notes": tuple(about["notes"])}
                 )
+                if each.id != entry.name or not isinstance(each.name, str):  # it says where its parts are
+                    raise ValueError("another document's")
             except FileNotFoundError:
                 continue  # removed meanwhile
-            except (OSError, ValueError, KeyError, TypeError):
+            except _DAMAGE:
                 troubles.append(f"The document in files/{entry.name} is damaged on disk and left out. Add it again.")
                 continue
             older = found.get(each.name)
@@ -215,15 +226,16 @@ class Store:
         for each in filed:
             try:
                 text, its_chunks, its_vectors = self._read(each)
-            except (OSError, ValueError, KeyError, TypeError):
+                if vectors and len(its_vectors) and its_vectors.shape[1] != vectors[0].shape[1]:
+                    raise ValueError("its vectors are of another model")
+            except _DAMAGE:
                 troubles.append(f"“{each.name}” is damaged on disk and left out of every search. Add it again.")
                 continue
             kept.append(each)
             chunks += its_chunks
-            vectors.append(its_vectors)
+            vectors += [its_vectors] if len(its_vectors) else []
             texts[each.name] = text
-        filled = [part for part in vectors if len(part)]
-        matrix = np.concatenate(filled) if filled else np.zeros((0, 1), np.float32)
+        matrix = np.concatenate(vectors) if vectors else np.zeros((0, 1), np.float32)
         key = f"{state}-{zlib.crc32('|'.join(each.id for each in kept).encode()):08x}"
         dense, lexical = self._index(key, chunks, matrix, troubles)
         return Collection(name, reference, chunking, tuple(kept), chunks, dense, lexical, state, tuple(troubles), texts)
@@ -232,8 +244,8 @@ class Store:
         """Whether a document is on the disk as it was written."""
         try:
             sums = json.loads((self.folder / "files" / each.id / "file.json").read_text("utf-8"))["checksums"]
-            return all(_checksum(self.folder / "files" / each.id / part) == sums[part] for part in _PARTS)
-        except (OSError, ValueError, KeyError, TypeError):
+            return all(_checksum(self.folder / "files" / each.id / part) == sums[part] for part in PARTS)
+        except _DAMAGE:
             return False
 
     def _read(self, each: Filed) -> tuple[str, list[Chunk], np.ndarray]:
@@ -244,8 +256,12 @@ class Store:
         with (folder / "chunks.jsonl").open(encoding="utf-8") as lines:
             rows = [json.loads(line) for line in lines]
         vectors = np.load(folder / "vectors.npy", allow_pickle=False)
-        if len(vectors) != len(rows):
+        if vectors.ndim != 2 or vectors.dtype != np.float32 or len(vectors) != len(rows):
             raise ValueError("vectors and chunks differ in number")
+        if len(vectors) and not np.allclose(np.einsum("nh,nh->n", vectors, vectors), 1, atol=1e-2):
+            raise ValueError("vectors are not of length 1")
+        if not all(_is_row(row, len(text)) for row in rows):
+            raise ValueError("a chunk is none")
         return text, [Chunk(each.name, text[row[0] : row[1]], *row) for row in rows], vectors
 
     def _index(self, key: str, chunks: list[Chunk], vectors: np.ndarray, troubles: list[str]) -> tuple[Dense, Bm25]:
@@ -316,7 +332,7 @@ class Draft:
         self.close()
         (self._folder / "rows").unlink()
         each = replace(self._about, n_chunks=self._n_chunks, lost=self._lost, added=time.time_ns())
-        sums = {part: _checksum(self._folder / part) for part in _PARTS}
+        sums = {part: _checksum(self._folder / part) for part in PARTS}
         about = json.dumps(asdict(each) | {"checksums": sums}, ensure_ascii=False)
         _write_whole(self._folder / "file.json", about.encode("utf-8", "surrogatepass"))
         self._kept.place(self._folder, each.id, self._replaces)
@@ -325,9 +341,6 @@ class Draft:
     def close(self) -> None:
         self._lines.close()
         self._rows.close()
-
-
-_PARTS = ("text.txt", "chunks.jsonl", "vectors.npy")
 
 
 def in_memory(
@@ -342,6 +355,15 @@ def in_memory(
     return Collection(
         name, reference, chunking, filed, chunks, Dense.of(vectors, kind_for(len(chunks))), words, "", (), texts
     )
+
+
+def _is_row(row: object, length: int) -> bool:
+    """Whether a line of chunks.jsonl is one: start, end, page, heading, record, tokens, lost."""
+    if not isinstance(row, list) or len(row) != 7 or not all(isinstance(row[at], int) for at in (0, 1, 5, 6)):
+        return False
+    start, end, page, heading, record, *_ = row
+    whole = isinstance(heading, str) and isinstance(record, str) and (page is None or isinstance(page, int))
+    return whole and 0 <= start <= end <= length
 
 
 @contextmanager

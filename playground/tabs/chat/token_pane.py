@@ -22,6 +22,7 @@ NO_ENTROPY = (
 )
 NO_TOKENS = "This model runs elsewhere, and its server gives no probabilities of tokens: there is nothing to show here."
 LENSES = ("Attention", "Internals")  # tabs that look inside a model
+SEARCH = "Search"  # the tab that looks into documents
 GONE = "{}, which wrote this, is not on this machine. Pick it above and press Load, then open this again."
 EMPTY = "Send a message first; then the reply stands here, token by token."
 # One listener on the place itself: what is inside is replaced again and again.
@@ -105,6 +106,40 @@ def _why(page: Page, written: gr.State) -> None:
         button.click(send, written, [page.tabs, page.post[title]], **page.queued)
 
 
+def _look_up(page: Page, written: gr.State) -> None:
+    """Buttons that search the documents for what was asked, or for what was answered."""
+    if SEARCH not in page.post:
+        return
+    with gr.Row(elem_classes="lesser"):
+        gr.HTML("Is it so? Look up in Search")
+        buttons = {
+            which: gr.Button(f"the {which}", size="sm", min_width=0, elem_id=f"look-up-{which}")
+            for which in ("message", "reply")
+        }
+
+    def look_up(latest: Written | None, which: str) -> dict:
+        with user_errors():
+            if latest is None:
+                raise PlaygroundError("There is no reply to look up yet. Send a message first.")
+            text = latest.asked[-1][1] if which == "message" else _reply(page, latest)
+            if not text.strip():
+                raise PlaygroundError("There is no text of this reply to look up. Look up the message.")
+            return page.send(SEARCH, Parcel(text.strip(), latest.reference))
+
+    for which, button in buttons.items():
+        button.click(
+            lambda latest, which=which: look_up(latest, which), written, [page.tabs, page.post[SEARCH]], **page.queued
+        )
+
+
+def _reply(page: Page, latest: Written) -> str:
+    """The reply's text, without special tokens."""
+    if latest.reference.startswith("endpoint:"):
+        return "".join(token.text for token in latest.remote)
+    with page.models.lease(latest.reference) as engine:
+        return engine.tokenizer.decode(latest.ids, skip_special_tokens=True)
+
+
 def build(page: Page, written: gr.State) -> TokenPane:
     """Lays out the pane, which follows `written`."""
     look, is_open = gr.State(), gr.State(False)
@@ -113,6 +148,7 @@ def build(page: Page, written: gr.State) -> TokenPane:
         place = gr.HTML(notes.note(EMPTY), elem_id="tokens", js_on_load=CLICKS)
         detail = gr.HTML(elem_id="token-detail", js_on_load=CLICKS)
         _why(page, written)
+        _look_up(page, written)
 
     def inspect(latest: Written | None, opened: bool, last: Look | None, chosen: str) -> list:
         if not opened:

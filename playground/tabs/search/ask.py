@@ -3,6 +3,7 @@
 It does not know how any of that is computed or drawn.
 """
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
+from playground.errors import PlaygroundError
 from playground.tabs.attention.panes import BUTTONS
 from playground.tabs.kit import AT_ONCE, Page, paced
 from playground.tabs.search import microscope as scopes
@@ -25,6 +27,10 @@ EXAMPLES = (  # (caption, question)
     ("Capital of France", "What is the capital of France?"),
     ("In other words", "Why are attention scores divided by the square root of the key's dimension?"),
     ("Not in there", "Who won the football world cup in 1998?"),
+)
+DOWNLOADS = (
+    "The hits as CSV and JSON, the chunks as JSON lines, and the Python that makes the search again from them with "
+    "sentence-transformers, FAISS and bm25s alone."
 )
 ABOUT = (
     "<p>Type a question. The passages that fit it best are found by their <b>words</b> (BM25) and by their "
@@ -45,6 +51,8 @@ class Asking:
     hits: gr.HTML
     seen: gr.State  # Seen, or None
     scope: Scope
+    files: gr.File
+    code: gr.Code
 
     def found(self, values: dict, stop: threading.Event) -> Iterator[dict]:
         """Searches, shows what was found, then puts the first hit under the microscope."""
@@ -100,7 +108,6 @@ class Asking:
         yield from self.bench.arrived(reference, self.status, stop)
         if stop.is_set():
             return
-        ids = [hit.id for hit in seen.found.hits]
         yield {self.status: note("The model reads the passage …")}
         with (
             models.lease(collection.reference) as encoder,
@@ -108,7 +115,7 @@ class Asking:
             closing(answering.answer(writer, encoder, collection, seen.found, wanted, stop)) as growing,
         ):
             for now in paced(growing):
-                yield {self.answer: words.answer(now, ids), self.status: ""}
+                yield {self.answer: words.answer(now, now.ids), self.status: ""}
 
     def _look(self, values: dict, seen: Seen, stop: threading.Event) -> Iterator[dict]:
         if seen.picked is not None and not stop.is_set():
@@ -125,8 +132,41 @@ class Asking:
         yield {self.seen: seen, self.hits: words.hits(seen.found, collection, seen.picked)}
         yield self.scope.drawn(seen, values)
 
+    def taken(self, values: dict, stop: threading.Event) -> Iterator[dict]:
+        """The last search as files, and as Python that makes it again."""
+        from playground.labs.retrieval import hits, replay
 
-def build(page: Page, bench: Bench) -> None:
+        seen = values[self.seen]
+        if seen is None:
+            raise PlaygroundError("There is nothing to take along yet. Search first.")
+        collection = seen.collection(self.bench, self.bench.key(values))
+        contents = {
+            "search.csv": hits.table(seen.found, collection),
+            "search.json": json.dumps(hits.whole(seen.found, collection), ensure_ascii=False, indent=1),
+        }
+        try:
+            with self.bench.page.models.lease(collection.reference) as encoder:
+                code = replay.script(encoder, seen.found)
+            contents |= {replay.CHUNKS: replay.chunks(collection), "search.py": code}
+        except PlaygroundError as error:
+            code = f"# {error}"
+        yield {self.files: self.bench.kept.write(contents), self.code: code}
+
+    @property
+    def inputs(self) -> set[gr.components.Component]:
+        return {self.question, *self.controls.all, self.seen, *self.scope.inputs}
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        return [self.answer, self.hits, self.seen, *self.scope.outputs]
+
+
+def search_after(bench: Bench, pane: Asking, event: gr.events.Dependency) -> None:
+    """Searches, without an answer, once `event` has filled in a question."""
+    bench.after(event, TITLE, pane.status, pane.found, pane.inputs, pane.outputs)
+
+
+def build(page: Page, bench: Bench) -> Asking:
     with gr.Row(elem_classes="examples", elem_id="search-examples"):
         gr.HTML("Try:")
         buttons = [gr.Button(caption, size="sm", min_width=0) for caption, _ in EXAMPLES]
@@ -150,14 +190,21 @@ def build(page: Page, bench: Bench) -> None:
             hits = gr.HTML(words.hits(None, None), elem_id="search-hits", js_on_load=BUTTONS)
     seen = gr.State()
     scope = scopes.build(bench, seen)
-    pane = Asking(bench, question, controls, status, answer, hits, seen, scope)
-    inputs = {question, *controls.all, seen, *scope.inputs}
-    outputs = [answer, hits, seen, *scope.outputs]
+    with gr.Accordion("Downloads and code", open=False, elem_id="search-downloads"):
+        gr.HTML(note(DOWNLOADS))
+        take = gr.Button("Make the files of the last search", elem_id="search-take")
+        told = gr.HTML(elem_classes="doing")
+        files = gr.File(label="Files", file_count="multiple", interactive=False, elem_id="search-taken-files")
+        code = gr.Code(label="Python", language="python", interactive=False, max_lines=24, elem_id="search-code")
+    pane = Asking(bench, question, controls, status, answer, hits, seen, scope, files, code)
+    inputs, outputs = pane.inputs, pane.outputs
     bench.on([ask.click, question.submit], TITLE, status, pane.answered, inputs, outputs)
     bench.on([only.click], TITLE, status, pane.found, inputs, outputs)
     stop.click(bench.stops.halt, None, None, **AT_ONCE)
+    bench.on([take.click], "Downloads", told, pane.taken, {seen}, [files, code])
     for button, (_, text) in zip(buttons, EXAMPLES, strict=True):
         filled = button.click(lambda text=text: text, None, question, **AT_ONCE)
         bench.after(filled, TITLE, status, pane.answered, inputs, outputs)
     for event in scope.choosing([answer.select, hits.select]):
         bench.after(event, "Microscope", scope.status, pane.picked, inputs, outputs)
+    return pane

@@ -18,6 +18,7 @@ from playground.tabs.attention.panes import Stops
 from playground.tabs.internals.benches import Files
 from playground.tabs.kit import AT_ONCE, WAITING, Page, arriving, user_errors
 from playground.views.continuations import note
+from playground.views.quantities import of
 
 if TYPE_CHECKING:  # the page must not wait for torch
     import numpy as np
@@ -118,6 +119,6 @@ class Bench:
         """(what is shown, address) of each collection this visitor can search."""
         marks = {"mine": "yours", "shared": "shared", "shipped": "comes with the playground"}
         return [
-            (f"{each.name} ({marks[each.address.partition('/')[0]]}, {each.n_documents:,} documents)", each.address)
+            (f"{each.name} ({marks[each.address.partition('/')[0]]}, {of(each.n_documents, 'document')})", each.address)
             for each in self.library.listed(key)
         ]

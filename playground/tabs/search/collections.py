@@ -3,8 +3,6 @@
 It does not know how files are read or kept.
 """
 
-import shutil
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,7 +12,7 @@ from pathlib import Path
 import gradio as gr
 
 from playground.errors import PlaygroundError
-from playground.labs.retrieval import shipped
+from playground.labs.retrieval import exchange, shipped
 from playground.labs.retrieval.chunking import Chunking
 from playground.labs.retrieval.library import EMBEDDING
 from playground.models.catalog import catalog
@@ -39,6 +37,7 @@ class Documents:
     name: gr.Textbox
     text: gr.Textbox
     folder: gr.Textbox
+    addresses: gr.Textbox
     status: gr.HTML
     outcomes: gr.HTML
     listed: gr.HTML
@@ -75,6 +74,12 @@ class Documents:
                 p for p in root.rglob("*") if p.is_file() and not any(q.startswith(".") for q in p.parts[1:])
             )
             found += [(str(path.relative_to(root)), path) for path in inside]
+        if (values[self.addresses] or "").strip():
+            from playground.labs.retrieval import web
+
+            if not self.bench.page.settings.may_fetch_addresses:
+                raise PlaygroundError(web.FORBIDDEN)
+            found += [(each, None) for each in web.addresses(values[self.addresses])]
         if not found:
             raise PlaygroundError("There is nothing to add. Choose files, or paste a text.")
         return found
@@ -106,6 +111,7 @@ class Documents:
             bench.collection: gr.update(choices=bench.choices(key), value=address),
             self.files: None,
             self.text: "",
+            self.addresses: "",
         }
 
     def look(self, address: str | None, owner: str | None, document: str | None = None) -> dict:
@@ -167,11 +173,18 @@ class Documents:
         with user_errors():
             library = self.bench.library
             store = library.shipped() if address == shipped.ADDRESS else library.store(address, owner or "")
-            folder = self.bench.kept.write({})
-            place = Path(folder[0]).parent if folder else Path(tempfile.mkdtemp(prefix="collection-"))
-            self.bench.kept.made.append(place)
             name = "".join(c if c.isalnum() else "-" for c in store.about()[0])
-            return shutil.make_archive(str(place / name), "zip", store.folder)
+            (path,) = self.bench.kept.write({f"{name}.zip": ""})
+            return str(exchange.pack(store, Path(path)))
+
+    def bring(self, path: str | None, owner: str) -> dict:
+        """A collection that was taken along comes back."""
+        with user_errors():
+            if not path:
+                raise PlaygroundError("Choose the ZIP of a collection that was taken along.")
+            address, troubles = self.bench.library.bring(Path(path).read_bytes(), owner or "")
+            said = " ".join([f"“{address.partition('/')[2]}” is back.", *troubles])
+            return self.look(address, owner) | {self.status: note(said)} | self._again(owner, address)
 
 
 def build(page: Page, bench: Bench) -> None:
@@ -189,6 +202,10 @@ def build(page: Page, bench: Bench) -> None:
             folder = gr.Textbox(
                 label="… or a folder of the machine that runs this page", max_lines=1,
                 visible=page.settings.may_read_local_paths,
+            )  # fmt: skip
+            addresses = gr.Textbox(
+                label="… or addresses on the web, one a line", lines=2, max_lines=8, elem_id="search-addresses",
+                placeholder="https://example.org/page", visible=page.settings.may_fetch_addresses,
             )  # fmt: skip
             with gr.Row(elem_classes="buttons"):
                 add = gr.Button("Add to the collection", variant="primary", elem_id="search-add")
@@ -219,15 +236,16 @@ def build(page: Page, bench: Bench) -> None:
         drop = gr.Button("Delete this document", elem_id="search-drop")
         burn = gr.Button("Delete the collection", variant="stop", elem_id="search-delete")
         take = gr.Button("Take it along (ZIP)", elem_id="search-export")
+        back = gr.UploadButton("Bring one back (ZIP)", file_types=[".zip"], elem_id="search-import")
     taken = gr.File(label="The collection", interactive=False, visible=False, elem_id="search-taken")
     borders = gr.HTML(elem_id="search-borders")
-    pane = Documents(bench, files, name, text, folder, status, outcomes, listed, document, borders, title, shared,
-                     embedding, by, size, overlap)  # fmt: skip
+    pane = Documents(bench, files, name, text, folder, addresses, status, outcomes, listed, document, borders, title,
+                     shared, embedding, by, size, overlap)  # fmt: skip
     picked = bench.collection
     cut = {by, size, overlap}
     bench.on(
-        [add.click], TITLE, status, pane.add, {files, name, text, folder} | cut,
-        [picked, outcomes, files, text, *pane.shown],
+        [add.click], TITLE, status, pane.add, {files, name, text, folder, addresses} | cut,
+        [picked, outcomes, files, text, addresses, *pane.shown],
     )  # fmt: skip
     stop.click(bench.stops.halt, None, None, **AT_ONCE)
 
@@ -244,6 +262,7 @@ def build(page: Page, bench: Bench) -> None:
     )
     drop.click(pane.remove, [picked, bench.owner, document], [picked, status, *pane.shown], **MAY_REFUSE)
     burn.click(pane.delete, [picked, bench.owner], [picked, status, *pane.shown], **MAY_REFUSE)
+    back.upload(pane.bring, [back, bench.owner], [picked, status, *pane.shown], **MAY_REFUSE)
     take.click(pane.export, [picked, bench.owner], taken, **MAY_REFUSE).success(
         lambda: gr.update(visible=True), None, taken, **AT_ONCE
     )

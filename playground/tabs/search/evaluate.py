@@ -35,8 +35,8 @@ INTERVALS = (
     "two settings are alike: the sentence above compares them question by question."
 )
 JUDGED = (
-    "The model picked above answers each question from what is found for it. An answer is right when an accepted "
-    "string stands in it, such as “28.4”. It takes some seconds a question; Stop keeps what there is."
+    "The model picked above answers each question from what each of the settings finds for it. An answer is right when "
+    "an accepted string stands in it, such as “28.4”. It takes some seconds a question; Stop keeps what there is."
 )
 
 
@@ -61,6 +61,8 @@ class Pane:
     found: gr.State
     n_answers: gr.Slider
     answers: gr.HTML
+    answer_outcome: gr.Column
+    answer_figure: gr.Plot
     answer_files: gr.File
 
     # what is measured
@@ -179,42 +181,42 @@ class Pane:
         import json
 
         from playground.labs.retrieval import answering, graded, questions, report
-        from playground.labs.retrieval.search import How
         from playground.views.internals.probing import progress
         from playground.views.search import evaluation as view
 
         models, reference = self.bench.page.models, values[self.bench.page.reference] or ""
+        settings = self._settings(values)
+        if not settings:
+            raise PlaygroundError("There are no settings to compare. Pick at least one.")
         asked, collection = yield from self._asked(values, stop)
         if collection is None:
             return
         yield from self.bench.arrived(reference, self.status, stop)
         if stop.is_set():
             return
-        some = spread(asked, int(values[self.n_answers]))
+        some = questions.spread(asked, values[self.n_answers])
         key = questions.key(asked, {each.name: collection.text(each.name) for each in collection.documents})
         wanted = answering.Wanted(float(values[self.threshold]), attribution=False)
         begun, grades = time.monotonic(), None
         with (
             models.lease(collection.reference) as encoder,
             models.writer(reference) as writer,
-            closing(graded.run(writer, encoder, collection, some, key, How(), wanted, stop)) as running,
+            closing(graded.run(writer, encoder, collection, some, key, settings, wanted, stop)) as running,
         ):
             for grades in running:
-                done = len(grades.rows) / grades.total
+                done = len(grades[0].rows) / grades[0].total
                 left = (time.monotonic() - begun) * (1 - done) / done
-                said = f"Answering: {len(grades.rows)} of {grades.total}"
+                said = f"Answering: {len(grades[0].rows)} of {grades[0].total}"
                 yield {self.status: progress(done, said, left), self.answers: view.grades(grades)}
         if grades is not None:
             plain = json.dumps(report.graded(grades), ensure_ascii=False, indent=1)
             files = {"answers.csv": report.answers(grades), "answers.json": plain}
-            yield {self.answers: view.grades(grades), self.answer_files: self.bench.kept.write(files)}
-
-
-def spread(asked: tuple, n: int) -> tuple:
-    """n of the questions, evenly over their order, so that every kind is among them."""
-    if n >= len(asked):
-        return asked
-    return tuple(asked[at * len(asked) // n] for at in range(n))
+            yield {
+                self.answer_outcome: gr.update(**SEEN),
+                self.answer_figure: view.answered(grades),
+                self.answers: view.grades(grades),
+                self.answer_files: self.bench.kept.write(files),
+            }
 
 
 def build(page: Page, bench: Bench) -> None:
@@ -261,16 +263,19 @@ def build(page: Page, bench: Bench) -> None:
             n_answers = gr.Slider(4, 60, 12, step=1, label="Questions", info="Evenly over the set.", min_width=200)
             answer = gr.Button("Answer and judge", elem_id="evaluate-answer")
         answers = gr.HTML(elem_id="evaluate-graded")
-        answer_files = gr.File(label="CSV and JSON", file_count="multiple", interactive=False)
+        with gr.Column(**UNSEEN) as answer_outcome:
+            answer_figure = gr.Plot(show_label=False, elem_id="evaluate-answer-figure")
+            answer_files = gr.File(label="CSV and JSON", file_count="multiple", interactive=False)
     found = gr.State()
     pane = Pane(
         bench, which, file, rankings, weights, threshold, status, outcome, verdict, settings, refusals, tables, ranks,
-        files, found, n_answers, answers, answer_files,
+        files, found, n_answers, answers, answer_outcome, answer_figure, answer_files,
     )  # fmt: skip
     inputs = {which, file, rankings, weights, threshold, n_answers}
     outputs = [outcome, verdict, settings, refusals, tables, ranks, files, found]
     which.change(lambda value: gr.update(visible=value != SHIPPED), which, upload, **AT_ONCE)
     bench.on([run.click], TITLE, status, pane.measured, inputs, outputs)
-    bench.on([answer.click], TITLE, status, pane.answered, inputs, [answers, answer_files])
+    bench.on([answer.click], TITLE, status, pane.answered, inputs,
+             [answers, answer_outcome, answer_figure, answer_files])  # fmt: skip
     threshold.release(pane.moved, [found, threshold], [verdict, refusals, files], **AT_ONCE)
     stop.click(bench.stops.halt, None, None, **AT_ONCE)

@@ -9,12 +9,14 @@ import secrets
 import gradio as gr
 
 from playground.labs.retrieval import library, shipped
+from playground.labs.retrieval.questions import LONGEST
 from playground.tabs.attention.panes import Stops
-from playground.tabs.kit import AT_ONCE, Page
+from playground.tabs.kit import AT_ONCE, Page, Parcel
 from playground.tabs.search import ask, collections, evaluate, similarity
 from playground.tabs.search.bench import Bench
 
 TITLE = "Search"
+TAKES_TEXTS = True  # from other tabs, by post: they become the question
 PANES = (ask, collections, evaluate, similarity)  # in screen order
 
 
@@ -37,7 +39,18 @@ def build(page: Page) -> None:
         return [owner, gr.update(choices=choices, value=address if address in known else shipped.ADDRESS)]
 
     page.blocks.load(arrive, [page.owner, picked], [page.owner, picked], **AT_ONCE)
-    with gr.Tabs(elem_id="search"):
+    with gr.Tabs(elem_id="search") as strip:
         for pane in PANES:
             with gr.Tab(pane.TITLE, id=pane.TITLE):
-                pane.build(page, bench)
+                if pane is ask:
+                    asking = ask.build(page, bench)
+                else:
+                    pane.build(page, bench)
+
+    def receive(parcel: Parcel | None) -> list:
+        if parcel is None:
+            return [gr.skip()] * 2
+        return [gr.update(selected=ask.TITLE), parcel.text[:LONGEST]]
+
+    came = page.post[TITLE].change(receive, page.post[TITLE], [strip, asking.question], **AT_ONCE)
+    ask.search_after(bench, asking, came)

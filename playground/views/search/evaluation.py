@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -20,27 +20,44 @@ if TYPE_CHECKING:
 
 TEAL, AMBER, BLUE = "#1f978d", "#d97706", "#0072b2"  # apart for every kind of colour blindness, on light and dark
 GRID = "rgba(107,114,128,0.25)"
-_DRAWN = (("recall@5", TEAL, "circle"), ("MRR@10", AMBER, "diamond"), ("nDCG@10", BLUE, "square"))
+_LOOKS = ((TEAL, "circle"), (AMBER, "diamond"), (BLUE, "square"))
+DRAWN = ("recall@5", "MRR@10", "nDCG@10")
+DRAWN_ANSWERS = {
+    "accuracy": "answers right",
+    "citation_precision": "citations supported",
+    "citation_source": "right source cited",
+}
 _MOST_QUESTIONS = 200
 WORDS = {
-    "accuracy": "Answers that are right",
-    "accuracy_given": "… where the model was given the passage",
-    "citation_precision": "Citing sentences that their passage supports",
-    "citation_source": "Citing sentences whose passage has the answer",
-    "refused": "Unanswerable questions refused",
-    "falsely_refused": "Answerable questions refused",
+    "accuracy": "Right answers",
+    "accuracy_given": "… of those given the passage",
+    "citation_precision": "Citing sentences that are supported",
+    "citation_source": "… that cite the right passage",
+    "refused": "Unanswerable, refused",
+    "falsely_refused": "Answerable, refused",
 }
 
 
 def settings(found: Evaluation) -> go.Figure:
     """A line a setting, with recall, MRR and nDCG and their intervals."""
-    names = [plain(row.setting.name) for row in found.rows]
+    names = [row.setting.name for row in found.rows]
+    return _dots(names, {measure: [row.estimate(measure) for row in found.rows] for measure in DRAWN}, "questions")
+
+
+def answered(found: Sequence[Grades]) -> go.Figure:
+    """A line a setting, with how many answers are right and how many citations hold."""
+    measured = {caption: [getattr(each, name) for each in found] for name, caption in DRAWN_ANSWERS.items()}
+    return _dots([each.setting for each in found], measured, "answers")
+
+
+def _dots(names: Sequence[str], measured: Mapping[str, Sequence[Estimate]], over: str) -> go.Figure:
+    """Estimates with their intervals, a line a setting. measured: by measure, at most three."""
+    names = [plain(name) for name in names]
     drawn = []
-    for number, (measure, colour, symbol) in enumerate(_DRAWN):
-        estimates = [row.estimate(measure) for row in found.rows]
+    for number, ((measure, estimates), (colour, symbol)) in enumerate(zip(measured.items(), _LOOKS, strict=False)):
         drawn.append(
             go.Scatter(
-                x=[each.mean for each in estimates],
+                x=[each.mean if each.n else None for each in estimates],  # of nothing there is no share
                 y=[at + 0.22 * (number - 1) for at in range(len(names))],
                 mode="markers",
                 name=measure,
@@ -54,14 +71,15 @@ def settings(found: Evaluation) -> go.Figure:
                     "thickness": 1.5,
                     "width": 4,
                 },
-                customdata=[[each.low, each.high] for each in estimates],
-                hovertemplate=f"{measure} %{{x:.3f}}, %{{customdata[0]:.3f}} to %{{customdata[1]:.3f}}<extra></extra>",
+                customdata=[[each.low, each.high, each.n] for each in estimates],
+                hovertemplate=f"{measure} %{{x:.3f}}, %{{customdata[0]:.3f}} to %{{customdata[1]:.3f}}, of "
+                "%{customdata[2]}<extra></extra>",
             )
         )
     layout = go.Layout(
         **LOOK | {"margin": {"l": 10, "r": 20, "t": 46, "b": 44}},
         height=140 + 52 * len(names),
-        xaxis={"title": {"text": "Mean over questions, with 95 % intervals"}, "range": [0, 1.02], "gridcolor": GRID},
+        xaxis={"title": {"text": f"Mean over {over}, with 95 % intervals"}, "range": [0, 1.02], "gridcolor": GRID},
         yaxis={
             "tickvals": list(range(len(names))), "ticktext": names, "autorange": "reversed", "automargin": True,
             "showgrid": False, "zeroline": False,
@@ -174,24 +192,38 @@ def questions(found: Evaluation) -> str:
     return _table("Rank of the first relevant passage", head, lines) + said
 
 
-def grades(found: Grades, names: Sequence[str] = report.GRADES) -> str:
-    """What was measured on answers so far, and each answer."""
-    if not found.rows:
+def grades(found: Sequence[Grades], names: Sequence[str] = report.GRADES) -> str:
+    """What was measured on answers so far, a row a setting, and each answer."""
+    if not found or not found[0].rows:
         return note("No question has been answered yet.")
+    head = '<th scope="col">Setting</th>' + "".join(f'<th scope="col">{WORDS[name]}</th>' for name in names)
     rows = "".join(
-        f'<tr><th scope="row">{WORDS[name]}</th><td>{_share(getattr(found, name))}</td></tr>' for name in names
+        f'<tr><th scope="row">{escape(each.setting)}</th>'
+        + "".join(f"<td>{_share(getattr(each, name))}</td>" for name in names)
+        + "</tr>"
+        for each in found
     )
-    head = '<th scope="col">Measure</th><th scope="col">Share, 95 % interval, of how many</th>'
-    said = note(f"{len(found.rows)} of {found.total} questions are answered.")
-    lines = "".join(
-        f'<tr><th scope="row">{escape(row.question.text[:200])}</th><td>{_mark(row)}</td>'
-        f"<td>{escape(row.text[:400])}</td><td>{row.supported} of {row.cited}</td></tr>"
-        for row in found.rows[:_MOST_QUESTIONS]
+    said = note(
+        f"{len(found[0].rows)} of {found[0].total} questions are answered. In brackets: 95 % interval, of how many."
     )
     columns = "".join(
         f'<th scope="col">{name}</th>' for name in ("Question", "Judged", "Answer", "Citations supported")
     )
-    return said + _table("Measures of answers", head, rows) + _table("Answers", columns, lines)
+    lists = "".join(
+        f"<details{' open' if len(found) == 1 else ''}><summary>Answers: {escape(each.setting)}</summary>"
+        + _table(f"Answers: {escape(each.setting)}", columns, _lines(each))
+        + "</details>"
+        for each in found
+    )
+    return said + _table("Measures of answers by setting", head, rows) + lists
+
+
+def _lines(found: Grades) -> str:
+    return "".join(
+        f'<tr><th scope="row">{escape(row.question.text[:200])}</th><td>{_mark(row)}</td>'
+        f"<td>{escape(row.text[:400])}</td><td>{row.supported} of {row.cited}</td></tr>"
+        for row in found.rows[:_MOST_QUESTIONS]
+    )
 
 
 def _mark(row) -> str:
@@ -204,7 +236,9 @@ def _mark(row) -> str:
 
 
 def _share(each: Estimate) -> str:
-    return f"{each.mean:.2f} ({each.low:.2f} to {each.high:.2f}) of {each.n}" if each.n else "none to measure"
+    return (
+        f"{each.mean:.2f} <small>({each.low:.2f} to {each.high:.2f}, {each.n})</small>" if each.n else "none to measure"
+    )
 
 
 def _estimate(each: Estimate) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from playground.labs.retrieval import microscope
 from playground.views.continuations import note
+from playground.views.quantities import of
 
 if TYPE_CHECKING:
     from playground.labs.retrieval.answering import Answer
@@ -63,7 +64,7 @@ def hits(found: Found | None, collection: Collection | None, picked: int | None 
     how = METHODS[found.how.method]
     if found.how.method == "hybrid":
         how += ", by reciprocal rank" if found.how.fusion == "rrf" else f", {found.how.weight:.0%} meaning"
-    said = f"{len(found.hits)} of {found.n_chunks:,} chunks by {how}. Marked: words of the question."
+    said = f"{len(found.hits)} of {of(found.n_chunks, 'chunk')} by {how}. Marked: words of the question."
     notes = "".join(note(each) for each in (*found.notes, *collection.troubles))
     return f"{note(said)}{notes}<ol class='hits'>{''.join(items)}</ol>"
 
@@ -207,7 +208,7 @@ def borders(collection: Collection, document: str, most: int = 20_000) -> str:
     lost = sum(chunk.lost for chunk in chunks)
     n = [chunk.n_tokens for chunk in chunks] or [0]
     said = (
-        f"{len(chunks)} chunks of {min(n)} to {max(n)} tokens, by {collection.chunking.by}. "
+        f"{of(len(chunks), 'chunk')} of {_range(min(n), max(n))}, by {collection.chunking.by}. "
         + (f"{lost:,} tokens are beyond what the embedding model reads." if lost else "No token is lost to truncation.")
         + (f" The first {most:,} characters are shown." if len(text) > most else "")
     )
@@ -216,6 +217,10 @@ def borders(collection: Collection, document: str, most: int = 20_000) -> str:
         f"{note(said)}{note(legend)}<div class='document borders' tabindex='0' role='region' "
         f"aria-label='The document with its chunks'>{''.join(parts)}</div>"
     )
+
+
+def _range(least: int, most: int) -> str:
+    return of(most, "token") if least == most else f"{least} to {of(most, 'token')}"
 
 
 def documents(collection: Collection, listing: Listing) -> str:
@@ -228,9 +233,9 @@ def documents(collection: Collection, listing: Listing) -> str:
     more = len(collection.documents) - 500
     kind = collection.dense.kind
     said = (
-        f"{len(collection.documents):,} documents, {len(collection.chunks):,} chunks by {collection.chunking.by} of up "
-        f"to {collection.chunking.size} ({collection.chunking.overlap} shared), embedded by {collection.reference}. "
-        f"Index: {kind.name}, because {kind.reason}."
+        f"{of(len(collection.documents), 'document')}, {of(len(collection.chunks), 'chunk')} by "
+        f"{collection.chunking.by} of up to {collection.chunking.size} ({collection.chunking.overlap} shared), "
+        f"embedded by {collection.reference}. Index: {kind.name}, because {kind.reason}."
         + (f" Recall against comparing with all: {collection.dense.recall:.1%}." if kind.name != "flat" else "")
     )
     troubles = "".join(f"<p class='verdict bad'>{escape(each)}</p>" for each in collection.troubles)
@@ -256,7 +261,7 @@ def outcomes(found: Sequence[Outcome]) -> str:
         return ""
     rows = "".join(
         f"<li class='{'bad' if each.state == 'failed' else 'good'}'><b>{escape(each.name)}</b>: {SAID[each.state]}"
-        f"{f', {each.n_chunks:,} chunks' if each.n_chunks else ''}. {escape(each.said)}</li>"
+        f"{', ' + of(each.n_chunks, 'chunk') if each.n_chunks else ''}. {escape(each.said)}</li>"
         for each in found[-200:]
     )
     return f"<ul class='outcomes'>{rows}</ul>"
@@ -264,7 +269,7 @@ def outcomes(found: Sequence[Outcome]) -> str:
 
 def adding(now: Progress) -> str:
     """How far indexing is."""
-    said = f"{now.doing} … {now.n_chunks:,} chunks, {now.chunks_per_second:.0f} a second" if now.doing else ""
+    said = f"{now.doing} … {of(now.n_chunks, 'chunk')}, {now.chunks_per_second:.0f} a second" if now.doing else ""
     return (
         f'<div class="progress"><progress max="1" value="{now.fraction:.3f}" aria-label="Progress"></progress>'
         f"{note(said)}</div>"

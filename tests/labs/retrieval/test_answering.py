@@ -73,6 +73,30 @@ def test_the_strategy_fits_the_model(writer):
     assert text.endswith("Answer:") and "[2] “B”" in text
 
 
+def test_a_heading_in_a_passage_is_no_part_of_a_sentence(writer):
+    passage = "# Etna\nIt is high.\n\n## How high?\n3,400 metres. A # is no heading.\n```\n# a comment\n```\n"
+    flat = "Etna: It is high. How high? 3,400 metres. A # is no heading. ``` # a comment ```"
+    assert asking.flat(passage) == flat
+    assert (
+        f"[1] “{flat}”"
+        in asking.prompt(writer, asking.strategy(writer), "How high?", [passage]).messages[-1]["content"]
+    )
+
+
+def test_a_chunk_that_is_only_a_heading_is_not_what_the_model_reads(encoder, writer):
+    texts = {"a.md": "# Capital of France\n\n## Today\nParis is the capital.\n", "b.md": "# France"}
+    kept = indexing.in_memory([read(n, t.encode()) for n, t in texts.items()], encoder, Chunking("headings", 16, 0))
+    seen, _ = found(kept, encoder, k=3)
+    assert sorted(kept.chunks[hit.id].text for hit in seen.hits)[:2] == ["# Capital of France", "# France"]
+    (body,) = answering.given(kept, seen, 3)
+    assert kept.chunks[body].text == "## Today\nParis is the capital."
+    wanted = answering.Wanted(0.0, 1, Sampling(max_new_tokens=4, temperature=0))
+    *_, last = answering.answer(writer, encoder, kept, seen, wanted)
+    assert last.ids == (body,) and last.passages == (kept.chunks[body],)
+    bare = dataclasses.replace(seen, hits=tuple(hit for hit in seen.hits if hit.id != body))
+    assert len(answering.given(kept, bare, 3)) == 2  # there is nothing else
+
+
 def test_sentences_and_their_citations():
     told = checks.parted("Paris is big [1]. It lies in France. [2] Rome is old [1, 7].", 2)
     assert [(each.citations, each.wrong) for each in told] == [((1,), ()), ((2,), ()), ((1,), (7,))]

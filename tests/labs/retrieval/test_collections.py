@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -81,6 +82,17 @@ def test_a_zip_adds_what_is_inside_and_names_what_is_not(kept, engine):
     assert "leads out" in found["all.zip/../out.txt"][1]
     assert "PNG" in found["all.zip/pic.png"][1]
     assert "at most" in found["big.txt"][1]
+
+
+def test_a_file_of_300_mb_is_refused_unread(kept, engine, tmp_path):
+    file = tmp_path / "large.txt"
+    with file.open("wb") as large:
+        large.truncate(300_000_000)  # takes no room on the disk
+    begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found = add(kept, engine, {"large.txt": file, "a.txt": FILES["a.txt"]})
+    assert found["large.txt"] == ("failed", "It has 300 MB; at most 50 MB are read. Split it.")
+    assert found["a.txt"][0] == "indexed"
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - begun < 200_000  # kB
 
 
 def test_stop_keeps_what_is_done_and_a_second_run_goes_on(kept, engine):

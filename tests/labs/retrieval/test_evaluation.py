@@ -1,14 +1,28 @@
 """Evaluations of a made-up collection whose ranks are known, and of the shipped one with the starters."""
 
 import json
+import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from sklearn.metrics import ndcg_score
+from statsmodels.stats.proportion import proportion_confint
 
+from playground.engine.sampling import Sampling
 from playground.errors import PlaygroundError
-from playground.labs.retrieval import confidence, documents, evaluation, graded, indexing, questions, report, shipped
+from playground.labs.retrieval import (
+    answering,
+    confidence,
+    documents,
+    evaluation,
+    graded,
+    indexing,
+    metrics,
+    questions,
+    report,
+    shipped,
+)  # fmt: skip
 from playground.labs.retrieval.answering import Answer
 from playground.labs.retrieval.checks import Sentence
 from playground.labs.retrieval.chunking import Chunk, Chunking
@@ -145,12 +159,67 @@ def test_grades_are_shares_of_the_right_questions():
     rows = (row, replace(row, right=False, given=False, cited=0, supported=0, holding=0), Graded(
         Question("n", "?"), "", True, None, False, 0, 0, 0
     ))  # fmt: skip
-    found = Grades(rows, 3)
+    found = Grades("words", rows, 3)
     assert (found.accuracy.mean, found.accuracy.n) == (0.5, 2)
     assert (found.accuracy_given.mean, found.accuracy_given.n) == (1.0, 1)
     assert (found.citation_precision.mean, found.citation_source.mean) == (0.5, 1.0)
     assert (found.refused.mean, found.falsely_refused.mean) == (1.0, 0.0)
-    assert report.answers(found).count("\n") == 4
+    assert report.answers([found, found]).count("\n") == 7
+
+
+@pytest.fixture(scope="module")
+def writer(tmp_path_factory):
+    return tiny.loaded(tiny.save(tmp_path_factory.mktemp("writer"), "llama", context=2048))
+
+
+WANTED = answering.Wanted(0.0, sampling=Sampling(max_new_tokens=6, temperature=0), attribution=False)
+
+
+def test_settings_that_find_the_same_passage_share_its_answer(pets, encoder, writer, monkeypatch):
+    key = questions.key(ASKED, TEXTS)
+    settings = evaluation.grid()
+    asked, plain = [], answering.answer
+
+    def counted(writer, encoder, collection, found, *more):
+        asked.append((found.query, found.hits[0].id if found.hits else None))
+        return plain(writer, encoder, collection, found, *more)
+
+    monkeypatch.setattr(answering, "answer", counted)
+    *_, found = graded.run(writer, encoder, pets, ASKED, key, settings, WANTED)
+    assert len(asked) == len(set(asked)) < len(settings) * len(ASKED)
+    assert [each.setting for each in found] == [each.name for each in settings]
+    for setting, together in zip(settings, found, strict=True):
+        *_, (alone,) = graded.run(writer, encoder, pets, ASKED, key, [setting], WANTED)
+        assert alone.rows == together.rows and len(alone.rows) == len(ASKED)
+
+
+def test_a_stop_leaves_every_setting_with_the_same_questions(pets, encoder, writer):
+    stop = threading.Event()
+    key = questions.key(ASKED, TEXTS)
+    turns = []
+    for now in graded.run(writer, encoder, pets, ASKED, key, evaluation.grid()[:2], WANTED, stop):
+        turns.append([len(each.rows) for each in now])
+        if len(turns) == 2:
+            stop.set()
+    assert turns == [[1, 1], [2, 2]]
+
+
+def test_questions_are_picked_evenly():
+    assert [each.id for each in questions.spread(ASKED, 2)] == ["1", "3"]
+    assert questions.spread(ASKED, 9) == ASKED
+    with pytest.raises(PlaygroundError, match="whole number"):
+        questions.spread(ASKED, 0)
+
+
+def test_the_interval_of_citations_is_wilsons_where_each_question_has_one():
+    low, high = proportion_confint(3, 4, method="wilson")
+    got = metrics.ratio([1, 1, 1, 0, 0], [1, 1, 1, 1, 0])
+    assert (got.mean, got.n) == (0.75, 4)
+    assert (got.low, got.high) == pytest.approx((low, high), abs=1e-6)
+    sure = metrics.ratio([2, 3], [2, 3])  # 5 of 5 in two questions: as sure as 2 of 2
+    assert (sure.mean, sure.n, sure.low) == (1.0, 5, pytest.approx(proportion_confint(2, 2, method="wilson")[0]))
+    several = metrics.ratio([2, 0, 1], [2, 2, 1])
+    assert several.mean == 0.6 and several.low < 0.6 < several.high
 
 
 @pytest.mark.starter

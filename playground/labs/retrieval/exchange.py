@@ -1,0 +1,73 @@
+"""A collection as one ZIP of its plain files, to take along and to bring back. What comes back is checked file by file:
+it may be anybody's.
+
+It does not know whose collection it is.
+"""
+
+import re
+import zipfile
+from pathlib import Path
+
+from playground.errors import PlaygroundError
+from playground.labs.retrieval.formats import check_unpacked
+from playground.labs.retrieval.store import PARTS, Store
+
+_DOCUMENT = re.compile(rf"files/[0-9a-f]{{20}}/({'|'.join(map(re.escape, ('file.json', *PARTS)))})")
+_ABOUT = "collection.json"
+_BLOCK = 1 << 20
+
+
+def pack(store: Store, file: Path) -> Path:
+    """Writes the documents and what they were made with; the index is made again from them."""
+    folder = store.folder
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(folder / _ABOUT, _ABOUT)
+        for each in store.filed()[0]:
+            for part in ("file.json", *PARTS):
+                archive.write(folder / "files" / each.id / part, f"files/{each.id}/{part}")
+    return file
+
+
+def unpack(data: bytes, folder: Path, room: int) -> Store:
+    """A collection from what `pack` wrote, in an empty folder.
+
+    Args:
+        room: most bytes that it may take.
+
+    Raises:
+        PlaygroundError: it is no such ZIP, is damaged, or does not fit.
+    """
+    check_unpacked(data)
+    import io
+
+    (folder / "files").mkdir(parents=True)
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            infos = archive.infolist()
+            if _ABOUT not in archive.namelist():
+                raise PlaygroundError(
+                    "This ZIP is no collection that was taken along from here. To add documents, choose it under Files."
+                )
+            if sum(info.file_size for info in infos) > room:
+                raise PlaygroundError(
+                    "This collection is larger than the room that is left for yours. Delete some first."
+                )
+            for info in infos:
+                if info.filename == _ABOUT or _DOCUMENT.fullmatch(info.filename):
+                    _write(archive, info, folder / info.filename)
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError, ValueError) as error:
+        raise PlaygroundError(f"This ZIP cannot be unpacked: {error}. Take the collection along anew.") from None
+    store = Store(folder)
+    store.about()
+    return store
+
+
+def _write(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    left = info.file_size  # the ZIP's own word, which was added up: no more than that is written
+    with archive.open(info) as source, path.open("wb") as file:
+        while block := source.read(_BLOCK):
+            left -= len(block)
+            if left < 0:
+                raise ValueError("it is larger than it says")
+            file.write(block)

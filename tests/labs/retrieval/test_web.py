@@ -1,0 +1,199 @@
+"""Addresses on the web: pages of a small server on this machine, which only a test's own rule lets be reached."""
+
+import ipaddress
+import socket
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
+
+import pytest
+
+from playground.errors import PlaygroundError
+from playground.labs.retrieval import indexing, web
+from playground.labs.retrieval.chunking import Chunking
+from playground.labs.retrieval.store import Store
+from tests import tiny
+
+PAGE = (
+    b"<html><body><article><h1>Etna</h1><p>" + b"Etna is a volcano on Sicily. " * 20 + b"</p></article></body></html>"
+)
+
+
+class Pages(BaseHTTPRequestHandler):
+    asked: ClassVar = []  # (path, Host)
+
+    def do_GET(self):
+        Pages.asked.append((self.path, self.headers["Host"]))
+        path, _, query = self.path.partition("?")
+        match path:
+            case "/etna":
+                self.say(200, PAGE, "text/html; charset=utf-8")
+            case "/latin":
+                self.say(200, "Größe und Länge".encode("latin-1"), "text/plain; charset=iso-8859-1")
+            case "/to":
+                self.say(302, b"", "text/plain", Location=query)
+            case "/round":
+                self.say(302, b"", "text/plain", Location="/round")
+            case "/large":
+                self.say(200, b"x" * 5000, "text/plain", length=query != "silent")
+            case "/packed":
+                self.say(200, b"x", "text/plain", **{"Content-Encoding": "gzip"})
+            case "/picture":
+                self.say(200, b"\x89PNG", "image/png")
+            case "/drip":
+                self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+                for _ in range(100):
+                    self.wfile.write(b"X-Slow: yes\r\n")
+                    time.sleep(0.05)
+            case _:
+                self.say(404, b"", "text/html")
+
+    def say(self, status, body, kind, length=True, **headers):
+        self.send_response(status)
+        for name, value in {"Content-Type": kind, **headers}.items():
+            self.send_header(name, value)
+        if length:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def server():
+    served = ThreadingHTTPServer(("127.0.0.1", 0), Pages)
+    served.handle_error = lambda *_: None  # who hangs up early is expected here
+    threading.Thread(target=served.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{served.server_port}"
+    served.shutdown()
+    served.server_close()
+
+
+@pytest.fixture
+def here(server):
+    """The rule of these tests: this one server, and no other port of this machine."""
+    port = int(server.rpartition(":")[2])
+    return lambda address, at: str(address) == "127.0.0.1" and at == port
+
+
+def refused(address, **more) -> str:
+    with pytest.raises(PlaygroundError) as told:
+        web.fetch(address, **more)
+    return str(told.value)
+
+
+def test_a_page_is_fetched_and_called_by_its_address(server, here):
+    found = web.fetch(f"{server}/etna", permitted=here)
+    assert (found.name, found.data) == ("127.0.0.1/etna.html", PAGE)
+    assert web.fetch(f"{server}/latin", permitted=here).data.decode() == "Größe und Länge"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1", "127.8.8.8", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",
+        "192.0.2.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "ff02::1",
+        "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1", "64:ff9b::7f00:1", "64:ff9b::a00:1", "2002:7f00:1::",
+        "2002:c0a8:101::1", "2001:db8::1",
+    ],
+)  # fmt: skip
+def test_addresses_of_machine_and_network_are_not_public(address):
+    assert not web.public(ipaddress.ip_address(address), 443)
+
+
+@pytest.mark.parametrize("address", ["1.1.1.1", "93.184.215.14", "2606:4700:4700::1111", "::ffff:1.1.1.1"])
+def test_addresses_of_the_open_web_are_on_their_usual_ports(address):
+    assert web.public(ipaddress.ip_address(address), 80) and web.public(ipaddress.ip_address(address), 443)
+    assert not web.public(ipaddress.ip_address(address), 22) and not web.public(ipaddress.ip_address(address), 6379)
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "[::1]", "2130706433", "0x7f000001", "127.1", "[::ffff:127.0.0.1]", "0"]
+)
+def test_this_machine_is_refused_however_it_is_written(server, host):
+    Pages.asked.clear()
+    port = server.rpartition(":")[2]
+    for address in (f"http://{host}:{port}/etna", f"http://{host}/etna"):
+        assert any(told in refused(address) for told in ("not of the open web", "no host", "no address"))
+    assert Pages.asked == []
+
+
+def test_a_name_is_looked_up_once_and_the_checked_address_is_connected_to(server, here, monkeypatch):
+    """A name that is a public address at first and this machine's at the second look (rebinding) reaches neither."""
+    port = int(server.rpartition(":")[2])
+    looks, plain = [], socket.getaddrinfo
+
+    def rebinding(host, *more, **named):
+        if host != "pages.example":  # a number that is connected to
+            return plain(host, *more, **named)
+        looks.append(host)
+        number = "127.0.0.1" if len(looks) == 1 else "10.0.0.1"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (number, port))]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(web.socket, "getaddrinfo", rebinding)
+        found = web.fetch(f"http://pages.example:{port}/etna", permitted=here)
+    assert found.data == PAGE and found.name == "pages.example/etna.html"
+    assert looks == ["pages.example"]
+    assert Pages.asked[-1] == ("/etna", f"pages.example:{port}")
+
+
+def test_one_private_address_among_public_ones_is_one_too_many(monkeypatch):
+    both = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (number, 80)) for number in ("1.1.1.1", "127.0.0.1")]
+    monkeypatch.setattr(web.socket, "getaddrinfo", lambda *_, **__: both)
+    assert "not of the open web" in refused("http://both.example/")
+
+
+def test_redirects_are_checked_like_addresses(server, here):
+    assert web.fetch(f"{server}/to?/etna", permitted=here).data == PAGE
+    for inside in ("http://127.0.0.1:1/", "http://169.254.169.254/latest/meta-data", "http://[::1]/"):
+        assert "not of the open web" in refused(f"{server}/to?{inside}", permitted=here)
+    for strange in ("file:///etc/passwd", "ftp://example.org/", "gopher://127.0.0.1/"):
+        assert "leads on to an address that is none" in refused(f"{server}/to?{strange}", permitted=here)
+    assert "more than 5 times" in refused(f"{server}/round", permitted=here)
+
+
+def test_size_time_kind_and_errors(server, here):
+    for large in ("/large", "/large?silent"):
+        assert "the most that is read" in refused(f"{server}{large}", permitted=here, largest=4000)
+    begun = time.monotonic()
+    assert "took longer" in refused(f"{server}/drip", permitted=here, seconds=0.4)
+    assert time.monotonic() - begun < 3
+    assert "“image/png”, which is not read" in refused(f"{server}/picture", permitted=here)
+    assert "comes packed" in refused(f"{server}/packed", permitted=here)
+    assert "error 404" in refused(f"{server}/nothing", permitted=here)
+    assert "was stopped" in refused(f"{server}/etna", permitted=here, stopped=lambda: True)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "", "etna", "file:///etc/passwd", "http://", "http://user:secret@example.org/", "javascript:alert(1)",
+        "http://exa mple.org/", f"http://{'a' * 3000}.org",
+    ],
+)  # fmt: skip
+def test_what_is_no_address_is_said(address):
+    assert "no address" in refused(address)
+
+
+def test_too_many_addresses_at_once():
+    assert web.addresses(" https://a.example/\n\nhttps://b.example/\nhttps://a.example/") == [
+        "https://a.example/", "https://b.example/"
+    ]  # fmt: skip
+    with pytest.raises(PlaygroundError, match="at most 20"):
+        web.addresses("\n".join(f"https://example.org/{i}" for i in range(21)))
+
+
+def test_fetched_pages_are_indexed_and_failures_named(server, here, monkeypatch, tmp_path):
+    engine = tiny.engine("bert")
+    kept = Store.create(tmp_path / "c", "C", "tiny", Chunking(size=16, overlap=0))
+    monkeypatch.setattr(web, "public", here)
+    *turns, last = indexing.add(kept, [(f"{server}/etna", None), (f"{server}/nothing", None)], engine)
+    assert [(each.name, each.state) for each in last.outcomes] == [
+        (f"{server}/nothing", "failed"), ("127.0.0.1/etna.html", "indexed")
+    ]  # fmt: skip
+    assert any(now.doing == f"Fetching {server}/etna" for now in turns)
+    assert "volcano on Sicily" in kept.load().text("127.0.0.1/etna.html")
