@@ -45,14 +45,15 @@ class Blank:
 
     def work(self, values: dict, stop: threading.Event) -> Iterator[dict]:
         from playground.labs.bias import fill as lab
-        from playground.labs.bias import sections
+        from playground.labs.bias import replay, sections
         from playground.views.bias import tables
 
         yield {self.desk.status: note("Reading …")}
         with self.desk.page.models.lease(values[self.desk.page.reference]) as engine:
             asked = outcome.words(values[self.candidates])
             found = lab.fill(engine, values[self.text] or "", int(values[self.k]), asked, stop=stop)
-        yield self.out.shown(self.desk, sections.of_fill(found)) | {self.words: tables.words(found)}
+            script = outcome.scripted(lambda: replay.of_fill(engine, found))
+        yield self.out.shown(self.desk, sections.of_fill(found), script) | {self.words: tables.words(found)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +72,7 @@ class Grid:
 
     def work(self, values: dict, stop: threading.Event) -> Iterator[dict]:
         from playground.labs.bias import grid as lab
-        from playground.labs.bias import sections
+        from playground.labs.bias import replay, sections
         from playground.views.bias import charts
 
         asked = [outcome.lines(values[self.templates]), outcome.words(values[self.words])]
@@ -81,8 +82,11 @@ class Grid:
                 lambda report: lab.measure(engine, *asked, *pair, values[self.neutral] or "", report=report, stop=stop),
                 stop,
             )
+            script = outcome.scripted(lambda: replay.of_grid(engine, found))
         drawn = charts.grid(found, bool(values[self.corrected]))
-        yield self.out.shown(self.desk, sections.of_grid(found)) | {self.chart: gr.update(value=drawn, visible=True)}
+        yield self.out.shown(self.desk, sections.of_grid(found), script) | {
+            self.chart: gr.update(value=drawn, visible=True)
+        }
 
 
 def build(page: Page) -> list[gr.State]:

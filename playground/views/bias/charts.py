@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,13 +22,15 @@ _LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
 
 
 def grid(found: Grid, corrected: bool = True) -> go.Figure:
-    """Words by templates; purple towards the first of the two, orange towards the second."""
+    """Words by templates, swapped copies behind them; purple towards the first of the two, orange the second."""
     values = found.corrected if corrected else found.raw
     order = values.mean(0).argsort()
-    values = values[:, order].T  # (word, template)
+    copies = [copy.raw - copy.prior if corrected else copy.raw for copy in found.copies]
+    values = np.vstack([values, *copies])[:, order].T  # (word, template)
     most = float(np.abs(values).max()) or 1.0
     names = [plain(found.words[i]) for i in order]
-    labels = [plain(text if len(text) < 30 else text[:29] + "…") for text in found.templates]
+    texts = [*found.templates, *(f"⇄ {copy.text}" for copy in found.copies)]
+    labels = ["<br>".join(map(plain, textwrap.wrap(text, 20, max_lines=3, placeholder=" …"))) for text in texts]
     drawn = go.Heatmap(
         z=values,
         x=list(range(len(labels))),
