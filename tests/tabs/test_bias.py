@@ -12,6 +12,7 @@ from playground.models.cache import ModelCache
 from playground.settings import Settings
 from playground.tabs.bias import associations, change, fill, generation, pair_source, pairs
 from playground.tabs.bias import tab as bias
+from playground.tabs.kit import Parcel
 from playground.tabs.layout import lay_out
 from tests.tabs.conftest import visitor
 
@@ -92,6 +93,21 @@ def test_a_blank_is_filled_by_both_kinds_of_model(laid, kind):
     assert getattr(laid, kind) in shown[pane.out.code] and "transformers" in shown[pane.out.code]
     told = json.loads(next(path for path in written if path.suffix == ".json").read_text())
     assert told["sections"][0]["provenance"]["model"] == getattr(laid, kind)
+
+
+@pytest.mark.parametrize(
+    ("text", "blank", "words"),
+    [
+        ("The doctor said that he was tired.", "The doctor said that [MASK] was tired.", "he, she"),
+        ("I met her yesterday.", "I met [MASK] yesterday.", "her, him"),
+        ("She lost her keys.", "[MASK] lost her keys.", "She, He"),
+        ("The [MASK] saw him.", "The [MASK] saw him.", ""),
+        ("Nobody is named.", "Nobody is named.", ""),
+    ],
+)
+def test_a_text_from_another_tab_gets_a_blank(text, blank, words):
+    assert fill.receive(Parcel(text, "a/model")) == ["a/model", blank, words]
+    assert fill.receive(None) == [gr.skip()] * 3
 
 
 def test_a_grid_is_drawn(laid):

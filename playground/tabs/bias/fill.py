@@ -14,10 +14,11 @@ from playground.tabs.bias import outcome
 from playground.tabs.bias.outcome import Outcome
 from playground.tabs.internals import desk
 from playground.tabs.internals.desk import Desk
-from playground.tabs.kit import AT_ONCE, Page
+from playground.tabs.kit import AT_ONCE, Page, Parcel
 from playground.views.continuations import note
 
 TITLE = "Fill the blank"
+BIAS = "Bias"  # the tab that texts are sent to
 INTRODUCTION = (
     "<p><b>Fill the blank</b> asks what belongs in a gap. A masked model reads both sides of it. A model that "
     "reads from "
@@ -89,9 +90,22 @@ class Grid:
         }
 
 
+def receive(parcel: Parcel | None) -> list:
+    """What a text from another tab becomes: model, sentence with a blank, words to compare."""
+    from playground.labs.bias.swapped import blanked
+
+    if parcel is None:
+        return [gr.skip()] * 3
+    text, pair = parcel.text, None
+    if "[MASK]" not in text:
+        text, pair = blanked(text, "[MASK]")
+    return [parcel.reference, text, ", ".join(pair) if pair else ""]
+
+
 def build(page: Page) -> list[gr.State]:
     """Lays the pane out; the sections that it fills."""
     blank, strip = _blank(page)
+    page.post[BIAS].change(receive, page.post[BIAS], [page.reference, blank.text, blank.candidates], **AT_ONCE)
     grid, grid_strip = _grid(page)
     inputs = {blank.text, blank.candidates, blank.k}
     outputs = [*blank.out.all, blank.words]
