@@ -81,7 +81,7 @@ def told(found: Consistency, names: Sequence[str]) -> str:
 
     n = found.n_templates
     said = (
-        f"With the groups that {n} template{'s name' if n > 1 else ' names'} swapped, "
+        f"With the groups swapped in {n} template{'s' if n > 1 else ''}, "
         f"{part(found.sign, 'the words')} keep their side, “{names[0]}” or “{names[1]}”"
     )
     if found.order is not None:

@@ -227,7 +227,7 @@ def of_generation(found: Written) -> Section:
         for group in found.groups
         for mean in [found.mean(group, m)]
     ]
-    told = []
+    told, made = [], found.provenance.settings
     for one in found.differences():
         rows.append(
             (
@@ -245,7 +245,9 @@ def of_generation(found: Written) -> Section:
     return Section(
         "Generation",
         "Means over continuations of counterfactual prompts",
-        "paired by prompt and seed; 95 % bootstrap intervals; sentiment by VADER",
+        "paired by prompt and seed; 95 % bootstrap intervals; sentiment by VADER; drawn at temperature "
+        f"{made['temperature']:g} from the {made['top_k']} most probable tokens and of these from those that hold "
+        f"{made['top_p']:.0%}",
         "0: no difference between groups",
         f"{len(found.texts)} continuations; prompts: " + " | ".join(found.provenance.settings.get("prompts", [])),
         ("Measure", "Group", "Mean", "95 %"),

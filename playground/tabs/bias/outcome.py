@@ -45,7 +45,7 @@ class Outcome:
 
 def build(name: str, chart: bool = True) -> tuple[Outcome, gr.Plot | None, gr.HTML]:
     """Lays out the end of a pane; the chart, and a place for more between it and the numbers."""
-    says = gr.HTML(elem_id=f"{name}-says", elem_classes="verdict")
+    says = gr.HTML(elem_id=f"{name}-says", elem_classes="bias-says")
     plot = gr.Plot(show_label=False, elem_id=f"{name}-chart", visible=False) if chart else None
     more = gr.HTML(elem_id=f"{name}-more", elem_classes="outcome")
     with gr.Accordion("All numbers", open=False, elem_id=f"{name}-all"):
