@@ -1,6 +1,7 @@
 """The handlers of the Bias tab on tiny models: what they show, what they refuse, how they stop and go on."""
 
 import json
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -213,6 +214,16 @@ def test_the_same_pairs_before_and_after(laid, how):
     assert ("random direction" in shown[pane.moved]) == (how in (change.REMOVE, change.STEER))
     if how == change.OTHER:  # the same model: nothing may have moved
         assert rows[0][1:] == rows[1][1:] and "cannot be told" in section(shown, pane).says
+
+
+@pytest.mark.parametrize(
+    ("given", "layers"), [({}, [1]), ({"high": 2}, [2]), ({"low": 0}, [0]), ({"low": 0, "high": 1}, [0, 1])]
+)
+def test_layers_that_are_not_named_are_a_third_of_the_way_up(laid, given, layers):
+    pane = laid.panes["change"]
+    with pane.desk.page.models.lease(laid.reader) as engine:  # three layers
+        found = pane._directions(engine, laid.values("change", laid.reader, **given), threading.Event())
+    assert sorted(found.bases) == layers
 
 
 def test_what_cannot_be_changed_is_said(laid):

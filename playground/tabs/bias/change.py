@@ -39,17 +39,15 @@ INTRODUCTION = (
 class Example:
     caption: str
     how: str
-    low: int
-    high: int
     strength: float
     method: str = "mean difference"
 
 
-EXAMPLES = (  # of the starter that writes
-    Example("Remove gender at layer 10", REMOVE, 10, 10, 1.0),
-    Example("Steer at layer 10", STEER, 10, 10, -1.0),
-    Example("INLP at layers 8 to 12", REMOVE, 8, 12, 1.0, "INLP"),
-    Example("Talk it out of it", ARGUE, 10, 10, 1.0),
+EXAMPLES = (  # all a third of the way up, so that they suit every model
+    Example("Remove gender", REMOVE, 1.0),
+    Example("Steer towards she", STEER, -1.0),
+    Example("Remove by INLP", REMOVE, 1.0, "INLP"),
+    Example("Talk it out of it", ARGUE, 1.0),
 )
 
 
@@ -170,7 +168,9 @@ class Pane:
         from playground.errors import PlaygroundError
         from playground.labs.bias import edits
 
-        low, high = (int(values[box] or 0) for box in (self.low, self.high))
+        given = [None if values[box] is None else int(values[box]) for box in (self.low, self.high)]
+        usual = next((layer for layer in given if layer is not None), engine.anatomy.n_layers // 3)
+        low, high = (usual if layer is None else layer for layer in given)
         if low > high:
             raise PlaygroundError(f"The layers go from {low} to {high}. Write the lower one first.")
         sets = [outcome.lines(values[box]) for box in (self.first, self.second)]
@@ -225,10 +225,22 @@ def build(page: Page) -> list[gr.State]:
     with gr.Column() as inside:
         with gr.Row(elem_classes="asked"):
             parts["low"] = gr.Number(
-                first.low, label="From layer", precision=0, minimum=0, min_width=100, elem_id="bias-change-low"
+                None,
+                label="From layer",
+                info="Empty: a third of the way up.",
+                precision=0,
+                minimum=0,
+                min_width=100,
+                elem_id="bias-change-low",
             )
             parts["high"] = gr.Number(
-                first.high, label="To layer", precision=0, minimum=0, min_width=100, elem_id="bias-change-high"
+                None,
+                label="To layer",
+                info="Empty: the same one.",
+                precision=0,
+                minimum=0,
+                min_width=100,
+                elem_id="bias-change-high",
             )
             parts["strength"] = gr.Slider(
                 -4,
@@ -292,7 +304,7 @@ def build(page: Page) -> list[gr.State]:
     for button, example in zip(strip, EXAMPLES, strict=True):
 
         def fill(example: Example = example) -> list:
-            return [example.how, example.low, example.high, example.strength, example.method]
+            return [example.how, None, None, example.strength, example.method]
 
         pane.desk.after(button.click(fill, None, filling, **AT_ONCE), pane.work, pane.asked, outputs)
     return [pane.out.section]
