@@ -217,7 +217,7 @@ def test_the_same_pairs_before_and_after(laid, how):
 
 
 @pytest.mark.parametrize(
-    ("given", "layers"), [({}, [1]), ({"high": 2}, [2]), ({"low": 0}, [0]), ({"low": 0, "high": 1}, [0, 1])]
+    ("given", "layers"), [({}, [1]), ({"high": "2"}, [2]), ({"low": "0"}, [0]), ({"low": 0, "high": 1}, [0, 1])]
 )
 def test_layers_that_are_not_named_are_a_third_of_the_way_up(laid, given, layers):
     pane = laid.panes["change"]
@@ -229,6 +229,7 @@ def test_layers_that_are_not_named_are_a_third_of_the_way_up(laid, given, layers
 def test_what_cannot_be_changed_is_said(laid):
     for chosen, sentence in (
         ({"low": 2, "high": 1}, "Write the lower one first"),
+        ({"low": "ten"}, "“ten” is no layer"),
         ({"low": 9, "high": 9}, "No layer was chosen|has no layer"),
         ({"how": change.OTHER, "other": " "}, "No other model was named"),
         ({"how": change.OTHER, "other": laid.reader}, "their scores do not compare"),

@@ -67,8 +67,8 @@ class Pane:
     how: gr.Radio
     first: gr.Textbox
     second: gr.Textbox
-    low: gr.Number
-    high: gr.Number
+    low: gr.Textbox
+    high: gr.Textbox
     method: gr.Radio
     n: gr.Slider
     strength: gr.Slider
@@ -168,7 +168,7 @@ class Pane:
         from playground.errors import PlaygroundError
         from playground.labs.bias import edits
 
-        given = [None if values[box] is None else int(values[box]) for box in (self.low, self.high)]
+        given = [_layer(values[box]) for box in (self.low, self.high)]
         usual = next((layer for layer in given if layer is not None), engine.anatomy.n_layers // 3)
         low, high = (usual if layer is None else layer for layer in given)
         if low > high:
@@ -224,21 +224,19 @@ def build(page: Page) -> list[gr.State]:
         )
     with gr.Column() as inside:
         with gr.Row(elem_classes="asked"):
-            parts["low"] = gr.Number(
-                None,
+            parts["low"] = gr.Textbox(  # a Number shows an empty value as 0
+                "",
                 label="From layer",
                 info="Empty: a third of the way up.",
-                precision=0,
-                minimum=0,
+                max_lines=1,
                 min_width=100,
                 elem_id="bias-change-low",
             )
-            parts["high"] = gr.Number(
-                None,
+            parts["high"] = gr.Textbox(  # a Number shows an empty value as 0
+                "",
                 label="To layer",
                 info="Empty: the same one.",
-                precision=0,
-                minimum=0,
+                max_lines=1,
                 min_width=100,
                 elem_id="bias-change-high",
             )
@@ -304,10 +302,20 @@ def build(page: Page) -> list[gr.State]:
     for button, example in zip(strip, EXAMPLES, strict=True):
 
         def fill(example: Example = example) -> list:
-            return [example.how, None, None, example.strength, example.method]
+            return [example.how, "", "", example.strength, example.method]
 
         pane.desk.after(button.click(fill, None, filling, **AT_ONCE), pane.work, pane.asked, outputs)
     return [pane.out.section]
+
+
+def _layer(written: object) -> int | None:
+    """The layer that was written; None: nothing was. Raises PlaygroundError: it is no whole number."""
+    from playground.errors import PlaygroundError
+
+    text = "" if written is None else str(written).strip()
+    if text and not (text.isascii() and text.isdigit()):
+        raise PlaygroundError(f"“{text}” is no layer. Write a whole number from 0, or nothing.")
+    return int(text) if text else None
 
 
 def _visible(how: str) -> tuple[bool, bool, bool]:
