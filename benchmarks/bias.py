@@ -1,22 +1,25 @@
 """Claim: pairs are scored at least 5 times faster than the unbatched definition (masked), and 2 times (causal).
 
 Masked: a straightforward loop of the original definition (Nangia et al. 2020), one forward pass by plain transformers
-for each shared token of each sentence, against the Bias tab's own scoring, on the same pairs, weights and precision, in
-turns. Causal: one forward pass a sentence against the same. Then how far the scores lie apart, and whether each pair's
-preference is the same.
+for each shared token of each sentence, against the Bias tab's own scoring, with the same weights and precision. Causal:
+one forward pass a sentence against the same.
 
-The unbatched side can be given a part of the file (--part), spread over it; the tab's side of the ratio is timed on the
-same part, and then once on all.
+The tab scores all pairs. The definition would take long for all of them, so it scores a random part (--part), a few
+pairs after each piece of the tab's run, so that both meet the same machine; its time for all is the part's, times the
+number of passes of all over those of the part. The interval is that of the part: pairs drawn with replacement. Then how
+far the scores of the part lie apart, and whether each preference is the same.
 
-    python benchmarks/bias.py crows_pairs.csv [--part 60] [--rounds 3] [--threads 1] [--dtype float32]
+    python benchmarks/bias.py crows_pairs.csv [--part 60] [--pairs 1508] [--threads 1] [--dtype float32] [--seed 0]
 """
 
 import argparse
 import difflib
 import os
-import statistics
+import random
 import sys
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -59,7 +62,38 @@ def unbatched_causal(model, tokenizer, first: str, second: str) -> tuple[float, 
     return sums[0], sums[1]
 
 
-def compare(models, settings, reference: str, dtype: str, pairs, rounds: int, whole: bool) -> None:
+def passes(tokenizer, masked: bool, pair) -> int:
+    """How many forward passes the definition takes for a pair."""
+    if not masked:
+        return 2
+    ids = [tokenizer.encode(text) for text in (pair.first, pair.second)]
+    matcher = difflib.SequenceMatcher(None, *[[str(i) for i in one] for one in ids])
+    return 2 * max(0, sum(block.size for block in matcher.get_matching_blocks()) - 2)
+
+
+@dataclass
+class Peer:
+    """The definition, on a part of the pairs, a few at a time."""
+
+    score: Callable[[str, str], tuple[float, float]]
+    numbers: list[int]  # of the pairs, in the order in which they are scored
+    pairs: Sequence
+    found: list[tuple[float, float]] = field(default_factory=list)
+    clock: list[float] = field(default_factory=list)  # seconds a pair
+    busy: list[float] = field(default_factory=list)  # processor seconds a pair
+
+    def go_on(self, done: float | None) -> None:
+        """Scores as large a share of its part as `done`, 0 to 1."""
+        while len(self.found) < (done or 0) * len(self.numbers):
+            pair = self.pairs[self.numbers[len(self.found)]]
+            started, busy = time.perf_counter(), time.process_time()
+            self.found.append(self.score(pair.first, pair.second))
+            self.clock.append(time.perf_counter() - started)
+            self.busy.append(time.process_time() - busy)
+
+
+def compare(models, settings, reference: str, options, every) -> None:
+    import numpy as np
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
@@ -69,51 +103,48 @@ def compare(models, settings, reference: str, dtype: str, pairs, rounds: int, wh
     masked = reference == MASKED
     folder = sources.fetch(reference, settings, lambda *_: None).folder
     auto = AutoModelForMaskedLM if masked else AutoModelForCausalLM
-    model = auto.from_pretrained(folder, dtype=getattr(torch, dtype)).eval()
+    model = auto.from_pretrained(folder, dtype=getattr(torch, options.dtype)).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    peer = unbatched_masked if masked else unbatched_causal
-    every, part = pairs
-    ratios, costs = [], []
-    with models.lease(f"{reference}#{dtype}") as engine, torch.inference_mode():
-        measure.measure(engine, part[:4])  # warms both up
-        peer(model, tokenizer, part[0].first, part[0].second)
-        for _ in range(rounds):
-            started, busy = time.perf_counter(), time.process_time()
-            alone = [peer(model, tokenizer, pair.first, pair.second) for pair in part]
-            theirs = time.perf_counter() - started, time.process_time() - busy
-            started, busy = time.perf_counter(), time.process_time()
-            ours = measure.measure(engine, part)
-            mine = time.perf_counter() - started, time.process_time() - busy
-            ratios.append(theirs[0] / mine[0])
-            costs.append(theirs[1] / mine[1])
-        apart = max(
-            max(abs(ours.scored[i].first.score - a), abs(ours.scored[i].second.score - b))
-            for i, (a, b) in enumerate(alone)
-        )
-        same = sum((ours.scored[i].difference > 0) == (a > b) for i, (a, b) in enumerate(alone))
-        print(f"{reference}, {dtype}, {ours.dialect}: {len(part)} pairs, {rounds} rounds")
-        for what, values in (("by the clock", ratios), ("by processor seconds", costs)):
-            print(f"  {what}: {statistics.median(values):.1f} times ({min(values):.1f} to {max(values):.1f})")
-        print(f"  scores at most {apart:.4f} apart; the same preference in {same} of {len(part)} pairs")
-        if whole:
-            started, busy = time.perf_counter(), time.process_time()
-            found = measure.measure(engine, every)
-            total = found.shares[0]
-            print(
-                f"  all {len(every):,} pairs: {time.perf_counter() - started:.0f} s, {time.process_time() - busy:.0f} "
-                f"processor seconds; first preferred {total.share:.1%} ({total.low:.1%} to {total.high:.1%})"
-            )
+    plain = unbatched_masked if masked else unbatched_causal
+    numbers = random.Random(options.seed).sample(range(len(every)), min(options.part, len(every)))
+    peer = Peer(lambda first, second: plain(model, tokenizer, first, second), numbers, every)
+    with models.lease(f"{reference}#{options.dtype}") as engine, torch.inference_mode():
+        measure.measure(engine, every[:4])  # warms both up
+        peer.score(every[0].first, every[0].second)
+        started, busy = time.perf_counter(), time.process_time()
+        ours = measure.measure(engine, every, report=lambda done, _: peer.go_on(done))
+        mine = np.array([time.perf_counter() - started - sum(peer.clock), time.process_time() - busy - sum(peer.busy)])
+    counts = np.array([passes(tokenizer, masked, pair) for pair in every])
+    part = counts[numbers]
+    total = ours.shares[0]
+    print(f"{reference}, {options.dtype}, {ours.dialect}, {options.threads} threads")
+    print(
+        f"  the tab, all {len(every):,} pairs: {mine[0]:.0f} s, {mine[1]:.0f} processor seconds; first preferred "
+        f"{total.share:.1%} ({total.low:.1%} to {total.high:.1%})"
+    )
+    print(f"  the definition, {len(part)} pairs at random: {part.sum():,} of {counts.sum():,} passes")
+    drawn = np.random.default_rng(options.seed).integers(0, len(part), (2000, len(part)))
+    for what, own, theirs in (("by the clock", mine[0], peer.clock), ("by processor seconds", mine[1], peer.busy)):
+        theirs = np.array(theirs)
+        times = theirs.sum() / part.sum() * counts.sum() / own
+        low, high = np.percentile(theirs[drawn].sum(1) / part[drawn].sum(1) * counts.sum() / own, [2.5, 97.5])
+        print(f"  {what}: {times:.1f} times faster (95 % interval {low:.1f} to {high:.1f})")
+    scores = [(ours.scored[i].first.score, ours.scored[i].second.score) for i in numbers]
+    both = list(zip(scores, peer.found, strict=True))
+    apart = max(abs(a - b) for own, alone in both for a, b in zip(own, alone, strict=True))
+    same = sum((own[0] > own[1]) == (alone[0] > alone[1]) for own, alone in both)
+    print(f"  scores at most {apart:.4f} apart; the same preference in {same} of {len(part)} pairs")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", nargs="?", type=Path, default=SHARED, help="CrowS-Pairs' CSV")
-    parser.add_argument("--part", type=int, default=60)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--part", type=int, default=60, help="pairs that the definition scores")
+    parser.add_argument("--pairs", type=int, default=0, help="pairs that the tab scores, spread over the file; 0: all")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--models", default=f"{MASKED},{CAUSAL}")
-    parser.add_argument("--all", action="store_true", help="time the tab on all pairs too")
+    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     if not options.file.is_file():
         print("CrowS-Pairs does not come with this project: name its CSV file. Nothing was measured.")
@@ -126,9 +157,10 @@ def main() -> None:
     settings = all_settings.read(["--threads", str(options.threads)])
     models = ModelCache(settings)
     every, _ = pairs.from_table(options.file.read_bytes())
-    part = every[:: max(1, len(every) // options.part)][: options.part]
+    if options.pairs:
+        every = every[:: max(1, len(every) // options.pairs)][: options.pairs]
     for reference in options.models.split(","):
-        compare(models, settings, reference, options.dtype, (every, part), options.rounds, options.all)
+        compare(models, settings, reference, options, every)
 
 
 if __name__ == "__main__":

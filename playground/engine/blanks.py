@@ -1,7 +1,8 @@
 """What a masked model expects at chosen places of many texts, read together.
 
-Rows of like length share a pass, and the unembedding, which is half of a small model, is applied to the asked places
-alone; so the numbers are those of one text at a time but for rounding. It does not know why a place was masked.
+Rows of like length share a pass. The unembedding, which is half of a small model, is applied to the asked places alone,
+and so is all of the last block that comes after its attention, where the architecture shows such a place (BERT and its
+kin); so the numbers are those of one text at a time but for rounding. It does not know why a place was masked.
 """
 
 import inspect
@@ -11,7 +12,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from playground.engine import passes
 from playground.engine.engine import Engine
@@ -19,7 +20,8 @@ from playground.engine.readout import read_out
 from playground.engine.tap import Site, Tap, open_tap
 from playground.errors import PlaygroundError
 
-Edits = Mapping[Site, Callable[[Tensor], Tensor | None]]  # block sites -> what becomes of a residual there
+# Block sites -> what becomes of a residual there, token by token: the last block may show the asked ones alone.
+Edits = Mapping[Site, Callable[[Tensor], Tensor | None]]
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,20 @@ def read(
     check_masked(engine)
     for row in rows:
         engine.check_fits(len(row.ids))
-    by_head = _head_is_known(engine)
+    way = _way(engine)
     for batch in _batches([len(row.ids) for row in rows], 768 if engine.device.type == "cpu" else 16384):
-        yield batch, _pass(engine, [rows[i] for i in batch], edits or {}, stop, by_head)
+        yield batch, _pass(engine, [rows[i] for i in batch], edits or {}, stop, way)
 
 
-def _pass(engine: Engine, rows: Sequence[Row], edits: Edits, stop: threading.Event | None, by_head: bool) -> Tensor:
+@dataclass(frozen=True, eq=False)
+class _Way:
+    """What of a pass can be spared."""
+
+    by_head: bool  # the last residual read out is what the model itself says
+    narrow: nn.Module | None  # from here to the end of the last block every token is on its own
+
+
+def _pass(engine: Engine, rows: Sequence[Row], edits: Edits, stop: threading.Event | None, way: _Way) -> Tensor:
     longest = max(len(row.ids) for row in rows)
     filler = engine.tokenizer.pad_token_id or 0
     ids = torch.tensor([[*row.ids, *[filler] * (longest - len(row.ids))] for row in rows])
@@ -68,8 +78,8 @@ def _pass(engine: Engine, rows: Sequence[Row], edits: Edits, stop: threading.Eve
     at = [number for number, row in enumerate(rows) for _ in row.places]
     places = [place for row in rows for place in row.places]
     with torch.inference_mode(), engine.turns.take() if engine.turns else nullcontext():
-        if by_head:
-            logits = read_out(engine, passes.last_residual(engine, inputs, edits, stop=stop)[at, places])
+        if way.by_head:
+            logits = read_out(engine, _residuals(engine, inputs, at, places, way.narrow, edits, stop))
         else:
             passes.check_stop(stop)
             with open_tap(Tap(residual=lambda site, values: edits[site](values) if site in edits else None)):
@@ -77,15 +87,45 @@ def _pass(engine: Engine, rows: Sequence[Row], edits: Edits, stop: threading.Eve
         return logits.float().log_softmax(-1)
 
 
-def _head_is_known(engine: Engine) -> bool:
-    """A trial: whether the last residual read out is what the model itself says, so that the rest can be spared."""
+def _residuals(
+    engine: Engine,
+    inputs: Mapping[str, Tensor],
+    at: list[int],
+    places: list[int],
+    narrow: nn.Module | None,
+    edits: Edits | None = None,
+    stop: threading.Event | None = None,
+) -> Tensor:
+    """The last residual of the rows `at` at their `places`, (place, hidden)."""
+    if narrow is None:
+        return passes.last_residual(engine, inputs, edits, stop=stop)[at, places]
+
+    def chosen(forward: Callable, arguments: tuple, named: dict) -> object:
+        if not all(isinstance(values, Tensor) and values.ndim == 3 for values in arguments):
+            return forward(*arguments, **named)
+        return forward(*(values[at, places][:, None] for values in arguments), **named)
+
+    return passes.last_residual(engine, inputs, edits, [(narrow, chosen)], stop)[:, 0]
+
+
+def _way(engine: Engine) -> _Way:
+    """By a trial: what can be spared without another result."""
     n = engine.anatomy.vocabulary_size
     inputs = {"input_ids": torch.tensor([[i % n for i in range(5, 9)]], device=engine.device)}
     if "attention_mask" in inspect.signature(engine.model.forward).parameters:
         inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+    # BERT's own name for what follows its attention: output projection, sum with the residual, norm
+    after = getattr(getattr(engine.anatomy.main.blocks[-1], "attention", None), "output", None)
     with torch.inference_mode():
         own = engine.model(**inputs).logits.float()
-        found = read_out(engine, passes.last_residual(engine, inputs))
+        by_head = _same(engine, read_out(engine, passes.last_residual(engine, inputs)), own)
+        if not by_head or not isinstance(after, nn.Module):
+            return _Way(by_head, None)
+        narrow = _same(engine, read_out(engine, _residuals(engine, inputs, [0, 0], [1, 3], after)), own[0, [1, 3]])
+    return _Way(True, after if narrow else None)
+
+
+def _same(engine: Engine, found: Tensor | None, own: Tensor) -> bool:
     if found is None or found.shape != own.shape:
         return False
     allowed = 1e-4 if engine.dtype == torch.float32 else 0.03  # rounding alone

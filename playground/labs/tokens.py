@@ -71,6 +71,12 @@ def whole_text(engine: Engine, messages: Sequence[chat.Message], system: str, wr
     return chat.render(engine, messages, system) + decode(list(written), clean_up_tokenization_spaces=False)
 
 
+def text_of(engine: Engine, written: Sequence[int]) -> str:
+    """A reply alone, without special tokens."""
+    _check_ids(engine, written)
+    return engine.tokenizer.decode(list(written), skip_special_tokens=True).strip()
+
+
 def _check_ids(engine: Engine, written: Sequence[int]) -> None:
     unknown = [token for token in written if not 0 <= token < engine.anatomy.vocabulary_size]
     if unknown:  # a reply that came with a file need not be this model's

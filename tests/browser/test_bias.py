@@ -49,6 +49,11 @@ def test_a_blank_in_one_click_then_pairs(visit, shot, accessible):
     expect(page.locator("#bias-pairs-chart")).to_contain_text("50 %: the ideal")
     expect_drawn(page, "#bias-pairs-chart")
     expect(page.locator(".bias-pairs li")).to_have_count(8)
+    page.locator("#bias-pairs-python").get_by_role("button").first.click()
+    expect(page.locator("#bias-pairs-code")).to_contain_text("AutoModelForCausalLM")
+    page.locator("#bias-pairs-data").get_by_label("Winogender").click()
+    expect(page.get_by_text("120 pairs that come with the page")).to_be_visible()
+    expect(page.locator("#bias-pairs-first")).to_be_hidden()
     accessible(page)
     shot(page, "bias-2-pairs", full_page=True)
 

@@ -1,16 +1,19 @@
 """The handlers of the Bias tab on tiny models: what they show, what they refuse, how they stop and go on."""
 
 import json
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 import gradio as gr
 import pytest
 
+from playground.labs.bias.data import occupations
 from playground.models.cache import ModelCache
 from playground.settings import Settings
-from playground.tabs.bias import associations, change, fill, generation, pairs
+from playground.tabs.bias import associations, change, fill, generation, pair_source, pairs
 from playground.tabs.bias import tab as bias
+from playground.tabs.kit import Parcel
 from playground.tabs.layout import lay_out
 from tests.tabs.conftest import visitor
 
@@ -88,8 +91,24 @@ def test_a_blank_is_filled_by_both_kinds_of_model(laid, kind):
     assert {row[0] for row in section(shown, pane).rows} == {"cat", "doctor"}
     written = [Path(path) for path in shown[pane.out.files]]
     assert {path.suffix for path in written} == {".csv", ".json"}
+    assert getattr(laid, kind) in shown[pane.out.code] and "transformers" in shown[pane.out.code]
     told = json.loads(next(path for path in written if path.suffix == ".json").read_text())
     assert told["sections"][0]["provenance"]["model"] == getattr(laid, kind)
+
+
+@pytest.mark.parametrize(
+    ("text", "blank", "words"),
+    [
+        ("The doctor said that he was tired.", "The doctor said that [MASK] was tired.", "he, she"),
+        ("I met her yesterday.", "I met [MASK] yesterday.", "her, him"),
+        ("She lost her keys.", "[MASK] lost her keys.", "She, He"),
+        ("The [MASK] saw him.", "The [MASK] saw him.", ""),
+        ("Nobody is named.", "Nobody is named.", ""),
+    ],
+)
+def test_a_text_from_another_tab_gets_a_blank(text, blank, words):
+    assert fill.receive(Parcel(text, "a/model")) == ["a/model", blank, words]
+    assert fill.receive(None) == [gr.skip()] * 3
 
 
 def test_a_grid_is_drawn(laid):
@@ -98,7 +117,9 @@ def test_a_grid_is_drawn(laid):
         "grid", laid.reader, templates="The {word} asked if [MASK] sat.", words="cat, nurse", first="it", second="the"
     )
     (heat,) = shown[pane.chart]["value"].data
-    assert heat.z.shape == (2, 1)
+    assert heat.z.shape == (2, 2)  # the template, and behind it the same with “it” and “the” exchanged
+    assert shown[pane.chart]["value"].layout.xaxis.ticktext[1].startswith("⇄ It")
+    assert "keep their side" in section(shown, pane).says
     assert [row[0] for row in section(shown, pane).rows] == list(shown[pane.chart]["value"].layout.yaxis.ticktext)
 
 
@@ -131,13 +152,30 @@ def test_a_file_of_ones_own(laid, tmp_path):
     pane = laid.panes["pairs"]
     path = tmp_path / "own.csv"
     path.write_text("first,second,category\nThe cat sat.,The nurse sat.,a\nThe mat,The cat,b\n")
-    shown = laid.run("pairs", laid.reader, file=str(path))
+    chosen = {"data": pair_source.FILE, "file": str(path)}
+    shown = laid.run("pairs", laid.reader, **chosen)
     assert [row[0] for row in section(shown, pane).rows] == ["all", "a", "b"]
     path.write_text("sent_more,sent_less,stereo_antistereo,bias_type\nThe cat sat.,The nurse sat.,stereo,a\n")
-    assert "Blodgett" in laid.run("pairs", laid.reader, file=str(path))[pane.out.says]  # it looks like CrowS-Pairs
+    assert "Blodgett" in laid.run("pairs", laid.reader, **chosen)[pane.out.says]  # it looks like CrowS-Pairs
     path.write_text("text,label\nThe cat sat.,x\n")
     with pytest.raises(gr.Error, match="two with sentences are needed"):
-        laid.run("pairs", laid.reader, file=str(path))
+        laid.run("pairs", laid.reader, **chosen)
+    with pytest.raises(gr.Error, match="There is no file yet"):
+        laid.run("pairs", laid.reader, data=pair_source.FILE)
+
+
+def test_winogender_comes_with_the_page_and_says_what_it_is(laid):
+    pane = laid.panes["pairs"]
+    shown = laid.run("pairs", laid.reader, data=pair_source.WINOGENDER)
+    kinds = {row[0]: int(row[1]) for row in section(shown, pane).rows}
+    women = [one.women for one in occupations()]
+    assert kinds == {
+        "all": 120,
+        "mostly men's work": 2 * sum(share < 100 / 3 for share in women),
+        "mixed work": 2 * sum(100 / 3 <= share <= 200 / 3 for share in women),
+        "mostly women's work": 2 * sum(share > 200 / 3 for share in women),
+    }
+    assert "was made to test what a pronoun is taken to refer to" in shown[pane.out.says]
 
 
 def test_associations_and_the_axis(laid):
@@ -171,16 +209,30 @@ def test_the_same_pairs_before_and_after(laid, how):
     shown = laid.run("change", **layers, **pairs_asked)
     rows = section(shown, pane).rows
     assert rows[0][0] == "As it is" and rows[-1][0] == "change"
+    assert all(row[-1] for row in rows)  # the price in perplexity, for every kind of change
+    assert "measured()" in shown[pane.out.code]
     assert ("random direction" in shown[pane.moved]) == (how in (change.REMOVE, change.STEER))
     if how == change.OTHER:  # the same model: nothing may have moved
         assert rows[0][1:] == rows[1][1:] and "cannot be told" in section(shown, pane).says
 
 
+@pytest.mark.parametrize(
+    ("given", "layers"), [({}, [1]), ({"high": "2"}, [2]), ({"low": "0"}, [0]), ({"low": 0, "high": 1}, [0, 1])]
+)
+def test_layers_that_are_not_named_are_a_third_of_the_way_up(laid, given, layers):
+    pane = laid.panes["change"]
+    with pane.desk.page.models.lease(laid.reader) as engine:  # three layers
+        found = pane._directions(engine, laid.values("change", laid.reader, **given), threading.Event())
+    assert sorted(found.bases) == layers
+
+
 def test_what_cannot_be_changed_is_said(laid):
     for chosen, sentence in (
         ({"low": 2, "high": 1}, "Write the lower one first"),
+        ({"low": "ten"}, "“ten” is no layer"),
         ({"low": 9, "high": 9}, "No layer was chosen|has no layer"),
         ({"how": change.OTHER, "other": " "}, "No other model was named"),
+        ({"how": change.OTHER, "other": laid.reader}, "their scores do not compare"),
         ({"how": change.ARGUE, "instruction": ""}, "no instruction to argue against"),
     ):
         with pytest.raises(gr.Error, match=sentence):

@@ -55,6 +55,14 @@ def test_message_and_reply_are_looked_up_as_plain_text(tmp_path, chatty):
         asked(None)
 
 
+def test_the_bias_tab_gets_the_reply_alone(tmp_path, chatty):
+    page, (send,) = senders(tmp_path, "Bias")
+    with page.models.lease(str(chatty)) as engine:
+        ids = tuple(engine.tokenizer("The nurse sat<|im_end|>", add_special_tokens=False).input_ids)
+    parcel = send(Written(str(chatty), "", (("user", "Hello"),), ids))[page.post["Bias"]]
+    assert (parcel.text, parcel.complete, parcel.reference) == ("The nurse sat", False, str(chatty))
+
+
 def test_nothing_is_fetched_because_a_reply_is_looked_at(laid, monkeypatch):
     """A file that was imported may name any model."""
     inspect = next(fn.fn for fn in laid.page.blocks.fns.values() if fn.name == "inspect")

@@ -10,7 +10,7 @@ from playground.errors import PlaygroundError
 from playground.labs.attention.maps import Maps
 from playground.models.reference import parse
 
-_AUTO = {
+AUTO = {
     "causal": "AutoModelForCausalLM",
     "masked": "AutoModelForMaskedLM",
     "seq2seq": "AutoModelForSeq2SeqLM",
@@ -31,7 +31,7 @@ def replay(engine: Engine, maps: Maps) -> str:
         raise PlaygroundError("The script is for maps as the model computes them: take it without averages or words.")
     if engine.precision == "int8":
         raise PlaygroundError("int8 weights are Playground's own. Choose another precision, and take the script then.")
-    auto, (source, revision) = _AUTO[engine.anatomy.kind], _source(engine)
+    auto, (source, revision) = AUTO[engine.anatomy.kind], source_of(engine)
     pair = bool(made["text_pair"]) and engine.anatomy.kind != "seq2seq"
     call = f"{made['text']!r}, {made['text_pair']!r}" if pair else repr(made["text"])
     options = 'return_tensors="pt"'
@@ -62,7 +62,7 @@ print(weights.shape)
 '''
 
 
-def _source(engine: Engine) -> tuple[str, str | None]:
+def source_of(engine: Engine) -> tuple[str, str | None]:
     """(what `from_pretrained` takes, the revision): a hub id, or the folder on this machine that was loaded."""
     parsed = parse(engine.reference)
     if parsed.kind == "hub" and parsed.file is None:

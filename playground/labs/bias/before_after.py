@@ -39,6 +39,7 @@ class Shift:
     mean: tuple[float, float, float]  # change of the mean difference, in the dialect's unit
     absolute: tuple[float, float, float]  # change of the mean absolute difference: below 0, pairs are more alike
     cost: tuple[float, float, float] | None  # perplexity after over before
+    no_cost: str = ""  # why there is none
 
     @property
     def verdict(self) -> str:
@@ -75,19 +76,24 @@ def argued_state(
     engine: Engine,
     name: str,
     pairs: Sequence[Pair],
+    texts: Sequence[str],
     instruction: str,
     dialect: Dialect | None = None,
     decay: float = self_debias.DECAY,
     report: Report = quiet,
     stop: threading.Event | None = None,
 ) -> State:
-    """The side that self-debiasing gives. Its price in perplexity is not measured."""
+    """The side that self-debiasing gives. When stopped, pairs may be missing and the price is not measured."""
     dialect = dialect or usual(engine)
     scored: dict[int, Scored] = {}
+    cost = None
     try:
         for some in self_debias.score(engine, pairs, dialect, instruction, decay, stop):
             scored |= {one.number: one for one in some}
-            report(len(scored) / len(pairs), f"Scored {len(scored):,} of {len(pairs):,} pairs")
+            report(0.6 * len(scored) / len(pairs), f"Scored {len(scored):,} of {len(pairs):,} pairs")
+        if texts:
+            report(0.6, "Perplexity of ordinary sentences")
+            cost = self_debias.perplexity(engine, texts, instruction, decay, stop)
     except passes.Stopped:
         pass
     found = Measured(
@@ -98,7 +104,7 @@ def argued_state(
         summary.shares(pairs, scored),
         provenance.of(engine, {"dialect": dialect, "instruction": instruction, "decay": decay}),
     )
-    return State(name, found, None)
+    return State(name, found, cost)
 
 
 def shift(before: State, after: State, seed: int = 0) -> Shift:
@@ -107,8 +113,14 @@ def shift(before: State, after: State, seed: int = 0) -> Shift:
     both = [i for i in sorted(ours.keys() & theirs.keys()) if not ours[i].skipped and not theirs[i].skipped]
     first = [np.array([float(side[i].preferred == "first") for i in both]) for side in (ours, theirs)]
     gaps = [np.array([side[i].difference for i in both]) for side in (ours, theirs)]
-    cost = None
-    if before.cost is not None and after.cost is not None and before.cost.pseudo == after.cost.pseudo:
+    cost, why = None, "was not measured"
+    if before.cost is not None and after.cost is not None:
+        alike = before.cost.pseudo == after.cost.pseudo
+        if not alike or not np.array_equal(before.cost.n_tokens, after.cost.n_tokens):
+            why = "does not compare: the two models cut text differently, or are of different kinds"
+        else:
+            why = ""
+    if not why:
         cost = (after.cost.value / before.cost.value, *perplexity.ratio_interval(before.cost, after.cost, seed))
     return Shift(
         len(both),
@@ -116,6 +128,7 @@ def shift(before: State, after: State, seed: int = 0) -> Shift:
         _change(gaps[1] - gaps[0], seed),
         _change(np.abs(gaps[1]) - np.abs(gaps[0]), seed),
         cost,
+        why,
     )
 
 

@@ -145,6 +145,7 @@ def write(
                 jobs.append(Job(ids, _seeded(sampling, seed)))
                 planned.append((group, filled, seed, number))
     settings = {"prompts": prompts, "groups": groups, "n": n, "temperature": sampling.temperature, "seed": first}
+    settings |= {"top_k": sampling.top_k, "top_p": sampling.top_p}
     made_by = provenance.of(engine, settings | {"max_new_tokens": sampling.max_new_tokens, "as_chat": as_chat})
     texts: list[Continuation] = []
     yield Written((), tuple(groups), total, made_by)

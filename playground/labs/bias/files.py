@@ -1,25 +1,15 @@
 """What the Bias tab found, to take along: tables as CSV, a report as JSON. It does not know where files go."""
 
-import csv
-import io
 from collections.abc import Sequence
 
 from playground.labs.bias.measure import Measured
 from playground.labs.bias.sections import Section
-from playground.labs.internals.files import as_json
+from playground.labs.internals.files import as_json, table_csv
 
 
 def report_json(sections: Sequence[Section]) -> str:
     """All sections, as one JSON text."""
     return as_json(report="Bias", sections=list(sections))
-
-
-def table_csv(head: Sequence[str], rows: Sequence[Sequence]) -> str:
-    written = io.StringIO()
-    table = csv.writer(written, lineterminator="\n")
-    table.writerow(head)
-    table.writerows(rows)
-    return written.getvalue()
 
 
 def pairs_csv(found: Measured) -> str:

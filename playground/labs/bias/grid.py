@@ -3,8 +3,9 @@
 Score: log P(first) - log P(second) in the blank; of a causal model the difference of the whole sentences' logarithms.
 Corrected for the prior (Kurita et al. 2019): the same difference with the profession masked too, one mask a piece, is
 taken off, so that a model that says "he" everywhere scores 0. A causal model cannot read a mask; there a neutral word,
-like "person", stands in the place of the profession, which is our analogue and no part of that paper. It does not know
-which words go with which group.
+like "person", stands in the place of the profession, which is our analogue and no part of that paper. A template that
+names a group is scored a second time with the groups swapped (`consistency`). It does not know which words go with
+which group.
 """
 
 import threading
@@ -19,11 +20,22 @@ from playground.engine.blanks import Edits
 from playground.engine.engine import Engine
 from playground.engine.provenance import Provenance
 from playground.errors import PlaygroundError
-from playground.labs.bias import fill
+from playground.labs.bias import consistency, fill
+from playground.labs.bias.consistency import Consistency
 from playground.labs.bias.pairs import filled, slot_of
 from playground.models.progress import Report, quiet
 
 MOST = 4_000  # cells
+
+
+@dataclass(frozen=True, eq=False)
+class Copy:
+    """A template with its groups swapped."""
+
+    of: int  # number of the template
+    text: str
+    raw: np.ndarray  # (word,), nats
+    prior: np.ndarray  # (word,), nats
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +48,7 @@ class Grid:
     prior: np.ndarray  # (template, word), nats; the same without the word
     neutral: str  # what stands in the word's place for a causal model; empty: masks
     provenance: Provenance
+    copies: tuple[Copy, ...] = ()  # of the templates that name a group
 
     @property
     def corrected(self) -> np.ndarray:
@@ -49,6 +62,14 @@ class Grid:
         if len(self.templates) < 2:
             return np.full(len(self.words), np.nan)
         return (np.sign(self.corrected) == np.sign(self.corrected.mean(0))).mean(0)
+
+    @property
+    def consistency(self) -> Consistency | None:
+        """How corrected scores hold when groups are swapped; None: no template names one."""
+        if not self.copies:
+            return None
+        swapped = np.array([copy.raw - copy.prior for copy in self.copies])
+        return consistency.compare(self.corrected[[copy.of for copy in self.copies]], swapped)
 
 
 def measure(
@@ -78,10 +99,10 @@ def measure(
         raise PlaygroundError("There are no templates or no words. Write at least one of each.")
     if not first or not second or first == second:
         raise PlaygroundError("Two different words are compared in the blank. Write both.")
-    if len(templates) * len(words) > MOST:
-        raise PlaygroundError(
-            f"That is {len(templates) * len(words):,} cells; at most {MOST:,} are computed. Take fewer."
-        )
+    swapped = [(i, other) for i, text in enumerate(templates) if (other := consistency.exchanged(text, first, second))]
+    scored = [*templates, *(text for _, text in swapped)]
+    if len(scored) * len(words) > MOST:
+        raise PlaygroundError(f"That is {len(scored) * len(words):,} cells; at most {MOST:,} are computed. Take fewer.")
     for template in templates:
         if slot_of(template) is None:
             raise PlaygroundError(f"“{template}” has no slot. Put {{word}} where the words go.")
@@ -89,34 +110,40 @@ def measure(
     if engine.anatomy.kind not in ("masked", "causal"):
         raise PlaygroundError(f"{engine.reference} fills no blanks ({engine.anatomy.kind} model). Pick another model.")
     by = _masked if engine.anatomy.kind == "masked" else _causal
-    raw, prior = (np.empty((len(templates), len(words))) for _ in range(2))
+    raw, prior = (np.empty((len(scored), len(words))) for _ in range(2))
     try:
-        for row, template in enumerate(templates):
-            report(row / len(templates), f"Template {row + 1} of {len(templates)}")
+        for row, template in enumerate(scored):
+            report(row / len(scored), f"Template {row + 1} of {len(scored)}")
             raw[row], prior[row] = by(engine, template, words, first, second, neutral, edits, stop)
     except passes.Stopped:
         raise PlaygroundError("Stopped before all templates were scored.") from None
     settings = {"templates": list(templates), "words": list(words), "first": first, "second": second}
     used = "" if engine.anatomy.kind == "masked" else neutral
     made_by = provenance.of(engine, settings | {"neutral": used}, time.perf_counter() - started)
-    return Grid(templates, words, first, second, raw, prior, used, made_by)
+    n = len(templates)
+    copies = tuple(Copy(i, text, raw[n + j], prior[n + j]) for j, (i, text) in enumerate(swapped))
+    return Grid(templates, words, first, second, raw[:n], prior[:n], used, made_by, copies)
 
 
 def _masked(engine: Engine, template: str, words, first: str, second: str, _, edits, stop) -> tuple:
     """The rows of one template: with each word, and with as many masks as the word has pieces."""
     texts = [filled(template, word) for word in words]
-    slot = slot_of(template)
     asked, places = [], []
     for word, text in zip(words, texts, strict=True):
         left, right = fill.around(text)
         asked += [(left, right, begun(left, one)) for one in (first, second)]
-        before = template[: template.index(slot)]
-        n = len(fill.pieces(engine, before.replace(fill.MASK, first), word))
-        hidden = filled(template, word, engine.tokenizer.mask_token * n)
-        places.append(_hidden(engine, hidden, template.index(slot) < template.index(fill.MASK)))
+        places.append(hidden(engine, template, word, first))
     values = np.array(fill.word_logprobs(engine, asked, edits, stop)).reshape(-1, 2)
     priors = _priors(engine, places, first, second, edits, stop)
     return values[:, 0] - values[:, 1], priors
+
+
+def hidden(engine: Engine, template: str, word: str, first: str) -> tuple[str, str]:
+    """What stands before and behind the blank when the word is masked too, a mask a piece."""
+    slot = slot_of(template)
+    n = len(fill.pieces(engine, template[: template.index(slot)].replace(fill.MASK, first), word))
+    text = filled(template, word, engine.tokenizer.mask_token * n)
+    return _hidden(engine, text, template.index(slot) < template.index(fill.MASK))
 
 
 def begun(left: str, word: str) -> str:

@@ -4,10 +4,12 @@ The first sentence of a pair is the one that says more of a stereotype, or simpl
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from playground.assets import ASSETS
 from playground.errors import PlaygroundError
+from playground.labs.bias import data
 from playground.labs.internals.probing import table
 
 MOST = 5_000  # pairs of one run
@@ -22,6 +24,15 @@ WARNING = (
     "are taken to say: groups that are no counterparts, several differences at once, invalid or unrelated stereotypes. "
     "Its authors themselves warn of it. Take a score as a lead to look at pairs, not as a verdict."
 )
+
+WINOGENDER = (
+    "Winogender (Rudinger et al. 2018) was made to test what a pronoun is taken to refer to. Here its sentences are "
+    "only scored, he against she: that a model prefers he throughout says how often it has read he, so compare the "
+    "categories with each other. In half of the sentences the pronoun is the other person's and not the occupation's, "
+    "and two sentences an occupation say nothing about that one."
+)
+_SHIPPED = ASSETS / "data" / "winogender.tsv"
+MOSTLY = 100 / 3  # percent of women up to which an occupation counts as mostly men's; 100 less that: mostly women's
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,22 @@ def _winogender(found: table.Table, names: dict[str, int]) -> tuple[tuple[Pair, 
         if {"male", "female"} <= both.keys() and both["male"] != both["female"]
     ]
     return checked(pairs), f"{found.reading}, Winogender sentences: he first, she second"
+
+
+def winogender() -> tuple[Pair, ...]:
+    """The pairs that ship, he first and she second: 60 occupations, two sentences each.
+
+    The category is the share of women in the occupation by U.S. labour statistics, in thirds.
+    """
+    found, _ = from_table(_SHIPPED.read_bytes())
+    women = {one.name: one.women for one in data.occupations()}
+    return tuple(replace(pair, category=_third(women[pair.category])) for pair in found)
+
+
+def _third(women: float) -> str:
+    if women < MOSTLY:
+        return "mostly men's work"
+    return "mostly women's work" if women > 100 - MOSTLY else "mixed work"
 
 
 def from_templates(first: Sequence[str], second: Sequence[str], words: Sequence[str]) -> tuple[Pair, ...]:

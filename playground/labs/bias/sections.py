@@ -7,6 +7,7 @@ intervals, and what it does not show. It does not know how a section looks.
 from dataclasses import dataclass, field
 
 from playground.engine.provenance import Provenance
+from playground.labs.bias import consistency
 from playground.labs.bias import pairs as pair_lab
 from playground.labs.bias.associations import Axis, Weat
 from playground.labs.bias.before_after import Shift, State
@@ -79,6 +80,12 @@ def of_fill(found: Filled) -> Section:
 def of_grid(found: Grid) -> Section:
     means, agreement = found.corrected.mean(0), found.agreement
     order = means.argsort()
+    held = found.consistency
+    swapped = (
+        "no template names a group, so there is nothing to swap"
+        if held is None
+        else "groups swapped: " + " | ".join(copy.text for copy in found.copies)
+    )
     rows = tuple(
         (
             found.words[i],
@@ -96,16 +103,18 @@ def of_grid(found: Grid) -> Section:
         else f"the same difference with “{found.neutral}” in the word's place is taken off (our analogue for causal "
         "models)",
         "0 for words that should not tell the two apart",
-        f"{len(found.templates)} templates, {len(found.words)} words: " + " | ".join(found.templates),
+        f"{len(found.templates)} templates, {len(found.words)} words: " + " | ".join(found.templates) + f"; {swapped}",
         ("Word", "Raw, nats", "Corrected, nats", "Templates that agree"),
         rows,
-        f"From most “{found.second}” to most “{found.first}”: {found.words[order[0]]} … {found.words[order[-1]]}.",
+        f"From most “{found.second}” to most “{found.first}”: {found.words[order[0]]} … {found.words[order[-1]]}."
+        + ("" if held is None else f" {consistency.told(held, (found.first, found.second))}"),
         limits(found.provenance, ONE_LANGUAGE, "Corrected scores order the words; their size has no natural unit."),
         made_by(found.provenance),
     )
 
 
-def of_pairs(found: Measured) -> Section:
+def of_pairs(found: Measured, *remarks: str) -> Section:
+    """remarks: what is to be known of these data."""
     total = found.shares[0]
     rows = tuple(
         (
@@ -133,6 +142,7 @@ def of_pairs(found: Measured) -> Section:
             "Scores of different dialects or tokenizers do not compare.",
             "The intervals take pairs as independent of each other; those of one template or word are not quite.",
             *((pair_lab.WARNING,) if any(pair.direction for pair in found.pairs) else ()),
+            *remarks,
         ),
         made_by(found.provenance),
     )
@@ -217,7 +227,7 @@ def of_generation(found: Written) -> Section:
         for group in found.groups
         for mean in [found.mean(group, m)]
     ]
-    told = []
+    told, made = [], found.provenance.settings
     for one in found.differences():
         rows.append(
             (
@@ -235,7 +245,9 @@ def of_generation(found: Written) -> Section:
     return Section(
         "Generation",
         "Means over continuations of counterfactual prompts",
-        "paired by prompt and seed; 95 % bootstrap intervals; sentiment by VADER",
+        "paired by prompt and seed; 95 % bootstrap intervals; sentiment by VADER; drawn at temperature "
+        f"{made['temperature']:g} from the {made['top_k']} most probable tokens and of these from those that hold "
+        f"{made['top_p']:.0%}",
         "0: no difference between groups",
         f"{len(found.texts)} continuations; prompts: " + " | ".join(found.provenance.settings.get("prompts", [])),
         ("Measure", "Group", "Mean", "95 %"),
@@ -246,7 +258,7 @@ def of_generation(found: Written) -> Section:
     )
 
 
-def of_change(before: State, after: State, moved: Shift, what: str) -> Section:
+def of_change(before: State, after: State, moved: Shift, what: str, *remarks: str) -> Section:
     rows = []
     for side in (before, after):
         total = side.pairs.shares[0]
@@ -283,6 +295,7 @@ def of_change(before: State, after: State, moved: Shift, what: str) -> Section:
             after.pairs.provenance,
             "Smaller differences on these pairs need not mean less bias elsewhere (Gonen and Goldberg 2019).",
             ONE_LANGUAGE,
+            *remarks,
         ),
         made_by(after.pairs.provenance) | {"before": made_by(before.pairs.provenance)},
     )
@@ -298,7 +311,7 @@ def shift_says(moved: Shift) -> str:
         "open": f"Whether the pairs have become more alike cannot be told ({span}; it holds 0)",
     }[moved.verdict]
     if moved.cost is None:
-        return f"{said}. The price in perplexity was not measured."
+        return f"{said}. The price in perplexity {moved.no_cost or 'was not measured'}."
     ratio, low, high = moved.cost
     if low <= 1 <= high:
         price = f"no price in perplexity can be seen (x {ratio:.2f}, {interval(low, high)})"

@@ -19,6 +19,7 @@ from playground.engine.engine import Engine
 from playground.errors import PlaygroundError
 from playground.labs.bias import scoring
 from playground.labs.bias.pairs import Pair
+from playground.labs.bias.perplexity import Perplexity
 from playground.labs.bias.scoring import Dialect, Scored
 
 DECAY = 50.0  # of the paper's 10, 50 and 100, the one that its comparison on CrowS-Pairs uses
@@ -55,7 +56,7 @@ def score(
     check(instruction, decay)
     if engine.anatomy.kind == "causal" and dialect != "lm-eval":
         raise PlaygroundError("Self-debiasing scores a causal model by lm-eval here. Pick that dialect.")
-    before = tuple(engine.tokenizer(f"{instruction.strip()} ", add_special_tokens=False, verbose=False).input_ids)
+    before = _before(engine, instruction)
     for number, pair in enumerate(pairs):
         ids = tuple(scoring.ids_of(engine, text) for text in (pair.first, pair.second))
         shared = scoring.aligned(*ids)
@@ -74,6 +75,40 @@ def score(
         sides = [scoring.side(engine, *one) for one in made]
         lacking = dialect == "bias-bench" and any(np.isnan(side.score) for side in sides)
         yield [Scored(number, *sides, "One sentence has no token that the other lacks." if lacking else "")]
+
+
+def perplexity(
+    engine: Engine,
+    texts: Sequence[str],
+    instruction: str,
+    decay: float = DECAY,
+    stop: threading.Event | None = None,
+) -> Perplexity:
+    """As `perplexity.of`, with self-debiased probabilities: what it costs on texts that are about no group.
+
+    Raises:
+        PlaygroundError: no texts, no instruction, or the model gives no probability to a text.
+        passes.Stopped: `stop` was set.
+    """
+    scoring.check(engine, scoring.OFFERED.get(engine.anatomy.kind, ("original",))[0])
+    check(instruction, decay)
+    if not texts:
+        raise PlaygroundError("There are no texts to measure perplexity on. Write some.")
+    before, special = _before(engine, instruction), set(engine.tokenizer.all_special_ids)
+    masked = engine.anatomy.kind == "masked"
+    found = []
+    for text in texts:
+        ids = scoring.ids_of(engine, text)
+        if masked:
+            places = [i for i, token in enumerate(ids) if token not in special]
+            found.append(_masked(engine, ids, places, before, decay, stop))
+        else:
+            found.append(_causal(engine, ids, before, decay, stop))
+    return Perplexity(np.array([one.sum() for one in found]), np.array([len(one) for one in found]), masked)
+
+
+def _before(engine: Engine, instruction: str) -> tuple[int, ...]:
+    return tuple(engine.tokenizer(f"{instruction.strip()} ", add_special_tokens=False, verbose=False).input_ids)
 
 
 def _causal(engine: Engine, ids: tuple[int, ...], before: tuple[int, ...], decay: float, stop) -> np.ndarray:

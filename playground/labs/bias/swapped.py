@@ -43,6 +43,20 @@ def swap(text: str) -> Swapped:
     return Swapped("".join([*made, text[at:]]), n)
 
 
+def blanked(text: str, blank: str) -> tuple[str, tuple[str, str] | None]:
+    """The text with `blank` for its first word of a gender, and that word with its counterpart, as it stands there.
+
+    None: it has no such word, and stays as it is.
+    """
+    words = list(_WORD.finditer(text))
+    for match, following in zip(words, [*words[1:], None], strict=True):
+        near = following is not None and text[match.end() : following.start()].isspace()
+        instead = _counterpart(match[0], following[0] if near else "")
+        if instead != match[0]:
+            return f"{text[: match.start()]}{blank}{text[match.end() :]}", (match[0], instead)
+    return text, None
+
+
 def _counterpart(word: str, following: str) -> str:
     lower = word.lower()
     stem, ending = (lower[:-2], word[-2:]) if lower.endswith(("'s", "’s")) else (lower, "")

@@ -54,13 +54,13 @@ def patching_csv(found: Patching) -> str:
         numbers = (effect, control, found.differences[at, column], *found.probabilities[at, column])
         rows.append((found.layers[at], *where, *map(_number, numbers)))
     names = ("effect", "control", "logit difference", "probability of answer", "probability of wrong answer")
-    return _table((*head, *names), rows)
+    return table_csv((*head, *names), rows)
 
 
 def change_csv(found: Change) -> str:
     """A row a token that could come next."""
     rows = zip(found.ids.tolist(), found.texts, found.before.tolist(), found.after.tolist(), strict=True)
-    return _table(("id", "token", "before", "after"), [(i, text, _number(b), _number(a)) for i, text, b, a in rows])
+    return table_csv(("id", "token", "before", "after"), [(i, text, _number(b), _number(a)) for i, text, b, a in rows])
 
 
 def sweep_csv(found: Sequence[Sweep]) -> str:
@@ -70,10 +70,11 @@ def sweep_csv(found: Sequence[Sweep]) -> str:
         for (at, index), change in np.ndenumerate(one.changes):
             number = index if one.kind == "head" else ""
             rows.append((one.kind, one.layers[at], number, _number(change), _number(one.divergences[at, index])))
-    return _table(("part", "layer", "number", "change of log-probability, nats", "KL, nats"), rows)
+    return table_csv(("part", "layer", "number", "change of log-probability, nats", "KL, nats"), rows)
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence]) -> str:
+def table_csv(head: Sequence[str], rows: Iterable[Sequence]) -> str:
+    """A table as CSV, with a line of column names."""
     written = io.StringIO()
     table = csv.writer(written, lineterminator="\n")
     table.writerow(head)

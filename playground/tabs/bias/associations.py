@@ -55,7 +55,7 @@ class Pane:
 
     def work(self, values: dict, stop: threading.Event) -> Iterator[dict]:
         from playground.labs.bias import associations as lab
-        from playground.labs.bias import sections
+        from playground.labs.bias import replay, sections
         from playground.views.bias import charts
 
         yield {self.desk.status: note("Reading the words …")}
@@ -63,7 +63,8 @@ class Pane:
         words = [outcome.words(values[getattr(self, side)]) for side in SIDES]
         with self.desk.page.models.lease(values[self.desk.page.reference]) as engine:
             found = lab.weat(engine, names, words, chosen(values, self), ddof=int(values[self.ddof]), stop=stop)
-        yield self.out.shown(self.desk, sections.of_weat(found)) | {
+            script = outcome.scripted(lambda: replay.of_weat(engine, found))
+        yield self.out.shown(self.desk, sections.of_weat(found), script) | {
             self.chart: gr.update(value=charts.associations(found), visible=True)
         }
 
@@ -80,14 +81,15 @@ class Axis:
 
     def work(self, values: dict, stop: threading.Event) -> Iterator[dict]:
         from playground.labs.bias import associations as lab
-        from playground.labs.bias import sections
+        from playground.labs.bias import replay, sections
         from playground.views.bias import charts
 
         yield {self.desk.status: note("Reading the occupations …")}
         ends = [outcome.words(values[box]) for box in (self.first, self.second)]
         with self.desk.page.models.lease(values[self.desk.page.reference]) as engine:
             found = lab.axis(engine, *ends, chosen(values, self), stop=stop)
-        yield self.out.shown(self.desk, sections.of_axis(found)) | {
+            script = outcome.scripted(lambda: replay.of_axis(engine, found))
+        yield self.out.shown(self.desk, sections.of_axis(found), script) | {
             self.chart: gr.update(value=charts.axis(found), visible=True)
         }
 

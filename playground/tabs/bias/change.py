@@ -39,17 +39,15 @@ INTRODUCTION = (
 class Example:
     caption: str
     how: str
-    low: int
-    high: int
     strength: float
     method: str = "mean difference"
 
 
-EXAMPLES = (  # of the starter that writes
-    Example("Remove gender at layer 10", REMOVE, 10, 10, 1.0),
-    Example("Steer at layer 10", STEER, 10, 10, -1.0),
-    Example("INLP at layers 8 to 12", REMOVE, 8, 12, 1.0, "INLP"),
-    Example("Talk it out of it", ARGUE, 10, 10, 1.0),
+EXAMPLES = (  # all a third of the way up, so that they suit every model
+    Example("Remove gender", REMOVE, 1.0),
+    Example("Steer towards she", STEER, -1.0),
+    Example("Remove by INLP", REMOVE, 1.0, "INLP"),
+    Example("Talk it out of it", ARGUE, 1.0),
 )
 
 
@@ -59,6 +57,7 @@ class Changed:
 
     states: list
     what: str  # was changed, in words
+    script: str  # Python that makes the numbers again
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +67,8 @@ class Pane:
     how: gr.Radio
     first: gr.Textbox
     second: gr.Textbox
-    low: gr.Number
-    high: gr.Number
+    low: gr.Textbox
+    high: gr.Textbox
     method: gr.Radio
     n: gr.Slider
     strength: gr.Slider
@@ -91,15 +90,21 @@ class Pane:
         yield {self.desk.status: note(f"{told}. Reading …")}
         found = yield from self.desk.told(lambda report: self._states(values, pairs, report, stop), stop)
         if not stop.is_set():
-            yield self._shown(found)
+            yield self._shown(found, self.source.remarks(values))
 
     def _states(self, values: dict, pairs: Any, report: Any, stop: threading.Event) -> Changed:
+        from playground.errors import PlaygroundError
         from playground.labs.bias import before_after as lab
-        from playground.labs.bias import edits, perplexity
+        from playground.labs.bias import edits, perplexity, replay
         from playground.models.progress import part
 
         texts, how = perplexity.shipped(SENTENCES), values[self.how]
         models, reference = self.desk.page.models, values[self.desk.page.reference]
+
+        def script(engine: Any, asked: dict) -> str:
+            dialect = states[0].pairs.dialect
+            return outcome.scripted(lambda: replay.of_change(engine, pairs, dialect, texts, asked))
+
         with models.lease(reference) as engine:
             found = None
             if how in (REMOVE, STEER):  # first, so that what cannot be done is refused at once
@@ -115,10 +120,11 @@ class Pane:
                 what = f"self-debiasing against “{values[self.instruction]}”"
                 states.append(
                     lab.argued_state(
-                        engine, how, pairs, values[self.instruction], report=part(report, 0.33, 1), stop=stop
+                        engine, how, pairs, texts, values[self.instruction], report=part(report, 0.33, 1), stop=stop
                     )
                 )
-                return Changed(states, what)
+                asked = {"instruction": values[self.instruction], "decay": self_debias.DECAY}
+                return Changed(states, what, script(engine, asked))
             if found is not None:
                 what = self._words(how, found, strength)
                 again = part(report, 0.33, 0.66)
@@ -136,15 +142,22 @@ class Pane:
                             stop=stop,
                         )
                     )
-                return Changed(states, what)
+                asked = {"directions": found, "strength": strength, "steer": how == STEER}
+                return Changed(states, what, script(engine, asked))
+            one = replay.source(engine)
         other = (values[self.other] or "").strip()
         if not other:
-            from playground.errors import PlaygroundError
-
             raise PlaygroundError("No other model was named. Write a reference, like org/name or a folder.")
         with models.lease(other) as engine:
+            if engine.anatomy.kind != one.kind:
+                raise PlaygroundError(
+                    f"{reference} is a {one.kind} model and {other} a {engine.anatomy.kind} one: their scores do not "
+                    "compare. Pick two of a kind."
+                )
             states.append(lab.state(engine, title_of(other), pairs, texts, report=part(report, 0.4, 1), stop=stop))
-        return Changed(states, f"{other} in place of {reference}")
+            two = replay.source(engine)
+        made = outcome.scripted(lambda: replay.of_other(one, two, pairs, states[0].pairs.dialect, texts))
+        return Changed(states, f"{other} in place of {reference}", made)
 
     def _edit(self, how: str) -> Any:
         from playground.labs.bias import edits
@@ -155,7 +168,9 @@ class Pane:
         from playground.errors import PlaygroundError
         from playground.labs.bias import edits
 
-        low, high = (int(values[box] or 0) for box in (self.low, self.high))
+        given = [_layer(values[box]) for box in (self.low, self.high)]
+        usual = next((layer for layer in given if layer is not None), engine.anatomy.n_layers // 3)
+        low, high = (usual if layer is None else layer for layer in given)
         if low > high:
             raise PlaygroundError(f"The layers go from {low} to {high}. Write the lower one first.")
         sets = [outcome.lines(values[box]) for box in (self.first, self.second)]
@@ -171,14 +186,14 @@ class Pane:
         beside = f"along it {apart:.0%} of the sentences lie on their own side"
         return f"{how.lower()}: {told}, {at}, strength {strength:g}; {beside}"
 
-    def _shown(self, found: Changed) -> dict:
+    def _shown(self, found: Changed, remarks: tuple[str, ...]) -> dict:
         from playground.labs.bias import before_after as lab
         from playground.labs.bias import files, sections
         from playground.views.bias import charts, tables
 
         states = found.states
         moved = lab.shift(states[0], states[1])
-        section = sections.of_change(states[0], states[1], moved, found.what)
+        section = sections.of_change(states[0], states[1], moved, found.what, *remarks)
         beside = ""
         if len(states) > 2:
             control = lab.shift(states[0], states[2])
@@ -190,7 +205,7 @@ class Pane:
         ]
         head = ("Pair", "Before", "After", "Change")
         contents = {f"pairs-{i}.csv": files.pairs_csv(one.pairs) for i, one in enumerate(states)}
-        return self.out.shown(self.desk, section, contents) | {
+        return self.out.shown(self.desk, section, found.script, contents) | {
             self.chart: gr.update(value=charts.before_after(states), visible=True),
             self.moved: f"{beside}{tables.numbers(section)}<h4>The pairs that moved most</h4>"
             + tables.table(head, rows, "Pairs that moved most"),
@@ -209,11 +224,21 @@ def build(page: Page) -> list[gr.State]:
         )
     with gr.Column() as inside:
         with gr.Row(elem_classes="asked"):
-            parts["low"] = gr.Number(
-                first.low, label="From layer", precision=0, minimum=0, min_width=100, elem_id="bias-change-low"
+            parts["low"] = gr.Textbox(  # a Number shows an empty value as 0
+                "",
+                label="From layer",
+                info="Empty: a third of the way up.",
+                max_lines=1,
+                min_width=100,
+                elem_id="bias-change-low",
             )
-            parts["high"] = gr.Number(
-                first.high, label="To layer", precision=0, minimum=0, min_width=100, elem_id="bias-change-high"
+            parts["high"] = gr.Textbox(  # a Number shows an empty value as 0
+                "",
+                label="To layer",
+                info="Empty: the same one.",
+                max_lines=1,
+                min_width=100,
+                elem_id="bias-change-high",
             )
             parts["strength"] = gr.Slider(
                 -4,
@@ -277,10 +302,20 @@ def build(page: Page) -> list[gr.State]:
     for button, example in zip(strip, EXAMPLES, strict=True):
 
         def fill(example: Example = example) -> list:
-            return [example.how, example.low, example.high, example.strength, example.method]
+            return [example.how, "", "", example.strength, example.method]
 
         pane.desk.after(button.click(fill, None, filling, **AT_ONCE), pane.work, pane.asked, outputs)
     return [pane.out.section]
+
+
+def _layer(written: object) -> int | None:
+    """The layer that was written; None: nothing was. Raises PlaygroundError: it is no whole number."""
+    from playground.errors import PlaygroundError
+
+    text = "" if written is None else str(written).strip()
+    if text and not (text.isascii() and text.isdigit()):
+        raise PlaygroundError(f"“{text}” is no layer. Write a whole number from 0, or nothing.")
+    return int(text) if text else None
 
 
 def _visible(how: str) -> tuple[bool, bool, bool]:

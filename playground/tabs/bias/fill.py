@@ -14,10 +14,11 @@ from playground.tabs.bias import outcome
 from playground.tabs.bias.outcome import Outcome
 from playground.tabs.internals import desk
 from playground.tabs.internals.desk import Desk
-from playground.tabs.kit import AT_ONCE, Page
+from playground.tabs.kit import AT_ONCE, Page, Parcel
 from playground.views.continuations import note
 
 TITLE = "Fill the blank"
+BIAS = "Bias"  # the tab that texts are sent to
 INTRODUCTION = (
     "<p><b>Fill the blank</b> asks what belongs in a gap. A masked model reads both sides of it. A model that "
     "reads from "
@@ -45,14 +46,15 @@ class Blank:
 
     def work(self, values: dict, stop: threading.Event) -> Iterator[dict]:
         from playground.labs.bias import fill as lab
-        from playground.labs.bias import sections
+        from playground.labs.bias import replay, sections
         from playground.views.bias import tables
 
         yield {self.desk.status: note("Reading …")}
         with self.desk.page.models.lease(values[self.desk.page.reference]) as engine:
             asked = outcome.words(values[self.candidates])
             found = lab.fill(engine, values[self.text] or "", int(values[self.k]), asked, stop=stop)
-        yield self.out.shown(self.desk, sections.of_fill(found)) | {self.words: tables.words(found)}
+            script = outcome.scripted(lambda: replay.of_fill(engine, found))
+        yield self.out.shown(self.desk, sections.of_fill(found), script) | {self.words: tables.words(found)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +73,7 @@ class Grid:
 
     def work(self, values: dict, stop: threading.Event) -> Iterator[dict]:
         from playground.labs.bias import grid as lab
-        from playground.labs.bias import sections
+        from playground.labs.bias import replay, sections
         from playground.views.bias import charts
 
         asked = [outcome.lines(values[self.templates]), outcome.words(values[self.words])]
@@ -81,13 +83,29 @@ class Grid:
                 lambda report: lab.measure(engine, *asked, *pair, values[self.neutral] or "", report=report, stop=stop),
                 stop,
             )
+            script = outcome.scripted(lambda: replay.of_grid(engine, found))
         drawn = charts.grid(found, bool(values[self.corrected]))
-        yield self.out.shown(self.desk, sections.of_grid(found)) | {self.chart: gr.update(value=drawn, visible=True)}
+        yield self.out.shown(self.desk, sections.of_grid(found), script) | {
+            self.chart: gr.update(value=drawn, visible=True)
+        }
+
+
+def receive(parcel: Parcel | None) -> list:
+    """What a text from another tab becomes: model, sentence with a blank, words to compare."""
+    from playground.labs.bias.swapped import blanked
+
+    if parcel is None:
+        return [gr.skip()] * 3
+    text, pair = parcel.text, None
+    if "[MASK]" not in text:
+        text, pair = blanked(text, "[MASK]")
+    return [parcel.reference, text, ", ".join(pair) if pair else ""]
 
 
 def build(page: Page) -> list[gr.State]:
     """Lays the pane out; the sections that it fills."""
     blank, strip = _blank(page)
+    page.post[BIAS].change(receive, page.post[BIAS], [page.reference, blank.text, blank.candidates], **AT_ONCE)
     grid, grid_strip = _grid(page)
     inputs = {blank.text, blank.candidates, blank.k}
     outputs = [*blank.out.all, blank.words]

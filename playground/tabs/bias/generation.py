@@ -50,7 +50,7 @@ class Pane:
         from playground.engine.sampling import Sampling
         from playground.errors import PlaygroundError
         from playground.labs.bias import continuations as lab
-        from playground.labs.bias import files, sections, word_choice
+        from playground.labs.bias import files, replay, sections, word_choice
         from playground.views.bias import charts, tables
         from playground.views.internals.probing import progress
 
@@ -68,6 +68,7 @@ class Pane:
             for found in paced(states, per_second=4):
                 told = f"{len(found.texts)} of {found.total} texts"
                 yield {self.desk.status: progress(len(found.texts) / found.total, told, None)}
+            script = "" if found is None else outcome.scripted(lambda: replay.of_generation(engine, found))
         if found is None or not all(found.of(group) for group in found.groups):
             return
         first, second = found.groups[:2]
@@ -79,7 +80,7 @@ class Pane:
         head = ("group", "prompt", "text", "sentiment", "tokens", "refused", "seed")
         rows = [(t.group, t.prompt, t.text, t.sentiment, t.length, t.refused, t.seed) for t in found.texts]
         contents = {"texts.csv": files.table_csv(head, rows)}
-        yield self.out.shown(self.desk, sections.of_generation(found), contents) | {
+        yield self.out.shown(self.desk, sections.of_generation(found), script, contents) | {
             self.chart: gr.update(value=charts.means(found), visible=True),
             self.texts: f"{chosen}<h4>All texts</h4>{tables.continuations(found)}",
         }

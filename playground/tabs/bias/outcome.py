@@ -1,9 +1,9 @@
-"""What every pane of the Bias tab ends in: a sentence, all numbers, downloads, and a section for the report.
+"""What every pane of the Bias tab ends in: a sentence, all numbers, downloads, Python, and a section for the report.
 
 It does not know what was measured.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,14 +19,15 @@ class Outcome:
     says: gr.HTML
     numbers: gr.HTML
     files: gr.File
+    code: gr.Code  # Python that makes the numbers again
     section: gr.State  # the last `Section`, for the report; None: nothing was measured
 
     @property
     def all(self) -> list:
-        return [self.says, self.numbers, self.files, self.section]
+        return [self.says, self.numbers, self.files, self.code, self.section]
 
-    def shown(self, desk: Desk, section: Any, contents: Mapping[str, str] | None = None) -> dict:
-        """Updates that show a section. contents: files beside the section's own."""
+    def shown(self, desk: Desk, section: Any, script: str, contents: Mapping[str, str] | None = None) -> dict:
+        """Updates that show a section. contents: files beside the section's own; script: from `scripted`."""
         from playground.labs.bias import files
         from playground.views.bias import tables
 
@@ -37,20 +38,33 @@ class Outcome:
             self.says: tables.section(section),
             self.numbers: tables.numbers(section),
             self.files: desk.files(written),
+            self.code: script,
             self.section: section,
         }
 
 
 def build(name: str, chart: bool = True) -> tuple[Outcome, gr.Plot | None, gr.HTML]:
     """Lays out the end of a pane; the chart, and a place for more between it and the numbers."""
-    says = gr.HTML(elem_id=f"{name}-says", elem_classes="verdict")
+    says = gr.HTML(elem_id=f"{name}-says", elem_classes="bias-says")
     plot = gr.Plot(show_label=False, elem_id=f"{name}-chart", visible=False) if chart else None
     more = gr.HTML(elem_id=f"{name}-more", elem_classes="outcome")
     with gr.Accordion("All numbers", open=False, elem_id=f"{name}-all"):
         numbers = gr.HTML(elem_id=f"{name}-numbers")
     with gr.Accordion("Downloads", open=False, elem_id=f"{name}-export"):
         files = gr.File(label="As CSV and JSON", file_count="multiple", interactive=False)
-    return Outcome(says, numbers, files, gr.State()), plot, more
+    with gr.Accordion("Python that makes these numbers again, without this page", open=False, elem_id=f"{name}-python"):
+        code = gr.Code(language="python", show_label=False, interactive=False, max_lines=30, elem_id=f"{name}-code")
+    return Outcome(says, numbers, files, code, gr.State()), plot, more
+
+
+def scripted(make: Callable[[], str]) -> str:
+    """What `make` gives, a script; or a comment that says why there is none."""
+    from playground.errors import PlaygroundError
+
+    try:
+        return make()
+    except PlaygroundError as error:
+        return f"# {error}"
 
 
 def examples(name: str, captions: Sequence[str]) -> list[gr.Button]:

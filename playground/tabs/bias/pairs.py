@@ -61,7 +61,7 @@ class Pane:
     unfinished: Unfinished = field(default_factory=Unfinished)
 
     def work(self, values: dict, stop: threading.Event) -> Iterator[dict]:
-        from playground.labs.bias import files, sections, summary
+        from playground.labs.bias import files, replay, sections, summary
         from playground.labs.bias import measure as lab
         from playground.views.bias import charts, tables
 
@@ -75,13 +75,14 @@ class Pane:
             found = yield from self.desk.told(
                 lambda report: lab.measure(engine, pairs, dialect, None, report, stop, done), stop
             )
+            script = outcome.scripted(lambda: replay.of_pairs(engine, found))
         if not found.complete:
             self.unfinished.keep(key, dict(found.scored))
         if not found.scored:
             return
-        section = sections.of_pairs(found)
+        section = sections.of_pairs(found, *self.source.remarks(values))
         listed = tables.pairs(found, summary.most_different(found.scored, 12))
-        yield self.out.shown(self.desk, section, {"pairs-scored.csv": files.pairs_csv(found)}) | {
+        yield self.out.shown(self.desk, section, script, {"pairs-scored.csv": files.pairs_csv(found)}) | {
             self.chart: gr.update(value=charts.shares(found.shares), visible=True),
             self.most: f"<h4>The pairs that differ most</h4>{listed}",
         }

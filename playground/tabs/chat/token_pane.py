@@ -21,8 +21,9 @@ NO_ENTROPY = (
     "This model runs elsewhere: its server tells of a few tokens only, and entropy needs all. Pick Probability."
 )
 NO_TOKENS = "This model runs elsewhere, and its server gives no probabilities of tokens: there is nothing to show here."
-LENSES = ("Attention", "Internals")  # tabs that look inside a model
+LENSES = ("Attention", "Internals")  # tabs that look inside a model: they get all that it read and wrote
 SEARCH = "Search"  # the tab that looks into documents
+BIAS = "Bias"  # gets the reply alone, to ask what else could stand in it
 GONE = "{}, which wrote this, is not on this machine. Pick it above and press Load, then open this again."
 EMPTY = "Send a message first; then the reply stands here, token by token."
 # One listener on the place itself: what is inside is replaced again and again.
@@ -83,7 +84,7 @@ def branch_at(look: Look | None, event: gr.SelectData) -> Branch | None:
 
 def _why(page: Page, written: gr.State) -> None:
     """Buttons that send the prompt and the reply to the tabs that look inside the model, as far as there are such."""
-    titles = [title for title in LENSES if title in page.post]
+    titles = [title for title in (*LENSES, BIAS) if title in page.post]
     if not titles:
         return
     with gr.Row(elem_classes="lesser"):
@@ -100,6 +101,9 @@ def _why(page: Page, written: gr.State) -> None:
                 with page.models.lease(latest.reference) as engine:
                     from playground.labs import tokens  # imports torch
 
+                    if title == BIAS:
+                        reply = tokens.text_of(engine, latest.ids)
+                        return page.send(title, Parcel(reply, latest.reference))
                     text = tokens.whole_text(engine, latest.messages, latest.system, latest.ids)
                 return page.send(title, Parcel(text, latest.reference, complete=True))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +14,7 @@ from playground.labs.bias.continuations import MEASURES, Written
 from playground.labs.bias.grid import Grid
 from playground.labs.bias.summary import Share
 from playground.views.attention.map import INK, LOOK, plain
+from playground.views.intervals import bars
 
 TEAL, AMBER = "#1f978d", "#d97706"  # apart for every kind of colour blindness, on light and on dark
 GRID = "rgba(107,114,128,0.25)"
@@ -21,13 +23,15 @@ _LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
 
 
 def grid(found: Grid, corrected: bool = True) -> go.Figure:
-    """Words by templates; purple towards the first of the two, orange towards the second."""
+    """Words by templates, swapped copies behind them; purple towards the first of the two, orange the second."""
     values = found.corrected if corrected else found.raw
     order = values.mean(0).argsort()
-    values = values[:, order].T  # (word, template)
+    copies = [copy.raw - copy.prior if corrected else copy.raw for copy in found.copies]
+    values = np.vstack([values, *copies])[:, order].T  # (word, template)
     most = float(np.abs(values).max()) or 1.0
     names = [plain(found.words[i]) for i in order]
-    labels = [plain(text if len(text) < 30 else text[:29] + "…") for text in found.templates]
+    texts = [*found.templates, *(f"⇄ {copy.text}" for copy in found.copies)]
+    labels = ["<br>".join(map(plain, textwrap.wrap(text, 20, max_lines=3, placeholder=" …"))) for text in texts]
     drawn = go.Heatmap(
         z=values,
         x=list(range(len(labels))),
@@ -70,15 +74,7 @@ def shares(found: Sequence[Share]) -> go.Figure:
             "color": [INK if one.verdict == "open" else TEAL if one.verdict == "first" else AMBER for one in shown],
             "symbol": ["circle-open" if one.verdict == "open" else "diamond" for one in shown],
         },
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": [one.high - one.share for one in shown],
-            "arrayminus": [one.share - one.low for one in shown],
-            "color": INK,
-            "thickness": 2,
-            "width": 6,
-        },
+        error_x=bars([s.share for s in shown], [s.low for s in shown], [s.high for s in shown], INK),
         customdata=[[one.n, one.ties] for one in shown],
         hovertemplate="%{x:.1%} of %{customdata[0]} pairs, %{customdata[1]} ties<extra></extra>",
     )
@@ -116,7 +112,7 @@ def axis(found: Axis) -> go.Figure:
             y=found.places,
             mode="markers+text",
             text=[plain(one.name) for one in found.occupations],
-            textposition="top center",
+            textposition=["top center" if rank % 2 else "bottom center" for rank in np.argsort(np.argsort(women))],
             textfont={"size": 10, "color": INK},
             marker={"size": 8, "color": TEAL},
             hovertemplate="%{text}: %{x:.0f} % women, %{y:.3f}<extra></extra>",
@@ -193,13 +189,7 @@ def means(found: Written) -> go.Figure:
                 y=[plain(group) for group in found.groups],
                 mode="markers",
                 marker={"size": 11, "color": TEAL},
-                error_x={
-                    "type": "data",
-                    "symmetric": False,
-                    "array": [one.high - one.value for one in values],
-                    "arrayminus": [one.value - one.low for one in values],
-                    "color": INK,
-                },
+                error_x=bars([v.value for v in values], [v.low for v in values], [v.high for v in values], INK),
                 hovertemplate="%{y}: %{x:.3f}<extra></extra>",
             ),
             row=1,
@@ -209,6 +199,9 @@ def means(found: Written) -> go.Figure:
         **LOOK | {"margin": {"l": 10, "r": 20, "t": 50, "b": 30}}, height=150 + 40 * len(found.groups), showlegend=False
     )
     figure.update_xaxes(gridcolor=GRID, zeroline=False)
+    for column, measure in enumerate(MEASURES, 1):  # the same for every run, so that two can be compared
+        ends = {"sentiment": {"range": [-1.02, 1.02]}, "refused": {"range": [-0.02, 1.02]}}
+        figure.update_xaxes(ends.get(measure, {"rangemode": "tozero"}), row=1, col=column)
     figure.update_yaxes(showgrid=False, automargin=True, autorange="reversed")
     figure.update_annotations(font={"size": 13, "color": INK})
     return figure
@@ -234,15 +227,7 @@ def before_after(states: Sequence[State]) -> go.Figure:
                 y=[place],
                 mode="markers",
                 marker={"size": 14, "color": colour, "symbol": "diamond", "line": {"color": "white", "width": 1}},
-                error_x={
-                    "type": "data",
-                    "symmetric": False,
-                    "array": [total.mean_high - total.mean],
-                    "arrayminus": [total.mean - total.mean_low],
-                    "color": colour,
-                    "thickness": 3,
-                    "width": 8,
-                },
+                error_x=bars([total.mean], [total.mean_low], [total.mean_high], colour, 3, 8),
                 hovertemplate="mean %{x:.2f}<extra></extra>",
             ),
         ]

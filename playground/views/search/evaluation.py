@@ -12,6 +12,7 @@ from playground.labs.retrieval import report
 from playground.labs.retrieval.evaluation import MEASURES
 from playground.views.attention.map import INK, LOOK, plain
 from playground.views.continuations import note
+from playground.views.intervals import bars
 
 if TYPE_CHECKING:
     from playground.labs.retrieval.evaluation import Evaluation
@@ -62,15 +63,9 @@ def _dots(names: Sequence[str], measured: Mapping[str, Sequence[Estimate]], over
                 mode="markers",
                 name=measure,
                 marker={"color": colour, "size": 10, "symbol": symbol},
-                error_x={
-                    "type": "data",
-                    "symmetric": False,
-                    "array": [each.high - each.mean for each in estimates],
-                    "arrayminus": [each.mean - each.low for each in estimates],
-                    "color": colour,
-                    "thickness": 1.5,
-                    "width": 4,
-                },
+                error_x=bars(
+                    [e.mean for e in estimates], [e.low for e in estimates], [e.high for e in estimates], colour, 1.5, 4
+                ),
                 customdata=[[each.low, each.high, each.n] for each in estimates],
                 hovertemplate=f"{measure} %{{x:.3f}}, %{{customdata[0]:.3f}} to %{{customdata[1]:.3f}}, of "
                 "%{customdata[2]}<extra></extra>",

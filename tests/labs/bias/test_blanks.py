@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.stats import binomtest
 
 from playground.errors import PlaygroundError
-from playground.labs.bias import data, fill, grid
+from playground.labs.bias import consistency, data, fill, grid
 from tests import tiny
 from tests.labs.bias import plain
 
@@ -103,6 +104,66 @@ def test_a_causal_grid_is_corrected_by_a_neutral_word():
     start = engine.tokenizer.bos_token_id
     he, she = (plain.sentence(engine, f"{one} saw the nurse.", start).sum() for one in ("He", "She"))
     assert found.raw[0, 0] == pytest.approx(he - she, abs=1e-4)
+
+
+@pytest.mark.parametrize("architecture", ["bert", "gpt2"])
+def test_a_template_that_names_a_group_is_asked_with_the_groups_swapped_too(architecture):
+    engine, words = tiny.engine(architecture), ["nurse", "doctor", "cat", "mat"]
+    templates = [
+        "The {word} sat by the woman and [MASK] asked.",
+        "[MASK] is a {word}.",
+        "The {word} told it: [MASK] sat.",
+    ]
+    found = grid.measure(engine, templates, words, "the", "it", "cat")
+    assert [(copy.of, copy.text) for copy in found.copies] == [
+        (0, "It {word} sat by it woman and [MASK] asked."),  # the two that are compared go first
+        (2, "It {word} told the: [MASK] sat."),
+    ]
+    alone = grid.measure(engine, [copy.text for copy in found.copies], words, "the", "it", "cat")
+    for row, copy in enumerate(found.copies):
+        np.testing.assert_allclose(copy.raw - copy.prior, alone.corrected[row], atol=1e-4)
+    held = found.consistency
+    one, other = found.corrected[[0, 2]], alone.corrected
+    signs = [np.sign(a) == np.sign(b) for a, b in zip(one.flat, other.flat, strict=True)]
+    assert held.sign.share == pytest.approx(np.mean(signs)) and held.n_templates == 2
+    orders = [
+        (one[t, i] < one[t, j]) == (other[t, i] < other[t, j]) for t in range(2) for i in range(4) for j in range(i)
+    ]
+    assert held.order.share == pytest.approx(np.mean(orders))
+
+
+@pytest.mark.parametrize(
+    ("template", "swapped"),
+    [
+        ("The {word} told the woman that [MASK] was tired.", "The {word} told the man that [MASK] was tired."),
+        ("She saw the {word} when [MASK] sat.", "He saw the {word} when [MASK] sat."),
+        ("[MASK] is a {word}.", None),
+        ("The German met the {word} and [MASK] left.", None),
+    ],
+)
+def test_groups_of_a_template_are_swapped(template, swapped):
+    assert consistency.exchanged(template, "he", "she") == swapped
+    assert consistency.exchanged("The German met the {word}.", "German", "Mexican") == "The Mexican met the {word}."
+
+
+def test_consistency_and_how_far_it_goes():
+    one = np.array([[3.0, 1.0, -1.0, -2.0, 0.5, -0.5, 2.0, -3.0]])
+    same = consistency.compare(one, one + 0.01)
+    assert same.sign.share == same.order.share == 1
+    expected = binomtest(8, 8).proportion_ci(method="wilson")
+    assert (same.sign.low, same.sign.high) == pytest.approx((expected.low, expected.high))
+    expected = binomtest(4, 4).proportion_ci(method="wilson")  # four pairs of eight words share none
+    assert (same.order.low, same.order.high) == pytest.approx((expected.low, expected.high))
+    turned = consistency.compare(one, -one)
+    assert turned.sign.share == turned.order.share == 0
+    drawn = np.random.default_rng(0).normal(size=(2, 1, 400))
+    chance = consistency.compare(drawn[0], drawn[1])
+    assert chance.order.share == pytest.approx(0.5, abs=0.05) and chance.sign.share == pytest.approx(0.5, abs=0.1)
+    assert "not enough to tell" in consistency.told(chance, ("he", "she"))
+    few = consistency.told(consistency.compare(one[:, :1], one[:, :1]), ("he", "she"))
+    assert "their order" not in few and "not enough to tell" in few  # one word shows nothing
+    wide = np.linspace(-3, 3, 60)[None]
+    assert "not enough" not in consistency.told(consistency.compare(wide, wide + 0.01), ("he", "she"))
 
 
 @pytest.mark.parametrize(

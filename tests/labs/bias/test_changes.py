@@ -11,7 +11,7 @@ from playground.engine import sentences
 from playground.engine.intervene import intervene
 from playground.engine.tap import Site
 from playground.errors import PlaygroundError
-from playground.labs.bias import before_after, edits, measure, perplexity, self_debias, swapped
+from playground.labs.bias import before_after, edits, measure, perplexity, sections, self_debias, swapped
 from playground.labs.bias.pairs import Pair
 from tests import tiny
 from tests.labs.bias import plain
@@ -93,7 +93,7 @@ def test_others_notice_nothing_while_a_direction_is_removed():
 
 @pytest.mark.parametrize("architecture", ["bert", "llama"])
 def test_scores_with_a_direction_removed_are_those_of_one_text_at_a_time(architecture):
-    engine, directions = tiny.engine(architecture), found(architecture)
+    engine, directions = tiny.engine(architecture), found(architecture, layers=(0, 2))  # 2: the last
     made = edits.removal(engine, directions, 1.0)
     got = measure.measure(engine, PAIRS, edits=made)
     plain_before = measure.measure(engine, PAIRS)
@@ -168,6 +168,53 @@ def test_self_debiasing_without_decay_is_the_plain_score(architecture):
         }
         gaps = [scored[i].difference - expected.scored[i].difference for i in range(len(PAIRS))]
         assert (np.abs(gaps).max() < 2.1e-3) == same
+
+
+@pytest.mark.parametrize("architecture", ["bert", "gpt2"])
+def test_self_debiasing_has_a_price_in_perplexity(architecture):
+    engine, texts, instruction = tiny.engine(architecture), ["The cat sat on the mat.", "The nurse asked."], "A doctor:"
+    free = self_debias.perplexity(engine, texts, instruction, 0.0)
+    expected = perplexity.of(engine, texts)
+    np.testing.assert_allclose(free.logprobs, expected.logprobs, atol=1e-4)  # without decay it is the model's own
+    assert free.n_tokens.tolist() == expected.n_tokens.tolist() and free.pseudo == expected.pseudo
+    cost = self_debias.perplexity(engine, texts, instruction, 50.0)
+    total = 0.0
+    for text in texts:  # a pass for each side and token, by transformers alone
+        for token, alone, told in sides(engine, text, instruction):
+            weights = alone.exp() * (50.0 * (alone.exp() - told.exp()).clamp(max=0)).exp()
+            total += (weights[token] / weights.sum()).log().item()
+    assert cost.logprobs.sum() == pytest.approx(total, abs=1e-3)
+    before = before_after.state(engine, "before", PAIRS, texts)
+    after = before_after.argued_state(engine, "after", PAIRS, texts, instruction)
+    assert before_after.shift(before, after).cost[0] == pytest.approx(cost.value / expected.value)
+
+
+@torch.inference_mode()
+def sides(engine, text: str, instruction: str):
+    """(token, log-probabilities there alone, the same behind the instruction) of every token of a text."""
+    own = engine.tokenizer(f"{instruction} ", add_special_tokens=False).input_ids
+    ids = engine.tokenizer(text, add_special_tokens=False).input_ids
+    for place, token in enumerate(ids):
+        found = []
+        for before in ([], own):
+            if engine.anatomy.kind == "masked":
+                cls, sep = engine.tokenizer.cls_token_id, engine.tokenizer.sep_token_id
+                row, at = [cls, *before, *ids, sep], 1 + len(before)
+                row[at + place] = engine.tokenizer.mask_token_id
+                logits = engine.model(input_ids=torch.tensor([row])).logits[0, at + place]
+            else:
+                row = [sentences.start_id(engine), *before, *ids]
+                logits = engine.model(input_ids=torch.tensor([row])).logits[0, len(before) + place]
+            found.append(logits.log_softmax(-1))
+        yield token, *found
+
+
+def test_perplexities_of_different_tokenizers_are_not_compared():
+    one, other = (
+        before_after.state(tiny.engine(kind), kind, PAIRS, ["The cat sat on the mat."]) for kind in ("gpt2", "bert")
+    )
+    moved = before_after.shift(one, other)
+    assert moved.cost is None and "cut text differently" in sections.shift_says(moved)
 
 
 @pytest.mark.parametrize(
