@@ -1,26 +1,47 @@
-"""What Gradio keeps of every visitor, without the part that nothing here reads.
+"""What Gradio keeps of every visitor, without the parts that nothing here reads.
 
-For each session, that of a single HTTP call too, Gradio notes the properties of every component (1.3 MB with this page)
-so that a link of its own kind can bring the page back, and forgets them when 10,000 sessions have come. This page
-offers no such links. What a visitor's conversation holds is not touched.
+For each session, that of a single HTTP call too, Gradio notes the properties of every component (1.9 MB with this page)
+so that a link of its own kind can bring the page back, and copies its lists of components and events, to forget them
+when 10,000 sessions have come. This page offers no such links and changes no lists. What a visitor's conversation holds
+is not touched.
 """
 
-from collections import OrderedDict
+import logging
+from collections import ChainMap, OrderedDict
 
 import gradio as gr
+from starlette.exceptions import HTTPException
 
 MOST = 1_000  # sessions; the longest unused goes first. What is worth keeping is kept by the browser
 
 
 class _Slim(OrderedDict):
-    """Sessions by name, each without the properties of components that have not changed."""
+    """Sessions by name, each with what has changed since the page was laid out alone."""
+
+    def __init__(self, sessions: OrderedDict, laid_out) -> None:
+        self._laid_out = laid_out  # Gradio's BlocksConfig that is the same for all
+        super().__init__(sessions)
 
     def __setitem__(self, name: str, session) -> None:
         session.config_values.clear()
+        own, common = session.blocks_config, self._laid_out
+        own.blocks = ChainMap(
+            {at: block for at, block in own.blocks.items() if common.blocks.get(at) is not block}, common.blocks
+        )
+        own.fns = ChainMap({}, common.fns)
         super().__setitem__(name, session)
+
+
+class _Gone(logging.Filter):
+    """Drops what uvicorn says when a browser asks for a stream that ended as its page was left: nobody misses it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return not (isinstance(error, HTTPException) and error.status_code == 404)
 
 
 def slim(blocks: gr.Blocks) -> None:
     """Keeps little of each session from now on; call it when the page has been launched."""
     holder = blocks.state_holder
-    holder.session_data = _Slim(holder.session_data)
+    holder.session_data = _Slim(holder.session_data, blocks.default_config)
+    logging.getLogger("uvicorn.error").addFilter(_Gone())

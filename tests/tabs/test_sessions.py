@@ -1,10 +1,12 @@
 """A session costs little, and works as before."""
 
+import logging
 import tracemalloc
 
 import gradio as gr
 import pytest
 from gradio.state_holder import StateHolder
+from starlette.exceptions import HTTPException
 
 from playground.tabs import sessions
 
@@ -36,7 +38,7 @@ def test_a_session_takes_a_fraction(page):
     before = cost(blocks.state_holder)
     blocks.state_holder.session_data.clear()
     sessions.slim(blocks)
-    assert cost(blocks.state_holder) < before / 5
+    assert cost(blocks.state_holder) < before / 20
 
 
 def test_values_and_changed_components_are_kept(page):
@@ -60,3 +62,25 @@ def test_the_longest_unused_session_goes_first(page):
     for name in ("a", "b", "c", "a", "d"):
         blocks.state_holder[name]
     assert list(blocks.state_holder.session_data) == ["c", "a", "d"]
+
+
+def test_a_session_that_changes_a_component_changes_it_for_itself(page):
+    blocks, _, boxes = page
+    early = blocks.state_holder["early"]
+    early[boxes[2]._id] = gr.Textbox("changed before", render=False)
+    sessions.slim(blocks)
+    mine, yours = blocks.state_holder["mine"], blocks.state_holder["yours"]
+    mine[boxes[0]._id] = gr.Textbox("mine", render=False)
+    assert (mine[boxes[0]._id].value, yours[boxes[0]._id].value) == ("mine", "as it was")
+    assert blocks.state_holder["early"][boxes[2]._id].value == "changed before"
+    assert boxes[0]._id in yours.blocks_config.blocks and len(yours.blocks_config.blocks) == len(blocks.blocks)
+    assert dict(yours.blocks_config.fns) == blocks.default_config.fns
+
+
+def test_a_stream_that_was_left_is_no_error_of_the_log(page, caplog):
+    sessions.slim(page[0])
+    log = logging.getLogger("uvicorn.error")
+    for error in (HTTPException(404), HTTPException(500), ValueError("real")):
+        log.error("Exception in ASGI application", exc_info=error)
+    assert not any(getattr(record.exc_info[1], "status_code", 0) == 404 for record in caplog.records)
+    assert len(caplog.records) == 2
