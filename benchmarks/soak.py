@@ -173,7 +173,12 @@ class Visitor:
         place = self.page.locator(button)
         if not place.is_visible() or not place.is_enabled():
             return False
-        place.click()
+        try:
+            place.click(timeout=20_000)
+        except Exception:
+            if place.is_enabled():
+                raise
+            return False  # it turned grey before it was pressed: somebody else loaded that model
         return True
 
     def send(self) -> None:
