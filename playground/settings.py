@@ -172,7 +172,7 @@ class Settings(BaseSettings):
     web_addresses: bool = Field(
         False,
         description="Allow documents from addresses on the web in the Search tab. Only public addresses are fetched, "
-        "never those of this machine or its network. Not with `--offline`.",
+        "but of those all, so keep off the web what trusts this machine's address. Not with `--offline`.",
     )
 
     @field_validator("default_models", "organisations", "auth", "endpoints", "endpoint_keys", mode="before")

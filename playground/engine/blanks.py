@@ -121,7 +121,10 @@ def _way(engine: Engine) -> _Way:
         by_head = _same(engine, read_out(engine, passes.last_residual(engine, inputs)), own)
         if not by_head or not isinstance(after, nn.Module):
             return _Way(by_head, None)
-        narrow = _same(engine, read_out(engine, _residuals(engine, inputs, [0, 0], [1, 3], after)), own[0, [1, 3]])
+        try:
+            narrow = _same(engine, read_out(engine, _residuals(engine, inputs, [0, 0], [1, 3], after)), own[0, [1, 3]])
+        except (RuntimeError, ValueError, IndexError, TypeError):  # a later part of the block needs whole texts
+            narrow = False
     return _Way(True, after if narrow else None)
 
 

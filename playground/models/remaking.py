@@ -9,6 +9,7 @@ import threading
 import time
 from dataclasses import replace
 
+from playground.errors import PlaygroundError
 from playground.models import sources
 from playground.models.made import Made, MadeModels
 from playground.models.progress import quiet
@@ -61,7 +62,8 @@ class Remaking:
         except BaseException as error:
             with self._changed:
                 del self._slots[key]
-                self._failures[key] = str(error)
+                if isinstance(error, PlaygroundError):  # others are surprises, whose words are not for visitors
+                    self._failures[key] = str(error)
                 self._changed.notify_all()
             raise
         with self._changed:

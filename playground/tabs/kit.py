@@ -34,7 +34,7 @@ ELSEWHERE = "This model runs elsewhere; this needs the weights. Pick a model of 
 # Arguments of a column that is not shown yet, but there, and of the update that shows it. With visible=False it would
 # be made when it is first shown, and what arrives in that same moment for a chart inside may be lost on a busy machine:
 # its place then stays empty (Gradio 6.31, issue 12511). visible="hidden" hides components, but no columns.
-UNSEEN: dict[str, Any] = {"elem_classes": ["unseen"]}
+UNSEEN: dict[str, Any] = {"elem_classes": ["not-yet"]}
 SEEN: dict[str, Any] = {"elem_classes": []}
 WAITING = "Waiting for a free place …"  # what a request shows until its turn comes
 

@@ -120,7 +120,7 @@ def test_stop_keeps_what_is_done(desk):
     for update in pane.work(desk.values(task="subject_number"), visitor("bob")):
         updates.append(update)
         if pane.curve in update and pane.found not in update:
-            assert update[pane.rest]["elem_classes"] == ["unseen"], "what else is on the page belongs to another run"
+            assert update[pane.rest]["elem_classes"] == ["not-yet"], "what else is on the page belongs to another run"
             pane.halt(visitor("bob"))
     found = updates[-1][pane.found]
     assert not found.complete and 1 <= len(found.layers) < 4

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from playground.errors import PlaygroundError
-from playground.labs.retrieval.formats import MOST_UNPACKED, check_unpacked
+from playground.labs.retrieval.formats import MOST_UNPACKED, ZIP_ERRORS, check_unpacked
 
 MOST_FILES = 20_000
 
@@ -37,7 +37,7 @@ def members(data: bytes, largest: int) -> Iterator[tuple[str, bytes | str]]:
             try:
                 with archive.open(info) as file:
                     content = file.read(largest + 1)  # what the header says of its size need not be true
-            except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError, ValueError) as error:
+            except ZIP_ERRORS as error:
                 yield name, f"It cannot be unpacked: {error}. Make the ZIP anew."
                 continue
             unpacked += len(content)

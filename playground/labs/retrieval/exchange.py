@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 from playground.errors import PlaygroundError
-from playground.labs.retrieval.formats import check_unpacked
+from playground.labs.retrieval.formats import MOST_UNPACKED, ZIP_ERRORS, check_unpacked
 from playground.labs.retrieval.store import PARTS, Store
 
 _DOCUMENT = re.compile(rf"files/[0-9a-f]{{20}}/({'|'.join(map(re.escape, ('file.json', *PARTS)))})")
@@ -37,7 +37,7 @@ def unpack(data: bytes, folder: Path, room: int) -> Store:
     Raises:
         PlaygroundError: it is no such ZIP, is damaged, or does not fit.
     """
-    check_unpacked(data)
+    check_unpacked(data, max(room, MOST_UNPACKED))  # too much for the room is said below
     import io
 
     (folder / "files").mkdir(parents=True)
@@ -55,7 +55,7 @@ def unpack(data: bytes, folder: Path, room: int) -> Store:
             for info in infos:
                 if info.filename == _ABOUT or _DOCUMENT.fullmatch(info.filename):
                     _write(archive, info, folder / info.filename)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError, ValueError) as error:
+    except ZIP_ERRORS as error:
         raise PlaygroundError(f"This ZIP cannot be unpacked: {error}. Take the collection along anew.") from None
     store = Store(folder)
     store.about()

@@ -6,8 +6,10 @@ It does not decide which kind a file is.
 import csv
 import io
 import itertools
+import lzma
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 
 from playground.errors import PlaygroundError
@@ -15,6 +17,17 @@ from playground.labs.jsonl import as_text, lines
 from playground.labs.retrieval.documents import Document, Section, Stopped
 
 MOST_PAGES = 10_000
+# What a damaged or unusual ZIP raises while it is read.
+ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    RuntimeError,
+    NotImplementedError,
+    EOFError,
+    OSError,
+    ValueError,
+)
 MOST_UNPACKED = 500_000_000  # bytes of a DOCX or ZIP, unpacked
 FENCE = re.compile(r"^ {0,3}(```|~~~)")
 HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
@@ -168,15 +181,18 @@ def docx(name: str, data: bytes, stopped: Stopped) -> Document:
     return Document(name, "DOCX", "".join(parts), tuple(kept))
 
 
-def check_unpacked(data: bytes) -> None:
-    """Raises PlaygroundError for a ZIP container that is damaged, encrypted, or grows out of all proportion."""
+def check_unpacked(data: bytes, most: int = MOST_UNPACKED) -> None:
+    """Raises PlaygroundError for a ZIP container that is damaged, encrypted, or grows out of all proportion.
+
+    most: bytes, unpacked.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             infos = archive.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
         raise PlaygroundError(f"It is damaged: {error}. Save it again.") from None
     total = sum(info.file_size for info in infos)
-    if total > MOST_UNPACKED or total > 1_000_000 + 200 * len(data):
+    if total > most or total > 1_000_000 + 200 * len(data):
         raise PlaygroundError(
             f"It would unpack from {len(data) / 1e6:.1f} to {total / 1e6:,.0f} MB, as ZIP bombs do; it was not opened."
         )

@@ -116,7 +116,10 @@ class Library:
                 if not folder.exists():
                     break
             store.rename(name)
-            os.rename(new, folder)
+            try:
+                os.rename(new, folder)
+            except OSError:
+                raise PlaygroundError("Two were brought back at once. Bring this one back again.") from None
             return f"{MINE}/{name}", troubles
         finally:
             shutil.rmtree(new, ignore_errors=True)

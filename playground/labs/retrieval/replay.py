@@ -73,7 +73,7 @@ for ranking in (words, dense):
 _MMR = """
 # spread out: each next one is relevant and unlike those before it (maximal marginal relevance)
 pool = order[:CANDIDATES]
-least, best = min(found[i] for i in pool), max(found[i] for i in pool)
+least, best = min((found[i] for i in pool), default=0), max((found[i] for i in pool), default=0)
 order = []
 while len(order) < min(K, len(pool)):
     order.append(max(

@@ -34,6 +34,7 @@ FORMAT = 1
 PARTS = ("text.txt", "chunks.jsonl", "vectors.npy")  # of a document, beside its file.json
 # What reading files that somebody damaged, or made up, can raise; memory: an array that says it is enormous.
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, IndexError, RecursionError, OverflowError, MemoryError)
+_DAMAGE += (AttributeError,)  # an array file that is an archive of arrays
 _KEEP_INDEX_FROM = 5_000  # chunks: below, postings are made anew sooner than read
 
 
@@ -50,6 +51,14 @@ class Filed:
     lost: int  # tokens that the embedding model does not read
     notes: tuple[str, ...]
     added: int  # nanoseconds since 1970
+
+
+def _check(filed: Filed) -> None:
+    """Raises ValueError when a field is of another kind: the file may have come from anybody."""
+    texts = (filed.name, filed.kind, *filed.notes)
+    numbers = (filed.n_bytes, filed.n_characters, filed.n_chunks, filed.lost, filed.added)
+    if not all(isinstance(text, str) for text in texts) or not all(type(number) is int for number in numbers):
+        raise ValueError("a field is of another kind")
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +110,8 @@ class Store:
             about = json.loads((self.folder / "collection.json").read_text("utf-8"))
             if about["format"] != FORMAT:
                 raise ValueError(f"format {about['format']}")
+            if not isinstance(about["name"], str) or not isinstance(about["embedding"], str):
+                raise ValueError("its name or its embedding model is no text")
             return about["name"], about["embedding"], Chunking(**about["chunking"])
         except _DAMAGE as error:
             raise PlaygroundError(
@@ -160,8 +171,9 @@ class Store:
                 each = Filed(
                     **{name: about[name] for name in Filed.__dataclass_fields__} | {"notes": tuple(about["notes"])}
                 )
-                if each.id != entry.name or not isinstance(each.name, str):  # it says where its parts are
+                if each.id != entry.name:  # it says where its parts are
                     raise ValueError("another document's")
+                _check(each)
             except FileNotFoundError:
                 continue  # removed meanwhile
             except _DAMAGE:

@@ -5,7 +5,9 @@ that was checked; each redirect is treated the same. No proxy, no cookies, no lo
 whether fetching is allowed here.
 """
 
+import codecs
 import ipaddress
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -38,6 +40,14 @@ _HEADERS = {
 }  # fmt: skip
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
+# Encodings of texts that a server may name. Python knows others, of which some take hours for a large text (punycode).
+_ENCODINGS = re.compile(
+    r"ascii|utf-(8|16|32)(-[bl]e)?|iso8859-\d+|cp\d+|koi8-\w+|mac-\w+|gb\w+|big5\w*|shift_jis\w*|euc_\w+|iso2022_\w+|hz"
+)
+
+# Where a cloud's machines reach their own host at an address that looks public.
+_HOSTS_OF_CLOUDS = {IPv4Address("168.63.129.16")}
+
 Permitted = Callable[[IPv4Address | IPv6Address, int], bool]  # (address, port) -> whether to connect
 
 
@@ -56,6 +66,8 @@ def public(address: IPv4Address | IPv6Address, port: int) -> bool:
 
 
 def _is_global(address: IPv4Address | IPv6Address) -> bool:
+    if address in _HOSTS_OF_CLOUDS or (isinstance(address, IPv6Address) and address.is_site_local):
+        return False
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
 
 
@@ -174,6 +186,8 @@ def _in_utf8(data: bytes, suffix: str, parameters: str) -> bytes:
     if suffix in (".pdf", ".docx") or named.lower() in ("", "utf-8", "utf8"):
         return data
     try:
+        if not _ENCODINGS.fullmatch(codecs.lookup(named).name):
+            return data
         return data.decode(named).encode()
     except (LookupError, UnicodeError):
         return data

@@ -127,7 +127,7 @@ def _look_up(page: Page, written: gr.State) -> None:
                 raise PlaygroundError("There is no reply to look up yet. Send a message first.")
             text = latest.asked[-1][1] if which == "message" else _reply(page, latest)
             if not text.strip():
-                raise PlaygroundError("There is no text of this reply to look up. Look up the message.")
+                raise PlaygroundError("The text of this reply is not known here. Look up the message.")
             return page.send(SEARCH, Parcel(text.strip(), latest.reference))
 
     for which, button in buttons.items():

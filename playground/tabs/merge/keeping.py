@@ -11,9 +11,8 @@ from html import escape
 
 import gradio as gr
 
-from playground.errors import PlaygroundError
 from playground.tabs.internals.benches import Files
-from playground.tabs.kit import MAY_REFUSE, Page, user_errors
+from playground.tabs.kit import MAY_REFUSE, Page, in_words, user_errors
 from playground.tabs.merge import bench as benches
 from playground.tabs.merge.bench import Bench
 from playground.tabs.merge.visitors import Visitors
@@ -91,8 +90,8 @@ class Pane:
                 opened = self.visitors.merges.opened(recipe)
                 contents["recipe-for-mergekit.yml"] = saving.for_mergekit(recipe, opened)
                 code = contents["merge.py"] = replay.script(recipe, opened)
-            except PlaygroundError as error:  # the recipe itself can be taken along all the same
-                code = f"# {error}"
+            except Exception as error:  # the recipe itself can be taken along all the same
+                code = f"# {in_words(error)}"
             return {self.recipe: text, self.files: self.kept.write(contents), self.code: code}
 
     def bringing(self, ask) -> None:

@@ -17,9 +17,19 @@ LONGEST = 42  # letters of an example on its chip
 DRAG = """
 let held = null, focused = null;
 const places = () => [...element.querySelectorAll('[data-line]')];
-const tell = (from, to) => trigger('select', {index: [from, to], value: `${from}`});
+const tell = (from, to) => {
+  places().forEach((chip, at) => { chip.dataset.line = at; });  // a second drag may begin before the answer comes
+  trigger('select', {index: [from, to], value: `${from}`});
+};
+const putBack = () => {
+  if (!held) return;
+  held.classList.remove('held');
+  const others = places().filter((chip) => chip !== held), next = others[Number(held.dataset.line)];
+  if (next) next.before(held); else others.at(-1)?.after(held);
+  held = null;
+};
 element.addEventListener('pointerdown', (event) => {
-  held = event.target.closest('[data-line]');
+  held = event.button ? null : event.target.closest('[data-line]');
   if (held) held.setPointerCapture(event.pointerId);
 });
 element.addEventListener('pointermove', (event) => {
@@ -37,10 +47,7 @@ element.addEventListener('pointerup', () => {
   held = null;
   if (from !== to) tell(from, to);
 });
-element.addEventListener('pointercancel', () => {
-  held?.classList.remove('held');
-  held = null;
-});
+element.addEventListener('pointercancel', putBack);
 element.addEventListener('keydown', (event) => {
   const by = {ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1}[event.key];
   const chip = event.target.closest('[data-line]');

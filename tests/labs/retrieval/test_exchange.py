@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 import zipfile
 import zlib
@@ -86,6 +87,12 @@ def array(make):
     return remade
 
 
+def archive_of_arrays() -> bytes:
+    out = BytesIO()
+    np.savez(out, np.ones((1, 32), np.float32))
+    return out.getvalue()
+
+
 @pytest.mark.parametrize(
     ("part", "make", "sums"),
     [
@@ -101,12 +108,17 @@ def array(make):
         ("chunks.jsonl", lambda data: b"{}\n", True),
         ("file.json", lambda data: data.replace(b'"id": "', b'"id": "../'), False),
         ("file.json", lambda data: b"[]", False),
+        ("vectors.npy", lambda data: archive_of_arrays(), True),
+        ("file.json", lambda data: re.sub(rb'"n_chunks": \d+', b'"n_chunks": "x"', data), False),
+        ("file.json", lambda data: re.sub(rb'"kind": "[^"]*"', b'"kind": 7', data), False),
+        ("file.json", lambda data: re.sub(rb'"notes": \[[^]]*\]', b'"notes": [{}]', data), False),
     ],
 )
 def test_a_document_that_is_none_is_left_out_and_named(shelves, packed, part, make, sums):
     address, troubles = shelves.bring(changed(packed, part, make, sums), "bob")
     assert len(troubles) == 1 and "damaged" in troubles[0]
     assert [each.name for each in shelves.open(address, "bob").documents] == ["b.md"]
+    assert sum(each.n_chunks for each in shelves.listed("bob")) > 0  # the list of collections is still there
 
 
 def test_vectors_of_another_model_are_said_at_the_search(shelves, packed, engine):
@@ -119,6 +131,20 @@ def test_vectors_of_another_model_are_said_at_the_search(shelves, packed, engine
         search.search(shelves.open(address, "bob"), "cat", np.ones(32, np.float32), search.How())
 
 
+def flipped(data: bytes) -> bytes:
+    """With some bits of what is packed turned over."""
+    out = BytesIO()
+    with zipfile.ZipFile(BytesIO(data)) as source, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name) * 3)
+        first = target.infolist()[0]
+    raw = bytearray(out.getvalue())
+    begin = first.header_offset + 30 + len(first.filename)
+    for at in range(begin, begin + 20):
+        raw[at] ^= 0xFF
+    return bytes(raw)
+
+
 def test_what_is_no_collection_is_refused_and_leaves_nothing(shelves, packed, tmp_path):
     small = Library(Settings(cache_dir=tmp_path / "small", collections_limit=100))
     cases = [
@@ -127,6 +153,7 @@ def test_what_is_no_collection_is_refused_and_leaves_nothing(shelves, packed, tm
         (shelves, zipped_paths({**packed, "collection.json": b"{}"}), "damaged"),
         (shelves, zipped_paths({**packed, "files/x": b"0" * 30_000_000}), "ZIP bombs"),
         (small, zipped_paths(packed), "larger than the room"),
+        (shelves, flipped(zipped_paths(packed)), "cannot be unpacked|damaged"),
     ]
     for library, data, said in cases:
         with pytest.raises(PlaygroundError, match=said):

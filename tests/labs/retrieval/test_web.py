@@ -197,3 +197,15 @@ def test_fetched_pages_are_indexed_and_failures_named(server, here, monkeypatch,
     ]  # fmt: skip
     assert any(now.doing == f"Fetching {server}/etna" for now in turns)
     assert "volcano on Sicily" in kept.load().text("127.0.0.1/etna.html")
+
+
+def test_hosts_behind_addresses_that_look_public_are_refused():
+    for address in ("168.63.129.16", "fec0::1", "::ffff:168.63.129.16"):
+        assert not web.public(ipaddress.ip_address(address), 80)
+
+
+def test_an_encoding_that_takes_hours_is_not_tried():
+    data = b"a" * 100
+    for named in ("punycode", "idna", "unicode_escape", "rot13", "no such"):
+        assert web._in_utf8(data, ".txt", f"charset={named}") == data
+    assert web._in_utf8("Grüße".encode("cp1252"), ".txt", 'charset="windows-1252"') == "Grüße".encode()
