@@ -2,8 +2,9 @@
 
 A template that names a group ("The {word} told the woman that [MASK] was tired.") gets a copy in which it names the
 other one. What belongs to the words, and not to whom the sentence speaks of besides, stays: the sign of a word's
-corrected score, and the order of two words. Both shares lie between 0 and 1; two unrelated grids agree in one half.
-It does not know how a grid is scored.
+corrected score, and the order of two words. Both shares lie between 0 and 1. Of two unrelated grids the order agrees in
+one half; the signs do so in p q + (1 - p) (1 - q), where p and q are the shares of positive ones, so that two grids
+that lean to one side agree more often without saying anything of the words. It does not know how a grid is scored.
 """
 
 import re
@@ -30,14 +31,18 @@ class Consistency:
     n_templates: int  # that have a swapped copy
     n_words: int
     sign: Kept  # of the corrected score
+    sign_by_chance: float  # share of signs that agree in unrelated grids with as many positive scores each
     order: Kept | None  # of two words; None with fewer than two words
 
 
 def exchanged(template: str, first: str, second: str) -> str | None:
-    """The template with the two compared words exchanged where it has them, or else with its genders swapped.
+    """The template with all its genders swapped where the two words are of that kind, or else with these two exchanged.
 
     None: it names no group. The blank and the slot stay.
     """
+    by_gender = swapped.swap(template)
+    if by_gender.n_words and swapped.swap(first).text.lower() == second.lower():
+        return by_gender.text
     pair = {first.lower(): second, second.lower(): first}
     written = "|".join(re.escape(word) for word in sorted(pair, key=len, reverse=True))
 
@@ -48,7 +53,6 @@ def exchanged(template: str, first: str, second: str) -> str | None:
     made, n = re.subn(rf"(?<!\w)({written})(?!\w)", other, template, flags=re.IGNORECASE)
     if n:
         return made
-    by_gender = swapped.swap(template)
     return by_gender.text if by_gender.n_words else None
 
 
@@ -61,12 +65,13 @@ def compare(one: np.ndarray, other: np.ndarray) -> Consistency:
     """
     n_templates, n_words = one.shape
     sign = (np.sign(one) == np.sign(other)).mean()
+    p, q = (one > 0).mean(), (other > 0).mean()
     order = None
     if n_words > 1:
         a, b = np.triu_indices(n_words, 1)
         same = np.sign(one[:, a] - one[:, b]) == np.sign(other[:, a] - other[:, b])
         order = _kept(same.mean(), n_words // 2)
-    return Consistency(n_templates, n_words, _kept(sign, n_words), order)
+    return Consistency(n_templates, n_words, _kept(sign, n_words), float(p * q + (1 - p) * (1 - q)), order)
 
 
 def _kept(share: float, n: int) -> Kept:
@@ -82,9 +87,11 @@ def told(found: Consistency, names: Sequence[str]) -> str:
     n = found.n_templates
     said = (
         f"With the groups swapped in {n} template{'s' if n > 1 else ''}, "
-        f"{part(found.sign, 'the words')} keep their side, “{names[0]}” or “{names[1]}”"
+        f"{part(found.sign, 'the words')} keep their side, “{names[0]}” or “{names[1]}” "
+        f"(unrelated scores that lean as these do: {found.sign_by_chance:.0%})"
     )
     if found.order is not None:
         said += f", and {part(found.order, 'the pairs of words')} their order"
-    open_ = [kept for kept in (found.sign, found.order) if kept is not None and kept.low <= 0.5]
-    return said + (". Chance gives 50 %, which an interval holds: not enough to tell." if open_ else ".")
+        said += " (unrelated: 50%)"
+    unsure = found.sign.low <= found.sign_by_chance or (found.order is not None and found.order.low <= 0.5)
+    return said + (". That an interval holds: not enough to tell." if unsure else ".")

@@ -207,6 +207,10 @@ def opened(parent):
                 product = product.T if config.get("fan_in_fan_out") else product
                 deltas.append((f"{path}.weight", weight * scaling * product))
 
+    lost = sorted({at for at, _ in deltas} - files.keys())
+    if lost:
+        raise ValueError(f"The model's files call {lost[0]} by another name: this script cannot add its adapter.")
+
     def read(name):
         tensor = files[name].get_tensor(name).float()
         return sum((delta for at, delta in deltas if at == name), tensor)
@@ -239,6 +243,9 @@ def merge(recipe, method, out):
     base = opened(recipe["base"]) if recipe["base"] else None
     files, merged = base[0] if base else models[0][0], {}
     for name, depth in depths(files).items():
+        if not files[name].get_slice(name).get_dtype().startswith(("F", "BF")):  # a list of positions and the like
+            merged[name] = files[name].get_tensor(name)
+            continue
         how = {key: recipe[key] for key in recipe["as_they_are"]} | {"name": name}
         how |= {key: at(recipe[key], name, depth) for key in ("t", "scale")}
         how |= {key: [at(setting, name, depth) for setting in recipe[key]] for key in ("weights", "densities")}

@@ -143,6 +143,8 @@ def test_a_template_that_names_a_group_is_asked_with_the_groups_swapped_too(arch
 )
 def test_groups_of_a_template_are_swapped(template, swapped):
     assert consistency.exchanged(template, "he", "she") == swapped
+    both = "The {word} said he lost his keys and [MASK] left."
+    assert consistency.exchanged(both, "he", "she") == "The {word} said she lost her keys and [MASK] left."
     assert consistency.exchanged("The German met the {word}.", "German", "Mexican") == "The Mexican met the {word}."
 
 
@@ -154,6 +156,10 @@ def test_consistency_and_how_far_it_goes():
     assert (same.sign.low, same.sign.high) == pytest.approx((expected.low, expected.high))
     expected = binomtest(4, 4).proportion_ci(method="wilson")  # four pairs of eight words share none
     assert (same.order.low, same.order.high) == pytest.approx((expected.low, expected.high))
+    assert same.sign_by_chance == 0.5  # four of eight are positive in both
+    leaning = consistency.compare(np.array([[1.0] * 9 + [-1]]), np.array([[-1.0] + [1] * 9]))
+    assert leaning.sign.share == pytest.approx(0.8) and leaning.sign_by_chance == pytest.approx(0.82)
+    assert "not enough to tell" in consistency.told(leaning, ("he", "she"))
     turned = consistency.compare(one, -one)
     assert turned.sign.share == turned.order.share == 0
     drawn = np.random.default_rng(0).normal(size=(2, 1, 400))
