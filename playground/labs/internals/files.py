@@ -74,12 +74,22 @@ def sweep_csv(found: Sequence[Sweep]) -> str:
 
 
 def table_csv(head: Sequence[str], rows: Iterable[Sequence]) -> str:
-    """A table as CSV, with a line of column names."""
+    """A table as CSV, with a line of column names. Texts that a spreadsheet would run as formulas begin with a '."""
     written = io.StringIO()
     table = csv.writer(written, lineterminator="\n")
     table.writerow(head)
-    table.writerows(rows)
+    table.writerows(map(_harmless, row) for row in rows)
     return written.getvalue()
+
+
+def _harmless(cell: object) -> object:
+    if not isinstance(cell, str) or not cell.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
 
 
 def _number(value: float) -> str:

@@ -72,7 +72,7 @@ def ratio(parts: Sequence[float], wholes: Sequence[float]) -> Estimate:
     """Σ parts / Σ wholes, where one question may give several, like citations.
 
     Those of one question stand or fall together, so the interval is Wilson's for as many draws as there are questions
-    that give any; exact where each gives one, wide enough where some give more.
+    that give any: an approximation, which counts a question with three citations as one with one.
     """
     from playground.labs.chat.votes import wilson
 
