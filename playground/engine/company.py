@@ -114,8 +114,11 @@ class Company:
         return wish.logits
 
     def _do(self, wishes: list[Wish]) -> None:
-        if len(wishes) == 1:
-            wishes[0].logits = wishes[0].alone()
+        if (
+            len(wishes) == 1 or not self.serves
+        ):  # some may have joined before a comparison showed that it does not serve
+            for wish in wishes:
+                wish.logits = wish.alone()
             return
         n_before = [wish.cache.get_seq_length() for wish in wishes]
         try:

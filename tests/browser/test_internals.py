@@ -122,6 +122,7 @@ def test_a_neuron_is_found_seen_and_taken_out(visit, shot, accessible):
     page.locator("#group-compare").click()
     expect(page.get_by_text("The first group has 1 sentence, and at least two are needed")).to_be_visible()
     assert page.locator("#group-1 textarea").input_value() == "Only one sentence."
+    close_notice(page)
 
     page.get_by_role("button", name="A little girl, or a town").click()
     expect(page.locator("#out-chart .barlayer .trace").first).to_be_visible(timeout=120_000)
