@@ -1,5 +1,6 @@
 """The journey of the Prompt lab on the real starter: an example in one click, edited, run, compared, taken along."""
 
+import json
 import re
 
 import pytest
@@ -54,13 +55,19 @@ def test_few_shot_against_zero_shot_in_one_click(visit, shot, accessible):
     shot(page, "prompting-2-compared", full_page=True)
 
     # what changed alone is computed: the same answers, scored otherwise
+    detail(page, "Files and code")
+    everything = page.locator("#lab-files a[download]").nth(2)  # results.json, whose address is a hash of what it holds
+    before = everything.get_attribute("href", timeout=LONG)
     page.locator("#lab-scorer input").click()
     page.get_by_role("option", name="Contains it").click()
     page.locator("#lab-run").click()
+    expect(everything).not_to_have_attribute("href", before, timeout=LONG)
     expect(page.locator("#lab-run")).to_be_enabled(timeout=LONG)
     expect(page.locator("#lab-status progress")).to_be_hidden()
+    with page.expect_download() as download:
+        everything.click()
+    assert json.loads(download.value.path().read_text("utf-8"))["scorer"]["kind"] == "contains"
 
-    detail(page, "Files and code")
     with page.expect_download() as download:
         page.locator("#lab-files a[download]").first.click()
     assert download.value.path().read_text("utf-8").startswith("prompt,model,temperature,row,column text,")

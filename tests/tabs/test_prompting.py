@@ -10,11 +10,13 @@ import pandas
 import pytest
 
 from playground.labs.prompting import library, replay
+from playground.labs.prompting.kept import Kept
 from playground.labs.prompting.prompts import Example, Prompt
 from playground.models.cache import ModelCache
 from playground.settings import Settings
 from playground.tabs.layout import lay_out
 from playground.tabs.prompting import builder, kept, tab
+from playground.views.prompting.words import UNFINISHED
 from tests import tiny
 from tests.tabs.conftest import visitor
 
@@ -86,9 +88,48 @@ def test_results_outlive_a_reload(desk):
         assert set(map(str, lab.restore(nothing).values())) == {str(gr.skip())}
 
 
+def test_stop_keeps_what_is_done_and_run_goes_on(desk, monkeypatch):
+    lab, dora = desk.lab, visitor("dora")
+    computed = []
+    put = Kept.put
+    monkeypatch.setattr(Kept, "put", lambda self, *what: (computed.append(what), put(self, *what)))
+    n_running = 0
+    for last in lab.work(desk.values(max_new_tokens=2), dora):
+        if lab.outcome.overview in last and not n_running:  # the first progress of which something is done
+            n_running = len(computed)
+            lab.halt(dora)
+    assert tab.STOPPED in last[lab.status]
+    stopped = last[lab.outcome.found]
+    n_done = stopped.done(0) + stopped.done(1)
+    assert 0 < n_running <= n_done == len(computed) < 112
+    computed.clear()
+    *_, last = desk.run("dora", max_new_tokens=2)
+    assert tab.STOPPED not in last[lab.status]
+    whole = last[lab.outcome.found]
+    assert None not in whole.cells[0] + whole.cells[1]
+    assert len(computed) == 112 - n_done
+    for line, full in zip(stopped.cells, whole.cells, strict=True):
+        assert all(cell in (None, other) for cell, other in zip(line, full, strict=True))
+
+
+def test_a_run_that_is_under_way_outlives_a_reload(desk):
+    lab = desk.lab
+    *told, last = desk.run("eve", max_new_tokens=2)
+    so_far = [update for update in told if lab.page.lab in update]
+    assert so_far and all("<progress" in update[lab.status] for update in so_far)
+    shown = lab.restore(json.loads(json.dumps(so_far[0][lab.page.lab])))
+    found, whole = shown[lab.outcome.found], last[lab.outcome.found]
+    assert 0 < found.done(0) + found.done(1) < 112
+    for line, full in zip(found.cells, whole.cells, strict=True):
+        assert all(cell in (None, other) for cell, other in zip(line, full, strict=True))
+    assert UNFINISHED in shown[lab.outcome.remarks]
+
+
 def test_results_that_are_too_large_are_not_kept(desk, monkeypatch):
     monkeypatch.setattr(kept, "MOST_LETTERS", 100)
-    *_, last = desk.run(max_new_tokens=2)
+    *told, last = desk.run(max_new_tokens=2)
+    assert not any(desk.lab.page.lab in update for update in told)
+    assert not any("too large" in update.get(desk.lab.status, "") for update in told)
     assert last[desk.lab.page.lab] is None
     assert "too large for this browser" in last[desk.lab.status]
 
@@ -100,9 +141,13 @@ def test_choices_bring_their_tab(desk):
 
 
 def test_samples_bring_votes(desk):
-    *_, last = desk.run(worked="three_problems", temperatures="1", samples=3, max_new_tokens=3)
+    *_, last = desk.run(worked="three_problems", max_new_tokens=3)
     assert last[desk.lab.outcome.votes_tab]["visible"] is True
-    assert "3 times and the majority counts" in last[desk.lab.outcome.remarks]
+    assert "5 times and the majority counts" in last[desk.lab.outcome.remarks]
+    found = last[desk.lab.outcome.found]
+    assert {variant.temperature for variant in found.variants} == {0.7}
+    assert {len(cell.outputs) for line in found.cells for cell in line} == {5}
+    assert "temperature=0.7" in last[desk.lab.outcome.code]
 
 
 def test_orders_of_the_examples(desk):
@@ -186,6 +231,14 @@ def test_a_file_becomes_the_table(desk, tmp_path):
     shown = desk.lab.data.take(str(path))
     assert shown[desk.lab.data.rows] == ({"q": "one", "right": "1"},)
     assert desk.lab.scoring.columns(shown[desk.lab.data.rows], "label")["value"] == "right"
+
+
+def test_two_columns_of_one_name_are_refused_while_one_types(desk):
+    frame = pandas.DataFrame([["a", "b"]], columns=["x", "x"])
+    with pytest.raises(gr.Error, match="Two columns are called “x”"):
+        desk.lab.data.edited(frame)
+    queued = [event.queue for event in desk.lab.page.blocks.fns.values() if event.name == "edited"]
+    assert queued and False not in queued  # Gradio shows an error only if its event was queued
 
 
 def test_the_prompt_is_shown_as_tokens(desk):

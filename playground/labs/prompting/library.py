@@ -39,6 +39,8 @@ class Worked:
     data: DataSet
     scorer: Scorer
     max_new_tokens: int
+    temperature: float  # 0: greedy
+    samples: int  # a row
 
 
 @cache
@@ -63,6 +65,8 @@ def worked() -> tuple[Worked, ...]:
             data_set(entry["data"]),
             Scorer(**entry["scorer"] | {"choices": tuple(entry["scorer"].get("choices", ()))}),
             entry["max_new_tokens"],
+            float(entry.get("temperature", 0)),
+            entry.get("samples", 1),
         )
         for entry in _read()["worked"]
     )

@@ -1,21 +1,25 @@
 """A prompt as Python with plain transformers, and as a file that can be brought back. It does not know the page."""
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from playground.errors import PlaygroundError
 from playground.labs.prompting import prompts
 from playground.labs.prompting.prompts import Prompt, Row
+from playground.models.catalog import catalog
+from playground.models.reference import parse
 
 KIND = "playground prompts"
 
 _SCRIPT = """# The prompt {name!r} with plain transformers: what it writes for each row.
-import torch
+{remarks}import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 MODEL = {model!r}
-tokenizer = AutoTokenizer.from_pretrained(MODEL)
-model = AutoModelForCausalLM.from_pretrained(MODEL).eval()
+tokenizer = AutoTokenizer.from_pretrained(MODEL{at})
+model = AutoModelForCausalLM.from_pretrained(MODEL{at}{dtype}).eval()
 
 PROMPTS = {prompts}
 STOP = {stop!r}
@@ -35,22 +39,107 @@ for prompt in PROMPTS:
 """
 
 
-def script(prompt: Prompt, rows: Sequence[Row], model: str, max_new_tokens: int, temperature: float = 0) -> str:
+@dataclass(frozen=True)
+class Source:
+    """What transformers loads in the place of a model."""
+
+    name: str  # a hub id, or a folder
+    revision: str | None = None  # of a hub id; None: the newest
+    dtype: str | None = None  # None: as the weights are saved
+    remark: str = ""  # what is not the same, as a sentence
+
+
+def source_of(reference: str, provenance: Sequence[Mapping] = ()) -> Source:
+    """What transformers loads for a reference, in the precision it ran in; of a starter, the same model on the hub.
+
+    Args:
+        provenance: of the models that ran, as `Results` has it: tells revision and precision.
+
+    Raises:
+        PlaygroundError: transformers alone cannot load it; says why.
+    """
+    parsed = parse(reference)
+    ran = next((each for each in provenance if each.get("reference") == str(parsed)), {})
+    dtype = ran.get("dtype") or parsed.precision
+    if parsed.kind == "endpoint":
+        raise PlaygroundError("This model runs at an endpoint: transformers cannot load it.")
+    if parsed.adapters or parsed.kind == "merge":
+        raise PlaygroundError("The script is for models that stand in files of their own: save this one first.")
+    if parsed.kind == "gguf" or parsed.file:
+        raise PlaygroundError(
+            "A GGUF file is unpacked by Playground. Take the script with the model that it was made of."
+        )
+    if dtype == "int8":
+        raise PlaygroundError("int8 weights are Playground's own. Choose another precision, and take the script then.")
+    if parsed.kind == "starter":
+        hub_id = next((entry.hub_id for entry in catalog() if entry.reference == f"starter:{parsed.name}"), None)
+        if not hub_id:
+            raise PlaygroundError("This starter is not on the hub: transformers cannot load it.")
+        return Source(
+            hub_id, None, dtype, "The starter comes from 4-bit weights; these are the full ones, and may differ."
+        )
+    commit = str(ran.get("revision", ""))
+    known = parsed.kind == "hub" and re.fullmatch("[0-9a-f]{40}", commit)
+    return Source(parsed.name, commit if known else parsed.revision, dtype)
+
+
+def script(
+    prompt: Prompt,
+    rows: Sequence[Row],
+    source: Source,
+    settings: Mapping,
+    temperature: float = 0,
+    choices: Sequence[str] = (),
+) -> str:
     """Python that needs nothing but transformers and gives the prompt's outputs for the rows again.
+
+    Where it cannot give the same, a comment says so.
+
+    Args:
+        settings: those of `Results`.
+        choices: the labels whose probabilities were compared, where nothing was written.
 
     Raises:
         PlaygroundError: a row cannot be put into the prompt.
     """
     made = [prompts.rendered(prompt, row, number) for number, row in enumerate(rows, 1)]
     listed = "[\n" + "".join(f"    {each!r},\n" for each in made) + "]"
-    how = f"do_sample=True, temperature={temperature!r}" if temperature else "do_sample=False"
+    remarks = [source.remark, *_remarks(temperature, int(settings.get("samples", 1)), choices)]
     return _SCRIPT.format(
         name=prompt.name,
-        model=model,
+        remarks="".join(f"# {remark}\n" for remark in remarks if remark),
+        model=source.name,
+        at=f", revision={source.revision!r}" if source.revision else "",
+        dtype=f", dtype={source.dtype!r}" if source.dtype else "",
         prompts=listed,
         stop=prompts.stop_strings(prompt),
-        tokens=max_new_tokens,
-        sampling=how,
+        tokens=int(settings.get("max_new_tokens", 64)),
+        sampling=_sampling(settings, temperature),
+    )
+
+
+def _remarks(temperature: float, samples: int, choices: Sequence[str]) -> list[str]:
+    if choices:
+        return [
+            f"The lab compared the probabilities of {list(choices)!r} and wrote nothing. "
+            "Here the model writes, and may write something else."
+        ]
+    if not temperature:
+        return []
+    drawn = "The lab draws with seeds of its own: what is drawn here is another sample."
+    return [drawn, f"The lab drew {samples} a row and let the majority decide."] if samples > 1 else [drawn]
+
+
+def _sampling(settings: Mapping, temperature: float) -> str:
+    """Arguments of `generate`, and where the settings say nothing what the lab takes then."""
+    if not temperature:
+        return "do_sample=False"
+    from playground.engine.sampling import Sampling  # imports torch
+
+    usual = Sampling()
+    used = {name: settings.get(name, getattr(usual, name)) for name in ("top_p", "top_k", "repetition_penalty")}
+    return ", ".join(
+        f"{name}={value!r}" for name, value in ({"do_sample": True, "temperature": temperature} | used).items()
     )
 
 

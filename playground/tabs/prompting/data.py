@@ -57,8 +57,9 @@ class Data:
 
     def edited(self, grid) -> dict:
         """The rows as they stand in the cells."""
-        rows = from_frame(grid)
-        return {self.rows: rows, self.told: note(described(rows))}
+        with user_errors():
+            rows = from_frame(grid)
+            return {self.rows: rows, self.told: note(described(rows))}
 
 
 def from_frame(frame) -> tuple[Row, ...]:

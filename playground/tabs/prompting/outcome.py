@@ -9,7 +9,6 @@ import gradio as gr
 from playground.errors import PlaygroundError
 from playground.labs.prompting import library, replay, results, statistics
 from playground.labs.prompting.results import Results
-from playground.models.catalog import catalog
 from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN
 from playground.views.continuations import note
 from playground.views.prompting import tables, words
@@ -164,8 +163,9 @@ class Outcome:
             return ""
         variant = found.variants[which or 0]
         try:
-            most = int(found.settings.get("max_new_tokens", 64))
-            return replay.script(variant.prompt, found.rows[:5], loadable(variant.reference), most, variant.temperature)
+            source = replay.source_of(variant.reference, found.provenance)
+            choices = found.scorer.choices if found.scorer.kind == "choice" else ()
+            return replay.script(variant.prompt, found.rows[:5], source, found.settings, variant.temperature, choices)
         except PlaygroundError as error:
             return f"# {error}"
 
@@ -173,13 +173,6 @@ class Outcome:
         pair = [self.a, self.b, self.found]
         gr.on([self.a.input, self.b.input], self.pair, pair, [self.verdict, self.disagreements], **AT_ONCE)
         self.code_of.input(self.python, [self.code_of, self.found], self.code, **AT_ONCE)
-
-
-def loadable(reference: str) -> str:
-    """What transformers loads for a reference: of a starter, the same model on the hub."""
-    plain = reference.partition("#")[0]
-    entry = next((entry for entry in catalog() if entry.reference == plain), None)
-    return entry.hub_id if entry is not None and entry.hub_id else plain.partition("@")[0]
 
 
 def build() -> Outcome:

@@ -70,7 +70,7 @@ class Lab:
     def fill(self, worked: Worked) -> dict:
         """Puts a worked example into all boxes."""
         rows = library.rows(worked.data.name)
-        asking = Asking(worked.max_new_tokens, (0.0,), 1, 0, ())
+        asking = Asking(worked.max_new_tokens, (worked.temperature,), worked.samples, 0, ())
         return (
             self.builder.shown(worked.prompts)
             | self.data.shown(rows, worked.data.name)
@@ -139,13 +139,19 @@ class Lab:
                 told = {self.status: self._progress(last)}
                 if time.monotonic() >= due and last.n_done:
                     due = time.monotonic() + REDRAW
-                    told |= self.outcome.growing(last.results())
+                    so_far = last.results()
+                    told |= self.outcome.growing(so_far) | self.keep_so_far(so_far)
                 yield told
         found = last.results()
         yield self.outcome.drawn(found) | {self.status: note(STOPPED if stop.is_set() else "")} | self.keep(found)
 
     def _progress(self, now: "Progress") -> str:
         return words.progress(now.n_done, now.n_all, now.seconds_left, now.doing)
+
+    def keep_so_far(self, found: Results) -> dict:
+        """Asks the browser to keep what a run has brought until now, if it can; it leaves the status alone."""
+        value, _ = keeping.kept(found)
+        return {self.page.lab: value} if value is not None else {}
 
     def keep(self, found: Results) -> dict:
         """Asks the browser to keep the results."""
@@ -211,7 +217,7 @@ class Lab:
         for event in (
             data.pick.input(data.chosen, data.pick, data.outputs, **AT_ONCE),
             data.file.upload(data.take, data.file, data.outputs, **MAY_REFUSE),
-            data.grid.input(data.edited, data.grid, [data.rows, data.told], **AT_ONCE),
+            data.grid.input(data.edited, data.grid, [data.rows, data.told], trigger_mode="always_last", **MAY_REFUSE),
         ):
             followed = event.success(expected, [data.rows, self.scoring.expected], self.scoring.expected, **AT_ONCE)
             self.preview.after(followed)

@@ -122,8 +122,14 @@ def test_what_cannot_be_run_is_one_sentence(wanted, words):
 
 def test_a_pattern_that_takes_too_long_ends_the_run():
     slow = Scorer("regex", pattern=r"(?s)(?:.+.+.+)+[\x00\x01]")
+    drafts, kept = [Prompt("chat", as_chat=True)], Kept()
     with pytest.raises(PlaygroundError, match=r"more than 0\.2 s on the output of row"):
-        run(empty(slow, [Prompt("chat", as_chat=True)], max_new_tokens=400))
+        run(empty(slow, drafts, max_new_tokens=400), kept)
+    n, computed, put = len(kept), [], kept.put
+    assert n > 0
+    kept.put = lambda *what: (computed.append(what), put(*what))
+    run(empty(Scorer("contains"), drafts, max_new_tokens=400), kept)  # nothing of what was written is lost
+    assert len(computed) == len(ROWS) - n
 
 
 @pytest.mark.parametrize("after", [1, 3])

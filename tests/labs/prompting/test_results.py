@@ -1,5 +1,6 @@
 """Results as files and back, tables of one's own, prompts as Python."""
 
+import ast
 import csv
 import io
 import json
@@ -134,7 +135,9 @@ def test_the_python_gives_what_the_page_gives(tmp_path, capsys, as_chat):
     prompt = Prompt("p", "The cat", as_chat=as_chat, question_label="", answer_label="")
     rows = [{"text": "sat on"}, {"text": "the mat"}]
     transformers.logging.set_verbosity_error()
-    exec(replay.script(prompt, rows, str(folder), 8), {})
+    source = replay.source_of(f"{folder}#float32")
+    assert (source.name, source.dtype) == (str(folder), "float32")
+    exec(replay.script(prompt, rows, source, {"max_new_tokens": 8}), {})
     printed = [eval(line) for line in capsys.readouterr().out.splitlines() if line[:1] in "'\""]
     from playground.labs.prompting.prompts import rendered, stop_strings
 
@@ -146,3 +149,51 @@ def test_the_python_gives_what_the_page_gives(tmp_path, capsys, as_chat):
         wanted.append(last.text)
     cut = "\ufffd"  # a character that the last token leaves unfinished
     assert [text.rstrip(cut) for text in printed] == [text.rstrip(cut) for text in wanted]
+
+
+def test_the_python_loads_the_revision_and_precision_that_ran():
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    ran = [
+        {"reference": "org/other", "revision": "f" * 40, "dtype": "float16"},
+        {"reference": "org/name", "revision": commit, "dtype": "bfloat16"},
+    ]
+    made = replay.script(FEW, ROWS[:1], replay.source_of("org/name", ran), {})
+    compile(made, "script", "exec")
+    assert f"AutoTokenizer.from_pretrained(MODEL, revision={commit!r})" in made
+    assert f"AutoModelForCausalLM.from_pretrained(MODEL, revision={commit!r}, dtype='bfloat16')" in made
+    assert "MODEL = 'org/name'" in made
+    assert replay.source_of("org/name@v2#float32") == replay.Source("org/name", "v2", "float32")
+    starter = replay.source_of("starter:smollm2-135m-instruct", [])
+    assert starter.name == "HuggingFaceTB/SmolLM2-135M-Instruct"
+    assert "4-bit" in replay.script(FEW, ROWS[:1], starter, {})
+
+
+def test_the_python_says_where_it_differs():
+    source = replay.Source("org/name")
+    greedy = replay.script(FEW, ROWS[:1], source, {})
+    assert "lab" not in greedy and "do_sample=False" in greedy
+    drawn = replay.script(FEW, ROWS[:1], source, {"samples": 5, "top_k": 7}, 0.7)
+    assert "another sample" in drawn and "5 a row and let the majority decide" in drawn
+    assert "do_sample=True, temperature=0.7, top_p=0.95, top_k=7" in drawn
+    chosen = replay.script(FEW, ROWS[:1], source, {}, 0, ("yes", "it's"))
+    assert """# The lab compared the probabilities of ['yes', "it's"] and wrote nothing.""" in chosen
+    for made in (greedy, drawn, chosen, replay.script(FEW, ROWS[:1], source, {}, 0, ("a\nimport os", "b"))):
+        tree = ast.parse(made)
+        assert sum(isinstance(node, ast.Import) for node in tree.body) == 1  # torch
+
+
+@pytest.mark.parametrize(
+    ("reference", "words"),
+    [
+        ("endpoint:local/some/model", "runs at an endpoint"),
+        ("merge:half-and-half", "save this one first"),
+        ("org/name+adapter:pirate*0.7", "save this one first"),
+        ("org/name/file.gguf", "GGUF"),
+        ("/somewhere/file.gguf", "GGUF"),
+        ("org/name#int8", "int8"),
+        ("starter:minilm-mlm", "not on the hub"),
+    ],
+)
+def test_what_transformers_alone_cannot_load_is_a_sentence(reference, words):
+    with pytest.raises(PlaygroundError, match=words):
+        replay.source_of(reference)
