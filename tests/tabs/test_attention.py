@@ -344,6 +344,28 @@ def test_heads_between_two_words(desk, folders):
     assert "None is over the threshold" in by_id(none, "pair-ranking")
 
 
+def test_the_benchmark_of_pronouns_draws_what_the_lab_measured(desk, folders, monkeypatch):
+    from playground.labs.attention import coreference
+
+    eight = coreference.schemas()[:8]
+    monkeypatch.setattr(coreference, "schemas", lambda: eight)
+    expected = coreference.coreference(tiny.loaded(folders["llama"]))
+    assert expected.n == 8
+    function = next(
+        fn for fn in desk.page.blocks.fns.values() if any(c.elem_id == "coreference-chart" for c in fn.outputs)
+    )
+    *told, drawn = function.fn(values(desk, folders["llama"]), visitor("one"))
+    assert any("Sentence 8 of 8" in update[desk.source.status] for update in told)
+    assert drawn[desk.source.status] == ""
+    best = expected.ranked[0]
+    caption = html_of(drawn, "coreference-caption")
+    assert f"8 sentences; guessing is right in 50 %. The best head, layer {best.layer}, head {best.head}, " in caption
+    assert f"is right in {100 * best.share:.1f} %" in caption
+    np.testing.assert_allclose(figure(drawn, "coreference-chart").data[0].z, expected.share.T)
+    buttons = re.findall(r'data-at="(\d+),(\d+)"', by_id(drawn, "coreference-ranking"))
+    assert buttons == [(str(head.layer), str(head.head)) for head in expected.ranked]
+
+
 def test_words_that_the_text_lacks_are_replaced_by_some_that_it_has(desk, folders):
     drawn = draw(desk, "Who looks at whom", values(desk, folders["llama"], text="A dog saw a dog"))
     assert "From dog to" in by_id(drawn, "pair-caption")
