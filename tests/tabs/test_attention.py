@@ -25,6 +25,7 @@ from playground.tabs.attention import tab as attention
 from playground.tabs.attention.source import Kept
 from playground.tabs.kit import Parcel
 from playground.tabs.layout import lay_out
+from playground.views.attention import words as attention_words
 from tests import tiny
 from tests.tabs.conftest import visitor
 
@@ -219,6 +220,17 @@ def test_every_bertviz_view_draws_every_model(desk, folders, model, view):
     drawn = draw(desk, "BertViz", values(desk, folders[model], View=view))
     assert "<iframe" in by_id(drawn, "bertviz")
     assert "fp32 on cpu" in by_id(drawn, "bertviz-caption")
+
+
+def test_the_neuron_view_of_a_model_with_a_bias_by_position_says_that_products_are_not_all(desk, folders):
+    """T5 adds a bias between q·k and the softmax in its self-attention, and none in its cross-attention."""
+    for place, said in (("Encoder", True), ("Cross: decoder to encoder", False)):
+        given = values(desk, folders["t5"], pair="The doctor asked", place=place, View=attention_bertviz.NEURON_VIEW)
+        drawn = draw(desk, "BertViz", given)
+        assert "<iframe" in by_id(drawn, "bertviz")
+        assert (attention_words.NOT_EXACT in html_of(drawn, "bertviz-caption")) == said
+    exact = draw(desk, "BertViz", values(desk, folders["llama"], View=attention_bertviz.NEURON_VIEW))
+    assert attention_words.NOT_EXACT not in html_of(exact, "bertviz-caption")
 
 
 @pytest.mark.parametrize("title", ["Map", attention_mosaic.TITLE, "BertViz"])
