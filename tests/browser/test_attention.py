@@ -123,10 +123,12 @@ def test_bertviz_inside_its_frame_and_back(visit, shot, accessible):
     shot(page, "attention-4-head-view", full_page=True)
     page.get_by_label("Model view").check()
     expect(frame.get_by_text("Layers", exact=True)).to_be_visible()
+    accessible(page)
     shot(page, "attention-5-model-view", full_page=True)
     page.get_by_label("Neuron view").check()
     expect(frame.locator("#att_head")).to_be_visible()
     frame.locator("#collapsed #leftText .token").nth(5).hover(force=True)
+    accessible(page)
     shot(page, "attention-6-neuron-view", full_page=True)
     open_pane(page, "Map")
     expect(page.locator("#map-chart .js-plotly-plot")).to_be_visible()
@@ -147,7 +149,12 @@ def test_answers_attributed_texts_compared_files_written(visit, shot, accessible
 
     open_pane(page, "Compare")
     expect_drawn(page, "#compare-right")
+    accessible(page)
     shot(page, "attention-11-compare", full_page=True)
+    page.locator("#compare-right .js-plotly-plot").hover()
+    with page.expect_download() as download:
+        page.locator("#compare-right .modebar-btn[data-title^='Download plot']").click()
+    assert Path(download.value.path()).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
     open_pane(page, "Export")
     with page.expect_download() as download:

@@ -58,6 +58,8 @@ def test_patch_the_example_click_a_cell_then_steer(visit, shot, accessible):
     expect(cards).to_have_count(3, timeout=120_000)
     expect_idle(page, "#steering-status")
     expect(cards.nth(1)).to_contain_text("strength -2")
+    for number, said in enumerate(("amazing", "terrible", "amazing")):  # as the example's `look` says
+        expect(cards.nth(number).locator(".text")).to_contain_text(f"the food was {said}")
     accessible(page)
     shot(page, "interventions-8-steered", full_page=True)
     keep_for_readme(page.locator("#steering-outcome"), "steering")

@@ -2,6 +2,7 @@
 
 import copy
 import threading
+from collections import Counter
 
 import numpy as np
 import psutil
@@ -137,11 +138,20 @@ def test_any_text_has_maps(architecture, text):
     assert len(seen.keys.labels) == seen.weights.shape[-1] and all(seen.keys.labels)
 
 
-def test_who_looks_changes_no_token_of_a_chat_on_the_same_model():
-    """One streams with a seed while another looks at every map without pause: the same tokens come as alone."""
+def test_who_looks_changes_no_token_of_a_chat_on_the_same_model(monkeypatch):
+    """One streams with a seed while another looks at every map without pause: the same tokens come as alone, and each
+    layer of each pass of the chat goes through PyTorch's quick attention, as it does alone."""
+    quick, calls = torch.nn.functional.scaled_dot_product_attention, Counter()
+
+    def counted(*arguments, **named):
+        calls[threading.current_thread().name.startswith("generate ")] += 1  # True: the thread that writes
+        return quick(*arguments, **named)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", counted)
     engine = tiny.engine("llama")
     asked, sampling = [{"role": "user", "content": "Hello"}], Sampling(max_new_tokens=60, temperature=1.2, seed=7)
     alone = list(chat.reply(engine, asked, sampling))[-1].ids
+    assert calls.pop(True) == engine.anatomy.n_layers * len(alone)
     done, looked = threading.Event(), []
 
     def look():
@@ -156,6 +166,7 @@ def test_who_looks_changes_no_token_of_a_chat_on_the_same_model():
         done.set()
         worker.join()
     assert beside == alone and looked
+    assert calls[True] == engine.anatomy.n_layers * len(beside)
     quiet = lab.attention(engine, TEXT).weights
     assert all(np.array_equal(weights, quiet) for weights in looked)
 

@@ -11,6 +11,7 @@ from playground.errors import PlaygroundError
 from playground.labs import reading
 from playground.labs.attention import attribution as lab
 from playground.labs.attention import attribution_methods
+from playground.views.attention import attribution as attribution_view
 from tests import tiny
 
 TEXT = "The cat sat on the mat because it was"
@@ -210,6 +211,20 @@ def test_one_answer_against_another():
     single = [lab.attribute(engine, TEXT, target=word) for word in ("cat", "mat")]
     assert seen.complete and seen.value == pytest.approx(single[0].value - single[1].value, abs=1e-4)
     np.testing.assert_allclose(seen.scores, single[0].scores - single[1].scores, atol=0.02)
+
+
+def test_of_an_answer_of_several_tokens_the_first_is_asked_about_and_that_is_said():
+    engine = tiny.engine("gpt2")
+    ids = engine.tokenizer(" zebra", add_special_tokens=False).input_ids
+    assert len(ids) > 1
+    first = engine.tokenizer.decode(ids[:1])
+    seen = lab.attribute(engine, TEXT, "leave one out", target=" zebra", against=" cat")
+    assert seen.answer.id == ids[0]
+    said = f"“ zebra” is {len(ids)} tokens; its first, “{first}”, is asked about."
+    assert said in seen.remarks and said in attribution_view.sentence(seen)
+    assert not any("“ cat”" in remark for remark in seen.remarks), "one token is what was named"
+    whole = lab.attribute(engine, TEXT, "leave one out", target=first)
+    assert whole.answer == seen.answer and not any("is asked about" in remark for remark in whole.remarks)
 
 
 def test_a_class_is_explained(tmp_path):

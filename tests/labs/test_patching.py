@@ -11,7 +11,7 @@ from playground.engine.intervene import intervene
 from playground.engine.observe import observe
 from playground.engine.tap import Site
 from playground.errors import PlaygroundError
-from playground.labs.internals import contrasts, known, patching
+from playground.labs.internals import ablation, contrasts, known, patching
 from tests import tiny
 
 
@@ -269,7 +269,14 @@ def test_the_starter_knows_where_paris_is(starter_cache):
         two = contrasts.contrast(engine, *patching.EXAMPLE)
         assert two.differing == (3,)
         found = patching.patch(engine, two, control=False, layers=(0, 10, 20, 27))
+        heads = patching.patch(engine, two, site="head", control=False, layers=(22, 23, 24))
+        without = ablation.ablate(engine, patching.EXAMPLE[0], ablation.parse("head 23.4"))
     assert found.clean_difference > 5 and found.corrupted_difference < -5
     assert (found.effects[:3, 3] > 0.9).all() and (np.abs(found.effects[:3, 4:]) < 0.1).all()
     assert found.effects[3, 3] < 0.1 and found.effects[3, -1] > 0.5
     np.testing.assert_allclose(found.whole, 1, atol=1e-3)
+    layer, head = np.unravel_index(heads.effects.argmax(), heads.effects.shape)
+    assert (heads.layers[layer], head) == (23, 4) and heads.effects[layer, head] > 0.5
+    paris = without.texts.index(" Paris")
+    assert without.before.argmax() == without.after.argmax() == paris, "other parts know it too"
+    assert without.after[paris] < without.before[paris] / 2

@@ -25,6 +25,7 @@ from playground.tabs.attention import tab as attention
 from playground.tabs.attention.source import Kept
 from playground.tabs.kit import Parcel
 from playground.tabs.layout import lay_out
+from playground.views.attention import words as attention_words
 from tests import tiny
 from tests.tabs.conftest import visitor
 
@@ -221,6 +222,17 @@ def test_every_bertviz_view_draws_every_model(desk, folders, model, view):
     assert "fp32 on cpu" in by_id(drawn, "bertviz-caption")
 
 
+def test_the_neuron_view_of_a_model_with_a_bias_by_position_says_that_products_are_not_all(desk, folders):
+    """T5 adds a bias between q·k and the softmax in its self-attention, and none in its cross-attention."""
+    for place, said in (("Encoder", True), ("Cross: decoder to encoder", False)):
+        given = values(desk, folders["t5"], pair="The doctor asked", place=place, View=attention_bertviz.NEURON_VIEW)
+        drawn = draw(desk, "BertViz", given)
+        assert "<iframe" in by_id(drawn, "bertviz")
+        assert (attention_words.NOT_EXACT in html_of(drawn, "bertviz-caption")) == said
+    exact = draw(desk, "BertViz", values(desk, folders["llama"], View=attention_bertviz.NEURON_VIEW))
+    assert attention_words.NOT_EXACT not in html_of(exact, "bertviz-caption")
+
+
 @pytest.mark.parametrize("title", ["Map", attention_mosaic.TITLE, "BertViz"])
 def test_what_cannot_be_looked_at_is_said(desk, folders, title):
     with pytest.raises(PlaygroundError, match="no text to look at"):
@@ -342,6 +354,28 @@ def test_heads_between_two_words(desk, folders):
     assert re.search(r'data-at="(\d+),(\d+)"', by_id(drawn, "pair-ranking")).groups() == tuple(map(str, best))
     none = draw(desk, "Who looks at whom", values(desk, folders["llama"], Threshold=1.0))
     assert "None is over the threshold" in by_id(none, "pair-ranking")
+
+
+def test_the_benchmark_of_pronouns_draws_what_the_lab_measured(desk, folders, monkeypatch):
+    from playground.labs.attention import coreference
+
+    eight = coreference.schemas()[:8]
+    monkeypatch.setattr(coreference, "schemas", lambda: eight)
+    expected = coreference.coreference(tiny.loaded(folders["llama"]))
+    assert expected.n == 8
+    function = next(
+        fn for fn in desk.page.blocks.fns.values() if any(c.elem_id == "coreference-chart" for c in fn.outputs)
+    )
+    *told, drawn = function.fn(values(desk, folders["llama"]), visitor("one"))
+    assert any("Sentence 8 of 8" in update[desk.source.status] for update in told)
+    assert drawn[desk.source.status] == ""
+    best = expected.ranked[0]
+    caption = html_of(drawn, "coreference-caption")
+    assert f"8 sentences; guessing is right in 50 %. The best head, layer {best.layer}, head {best.head}, " in caption
+    assert f"is right in {100 * best.share:.1f} %" in caption
+    np.testing.assert_allclose(figure(drawn, "coreference-chart").data[0].z, expected.share.T)
+    buttons = re.findall(r'data-at="(\d+),(\d+)"', by_id(drawn, "coreference-ranking"))
+    assert buttons == [(str(head.layer), str(head.head)) for head in expected.ranked]
 
 
 def test_words_that_the_text_lacks_are_replaced_by_some_that_it_has(desk, folders):

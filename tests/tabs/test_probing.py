@@ -164,11 +164,12 @@ def test_examples_name_tasks_and_poolings_that_exist(desk):
 @pytest.mark.parametrize(
     ("reference", "loaded"),
     [
-        ("starter:smollm2-135m-instruct", "HuggingFaceTB/SmolLM2-135M-Instruct"),
-        ("starter:all-minilm-l6-v2#float32", "sentence-transformers/all-MiniLM-L6-v2"),
-        ("org/name@main#int8", "org/name"),
-        ("/models/mine", "/models/mine"),
+        ("starter:smollm2-135m-instruct", ("HuggingFaceTB/SmolLM2-135M-Instruct", None)),
+        ("starter:all-minilm-l6-v2#float32", ("sentence-transformers/all-MiniLM-L6-v2", None)),
+        ("org/name@main#int8", ("org/name", "0123abc")),
+        ("org/name", ("org/name", "0123abc")),
+        ("/models/mine", ("/models/mine", None)),
     ],
 )
-def test_the_script_names_a_model_that_transformers_can_load(reference, loaded):
-    assert probing.loadable(reference) == loaded
+def test_the_script_names_a_model_that_transformers_can_load_as_it_was_read(reference, loaded):
+    assert probing.loadable(reference, "0123abc") == loaded

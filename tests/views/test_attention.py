@@ -122,6 +122,30 @@ def test_many_layers_are_cut_around_the_one_asked_for(view):
     assert f'"include_layers":{list(frame.shown)}'.replace(" ", "") in script, "the numbers are the model's"
 
 
+def neurons_of(n_heads: int, n_tokens: int, head: int) -> bertviz.Frame:
+    weights = random_weights(1, n_heads, n_tokens)[0]
+    vectors = np.random.default_rng(0).normal(size=(n_heads, n_tokens, 64)).astype(np.float32)
+    labels = ["token"] * n_tokens
+    return bertviz.neuron_view(weights, vectors, vectors, labels, labels, 7, head, True)
+
+
+def test_many_heads_of_the_neuron_view_are_cut_around_the_one_asked_for():
+    frame = neurons_of(12, 150, head=9)
+    assert len(frame.html) < bertviz.LIMIT
+    first, last = map(int, re.search(r"Shown: heads (\d+) to (\d+), so that", frame.left_out).groups())
+    assert first <= 9 <= last and 1 < last - first + 1 < 12
+    script = next(s for s in inside(frame).scripts if "#att_head option" in s)
+    assert f"o.text={list(range(first, last + 1))}[o.value]" in script, "the numbers are the model's"
+    assert neurons_of(2, 20, head=1).left_out == ""
+
+
+def test_a_neuron_view_of_too_many_tokens_is_refused_with_what_fits():
+    with pytest.raises(PlaygroundError, match=r"700 tokens.* to (\d+) tokens") as refused:
+        neurons_of(1, 700, head=0)
+    fitting = int(re.search(r"to (\d+) tokens", str(refused.value))[1])
+    assert fitting > 100 and len(neurons_of(1, fitting, head=0).html) < bertviz.LIMIT
+
+
 def test_too_many_tokens_are_refused_with_what_fits():
     labels = ["token"] * 400
     with pytest.raises(PlaygroundError, match=r"400 tokens.* to (\d+) tokens") as refused:

@@ -113,15 +113,15 @@ def attribute(
     rows = _rows(engine, len(read), method != "leave one out", budget)
     run = Run(engine, net, inputs, position, rows, stop, report)
     logits = run.logits()
-    answer = _answer(engine, logits, target)
-    other = None if not against else _answer(engine, logits, against)
+    answer, said_of_answer = _answer(engine, logits, target)
+    other, said_of_other = _answer(engine, logits, against) if against else (None, ())
     if other is not None and other.id == answer.id:
         raise PlaygroundError(f"{answer.label!r} is compared with itself. Choose two different answers.")
     run.aim(answer.id, None if other is None else other.id)
     replacement, said = _neutral_token(engine)
     found = SCORE[method](run, read, replacement, neutral)
     zero = method == "integrated gradients" and neutral == "zero"
-    remarks = found.remarks
+    remarks = found.remarks + said_of_answer + said_of_other
     if read.special.any() and method != "gradient x input":
         remarks += ("Special tokens are the same in the neutral text, so that they score 0.",)
     attention, missing = _mean_attention(engine, text, text_pair, complete, position, stop)
@@ -229,25 +229,29 @@ def _as_answer(engine: Engine, logits: Tensor, i: int) -> Answer:
     return Answer(i, label, logits.softmax(-1)[i].item(), logits[i].item())
 
 
-def _answer(engine: Engine, logits: Tensor, wanted: str | None) -> Answer:
-    """The answer that a person named, or the most probable one.
+def _answer(engine: Engine, logits: Tensor, wanted: str | None) -> tuple[Answer, tuple[str, ...]]:
+    """(the answer that a person named, or the most probable one; what is to be said of it).
 
     A word may stand with or without the space before it: the more probable of the two is meant. Of several tokens the
-    first counts, since that is what the model decides on here.
+    first counts, since that is what the model decides on here, and that is said.
     """
     if not wanted:
-        return _as_answer(engine, logits, int(logits.argmax()))
+        return _as_answer(engine, logits, int(logits.argmax())), ()
     if engine.anatomy.kind == "classifier":
         labels = {str(label).casefold(): i for i, label in engine.model.config.id2label.items()}
         if wanted.strip().casefold() not in labels:
             raise PlaygroundError(f"There is no class {wanted.strip()!r}. Choose one of: {', '.join(labels)}.")
-        return _as_answer(engine, logits, labels[wanted.strip().casefold()])
+        return _as_answer(engine, logits, labels[wanted.strip().casefold()]), ()
     spellings = [wanted, f" {wanted}"] if wanted.strip() == wanted else [wanted]
-    ids = [engine.tokenizer(s, add_special_tokens=False, verbose=False).input_ids[:1] for s in spellings if s]
-    firsts = [i[0] for i in ids if i and i[0] != engine.tokenizer.unk_token_id]
-    if not firsts:
+    read = [engine.tokenizer(s, add_special_tokens=False, verbose=False).input_ids for s in spellings if s]
+    lengths = {ids[0]: len(ids) for ids in read if ids and ids[0] != engine.tokenizer.unk_token_id}
+    if not lengths:
         raise PlaygroundError(f"{wanted!r} is no token of {engine.reference}. Type another word, or leave it empty.")
-    return _as_answer(engine, logits, max(firsts, key=lambda i: logits[i].item()))
+    first = max(lengths, key=lambda i: logits[i].item())
+    answer = _as_answer(engine, logits, first)
+    if lengths[first] == 1:
+        return answer, ()
+    return answer, (f"“{wanted}” is {lengths[first]} tokens; its first, “{answer.label}”, is asked about.",)
 
 
 def _neutral_token(engine: Engine) -> tuple[int, str]:

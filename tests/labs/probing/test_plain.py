@@ -77,6 +77,13 @@ def test_the_script_makes_the_number_again_in_a_fresh_process(architecture, pool
     assert done.stdout.startswith("layer 3: accuracy") and abs(again - found.accuracy[1]) <= 1 / len(lines) + 1e-4
 
 
+def test_the_script_asks_the_hub_for_the_revision_that_was_read(found):
+    code = replay.script(found, "org/name", "0123abc")
+    for auto in ("AutoTokenizer", "AutoModel"):
+        assert f"{auto}.from_pretrained(MODEL, revision='0123abc'" in code
+    assert "revision=" not in replay.script(found, "/models/mine")
+
+
 def test_a_state_space_model_has_no_script_and_says_why(found):
     import dataclasses
 

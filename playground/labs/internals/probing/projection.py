@@ -1,6 +1,9 @@
 """Two dimensions of many, to look at: the principal components of each layer's features.
 
-It does not know the labels. Each layer is turned so that it lies as much as possible like the one before it.
+It does not know the labels. PCA and not UMAP: UMAP's picture depends on its seed and its number of neighbours, and can
+show clusters where there are none; PCA has neither to choose, and is the same every time.
+
+Each layer is turned so that it lies as much as possible like the one before it.
 """
 
 from collections.abc import Sequence

@@ -29,11 +29,12 @@ _IMPORT = {
 }
 
 
-def script(found: Probing, model: str, layer: int | None = None) -> str:
+def script(found: Probing, model: str, revision: str | None = None, layer: int | None = None) -> str:
     """A script for one layer's accuracy; the best one's when none is given.
 
     Args:
         model: what transformers loads: a hub id or a folder.
+        revision: of the hub id; None: the newest.
 
     Raises:
         PlaygroundError: transformers counts the layers of this architecture otherwise.
@@ -47,6 +48,7 @@ def script(found: Probing, model: str, layer: int | None = None) -> str:
     at = found.at(layer)
     pooling, kind = found.settings.pooling, found.settings.probe
     offsets = pooling == "word"
+    pinned = f", revision={revision!r}" if revision else ""
     encoder = ".get_encoder()" if found.kind == "seq2seq" else ""
     strengths = [round(float(value), 10) for value in found.strength[at]]
     lines = [
@@ -67,8 +69,8 @@ def script(found: Probing, model: str, layer: int | None = None) -> str:
         f"LAYER = {layer}",
         f"STRENGTHS = {strengths}  # one a fold, chosen in folds inside its training texts",
         "",
-        "tokenizer = AutoTokenizer.from_pretrained(MODEL)",
-        f"model = AutoModel.from_pretrained(MODEL, dtype=torch.float32).eval(){encoder}",
+        f"tokenizer = AutoTokenizer.from_pretrained(MODEL{pinned})",
+        f"model = AutoModel.from_pretrained(MODEL{pinned}, dtype=torch.float32).eval(){encoder}",
         "",
         "",
         "def vector(row):",
