@@ -30,9 +30,10 @@ run: $(INSTALLED)
 
 # Two of the other tests run at once, since most keep one core busy. The browser's tests have the machine to themselves:
 # two cores are too few for a page, its models and other tests.
-# One that fails there gets a second try, and is named when it needed one: a busy machine may keep a page from its clicks.
+# One that fails gets a second try, and is named when it needed one: a busy machine may keep a page from its clicks, or
+# two threads from meeting.
 test: $(INSTALLED_FOR_TESTS) browser lint
-	@$(PY) -m pytest -n 2 --dist worksteal $(ARGS) --ignore tests/browser; others=$$?; \
+	@$(PY) -m pytest -n 2 --dist worksteal --reruns 1 $(ARGS) --ignore tests/browser; others=$$?; \
 	$(PY) -m pytest $(ARGS) --reruns 1 tests/browser; browser=$$?; exit $$((others | browser))
 
 lint: $(INSTALLED_FOR_TESTS)
