@@ -194,8 +194,8 @@ def examples(options) -> bool:
         print(f"\n{reference}, {engine.precision}, {torch.get_num_threads()} threads; {options.example_rounds} rounds")
     good = True
     for number, worked in enumerate(library.worked()[:2]):
-        variants = experiment.variants(worked.prompts, [reference], [worked.temperature], str)
-        asked = {"max_new_tokens": worked.max_new_tokens, "samples": worked.samples, "seed": 0}
+        variants = experiment.variants(worked.prompts, [reference], [0.0], str)
+        asked = {"max_new_tokens": worked.max_new_tokens, "samples": 1, "seed": 0}
         empty = experiment.empty(library.rows(worked.data.name), variants, worked.scorer, **asked)
         taken = []
         for _ in range(options.example_rounds):

@@ -114,9 +114,7 @@ class Company:
         return wish.logits
 
     def _do(self, wishes: list[Wish]) -> None:
-        if (
-            len(wishes) == 1 or not self.serves
-        ):  # some may have joined before a comparison showed that it does not serve
+        if len(wishes) == 1 or not self.serves:  # those who had joined before it was known not to serve
             for wish in wishes:
                 wish.logits = wish.alone()
             return

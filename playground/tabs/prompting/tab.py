@@ -70,7 +70,7 @@ class Lab:
     def fill(self, worked: Worked) -> dict:
         """Puts a worked example into all boxes."""
         rows = library.rows(worked.data.name)
-        asking = Asking(worked.max_new_tokens, (worked.temperature,), worked.samples, 0, ())
+        asking = Asking(worked.max_new_tokens, (0.0,), 1, 0, ())
         return (
             self.builder.shown(worked.prompts)
             | self.data.shown(rows, worked.data.name)
