@@ -60,10 +60,10 @@ class Int8Linear(nn.Module):
         for layer, its_rows, its_scale in zip(family, rows.split(sizes), scale.split(sizes), strict=True):
             layer.rows, layer.scale = its_rows, its_scale
 
-        def product(row: Tensor) -> Tensor:
-            return torch._weight_int8pack_mm(row[None], rows, scale)[0]
+        def product(few: Tensor) -> Tensor:
+            return torch._weight_int8pack_mm(few, rows, scale)
 
-        joint = Joint(family, lambda layer: layer.rows, product)
+        joint = Joint(family, lambda layer: layer.rows, product, _FEW_ROWS if family[0].packs else 0)
         for place, layer in enumerate(family):
             layer.joint = (joint, place)
 

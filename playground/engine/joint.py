@@ -16,17 +16,31 @@ _LEFT = "_playground_joint"  # the name under which an input carries the shares
 
 
 class Joint:
-    """The joint product of some layers for one row."""
+    """The joint product of some layers for few rows."""
 
-    def __init__(self, members: Sequence[nn.Module], weights: Callable[[nn.Module], Tensor], product: Callable) -> None:
+    def __init__(
+        self, members: Sequence[nn.Module], weights: Callable[[nn.Module], Tensor], product: Callable, most_rows: int = 1
+    ) -> None:
         """
         Args:
             weights: of a member, (out, in); they are rows of one tensor.
-            product: (in,) -> (sum of out,).
+            product: (row, in) -> (row, sum of out), for at most `most_rows`.
         """
+        self.members = tuple(members)
         self._sizes = [member.out_features for member in members]
-        self._members, self._weights, self._product = tuple(members), weights, product
+        self._weights, self._product, self._most_rows = weights, product, most_rows
         self._places = self._addresses()
+        self._biased = {member.bias is not None for member in members}
+
+    def products(self, rows: Tensor) -> Tensor | None:
+        """What all members together make of (row, in): (row, sum of out), biases added.
+
+        None: there are too many rows, or a member's weights have been replaced since, or only some have biases.
+        """
+        if len(rows) > self._most_rows or len(self._biased) == 2 or self._addresses() != self._places:
+            return None
+        products = self._product(rows)
+        return products + torch.cat([member.bias for member in self.members]) if True in self._biased else products
 
     def share(self, place: int, inputs: Tensor) -> Tensor | None:
         """What member number `place` makes of one row, (out,). None: a member's weights have been replaced since."""
@@ -34,12 +48,12 @@ class Joint:
         if left is None or left[0] is not self:
             if self._addresses() != self._places:
                 return None
-            left = (self, self._product(inputs.reshape(-1)).split(self._sizes))
+            left = (self, self._product(inputs.reshape(1, -1))[0].split(self._sizes))
             setattr(inputs, _LEFT, left)
         return left[1][place]
 
     def _addresses(self) -> list[int]:
-        return [self._weights(member).data_ptr() for member in self._members]
+        return [self._weights(member).data_ptr() for member in self.members]
 
 
 def unite(model: nn.Module, run: Callable[[], object], kinds: Sequence[type[nn.Module]]) -> None:

@@ -154,7 +154,7 @@ def watch_block(block: nn.Module, site: Site) -> None:
     block.register_forward_hook(hook)
 
 
-def _attention(
+def attention(
     module: nn.Module,
     query: Tensor,  # (batch, head, query, head_dim)
     key: Tensor,  # (batch, key-value head, key, head_dim)
@@ -164,7 +164,7 @@ def _attention(
 ) -> tuple[Tensor, Tensor | None]:
     """Attention as every model here computes it: SDPA, unless this request wants the weights."""
     if isinstance(key, Rows):
-        return attend_each(_attention, module, query, key, value, attention_mask, **options)
+        return attend_each(attention, module, query, key, value, attention_mask, **options)
     tap = _active.get()
     beyond_sdpa = options.get("softcap") is not None or options.get("s_aux") is not None
     if tap is None and not beyond_sdpa:
@@ -228,5 +228,5 @@ def _weights(
     return torch.cat([scores, sink], dim=-1).softmax(-1)[..., :-1].to(query.dtype)
 
 
-AttentionInterface.register(ATTENTION, _attention)
+AttentionInterface.register(ATTENTION, attention)
 AttentionMaskInterface.register(ATTENTION, sdpa_mask)

@@ -14,7 +14,7 @@ from torch import nn
 from transformers.models.auto import modeling_auto as auto
 
 from playground.engine import engine as engines
-from playground.engine import int8, joint, rows
+from playground.engine import int8, joint, quick, rows
 from playground.engine.anatomy import Kind
 from playground.engine.checks import run_checks
 from playground.engine.engine import Check, Engine
@@ -92,6 +92,9 @@ def load(
         if machine.device.type == "cpu":
             inputs = engines.dummy_inputs(model, engine.anatomy)
             joint.unite(model, lambda: model(**inputs), (rows.RowLinear, int8.Int8Linear))
+            if kind == "causal":
+                tokens = engines.dummy_inputs(model, engine.anatomy, 6)["input_ids"]
+                quick.quicken(model, engine.anatomy.main.blocks, tokens)
         report(None, "Checking that its numbers agree")
         checks = (_all_weights_present(info), *run_checks(engine))
         return dataclasses.replace(engine, checks=checks, sentence=sentence.read(files.folder, files.reference))

@@ -76,4 +76,4 @@ def test_no_memory_is_held_twice_and_no_hook_stays():
 def test_a_models_own_families_are_found(architecture, sizes):
     model = tiny.loaded(tiny.engine(architecture, "bfloat16").reference, "bfloat16", "#int8").model
     families = {layer.joint[0] for layer in model.modules() if isinstance(layer, Int8Linear) and layer.joint}
-    assert {len(family._members) for family in families} == set(sizes)
+    assert {len(family.members) for family in families} == set(sizes)

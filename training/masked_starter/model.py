@@ -21,6 +21,7 @@ def begin(body: Path, unigram: torch.Tensor) -> BertForMaskedLM:
     """
     config = BertConfig.from_pretrained(body, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     model = BertForMaskedLM(config)
+    model.set_attn_implementation("eager")  # on passages this short the way back through SDPA takes twice as long
     missing, _ = model.load_state_dict(masked.body(body), strict=False)
     if any(name.startswith("bert.") for name in missing):
         raise ValueError(f"The wheel's file lacks {missing}: is it another version?")
