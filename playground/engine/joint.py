@@ -19,7 +19,11 @@ class Joint:
     """The joint product of some layers for few rows."""
 
     def __init__(
-        self, members: Sequence[nn.Module], weights: Callable[[nn.Module], Tensor], product: Callable, most_rows: int = 1
+        self,
+        members: Sequence[nn.Module],
+        weights: Callable[[nn.Module], Tensor],
+        product: Callable,
+        most_rows: int = 1,
     ) -> None:
         """
         Args:
