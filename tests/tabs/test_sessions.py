@@ -1,5 +1,6 @@
 """A session costs little, and works as before."""
 
+import asyncio
 import logging
 import tracemalloc
 
@@ -50,9 +51,29 @@ def test_values_and_changed_components_are_kept(page):
     assert session is first and session[state._id] == ("said before",)
     assert blocks.state_holder["late"][state._id] == ("kept",)
     session[boxes[0]._id] = gr.Textbox("changed", render=False)
-    session._update_value_in_config(boxes[1]._id, "typed")
-    assert session[boxes[0]._id].value == "changed"
-    assert session.config_values[boxes[1]._id]["props"]["value"] == "typed"
+    session._update_value_in_config(boxes[1]._id, "typed")  # as Gradio does with what comes in
+    assert session[boxes[0]._id].value == "changed" and not list(session.components)
+
+
+def test_a_visitor_who_does_much_takes_no_more_than_one_who_does_little():
+    """The handlers of a real page, called as its browser does."""
+    with gr.Blocks() as blocks:
+        said, shown = gr.Textbox(), gr.Textbox("nothing yet", label="before")
+
+        def answer(text: str, before: str) -> tuple:
+            return gr.update(value="", placeholder=text), gr.update(value=f"{text} after {before}", label=text)
+
+        gr.Button().click(answer, [said, shown], [said, shown])
+    blocks.queue()
+    StateHolder().set_blocks(blocks)
+    sessions.slim(blocks)
+    function, state = blocks.default_config.fns[0], blocks.state_holder["ann"]
+    for n in range(12):
+        result = asyncio.run(blocks.process_api(function, [f"text {n}", f"text {n - 1}"], state=state))
+    assert result["data"][1]["value"] == "text 11 after text 10" and result["data"][1]["label"] == "text 11"
+    own = state.blocks_config.blocks.maps[0]
+    assert set(own) == {said._id, shown._id} and own[shown._id].label == "text 11"
+    assert (shown.label, blocks.state_holder["bob"][shown._id].label) == ("before", "before")
 
 
 def test_the_longest_unused_session_goes_first(page):
