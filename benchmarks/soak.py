@@ -385,7 +385,7 @@ def main() -> int:
         log = options.log or Path(folder) / "log"
         with running(models, log) as (url, process):
             warm_up = Soak(url, models)
-            let_them_in(warm_up, min(60, 60 * options.minutes), options.seed)
+            let_them_in(warm_up, min(120, 60 * options.minutes), options.seed)
             warm = look(warm_up, process)
             print(f"after the warm-up: {warm}", flush=True)
             soak = Soak(url, models, wrong=warm_up.wrong)
