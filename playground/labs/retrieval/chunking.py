@@ -24,8 +24,8 @@ _TOGETHER = 512  # sentences that are given to the tokenizer at once
 
 @dataclass(frozen=True)
 class Chunking:
-    """sentences: whole ones, up to `size` tokens. headings: the same, and never across a heading. tokens: whole
-    words, up to `size` tokens. characters: windows of `size` characters. `overlap` in the same unit.
+    """sentences: whole ones, up to `size` tokens. headings: the same, and never across a heading that has text below
+    it. tokens: whole words, up to `size` tokens. characters: windows of `size` characters. `overlap` in the same unit.
 
     Raises:
         PlaygroundError: a number out of range.
@@ -90,13 +90,14 @@ def room(engine: "Engine") -> int:
 def cut(document: Document, engine: "Engine", chunking: Chunking) -> Iterator[Chunk]:
     """The chunks of a document, in its order, one after the other."""
     fits = room(engine)
-    starts = [section.start for section in document.sections]
+    sections = _told(document)
+    starts = [section.start for section in sections]
     cutter = _Cutter(document.text, engine, chunking)
-    found = itertools.chain.from_iterable(cutter.spans(a, b) for a, b in _regions(document, chunking.by))
+    found = itertools.chain.from_iterable(cutter.spans(a, b) for a, b in _regions(document, sections, chunking.by))
     for batch in _batched(found, _TOGETHER):
         made = []
         for a, b in batch:
-            section = document.sections[max(bisect.bisect_right(starts, a) - 1, 0)]
+            section = sections[max(bisect.bisect_right(starts, a) - 1, 0)]
             where = (section.page, section.heading, section.record)
             made.append(Chunk(document.name, document.text[a:b], a, b, *where, 0, 0))
         for chunk in cutter.counted(made, fits):
@@ -115,11 +116,28 @@ def _within(chunk: Chunk, cutter: "_Cutter", fits: int) -> Iterator[Chunk]:
             yield from _within(part, cutter, fits) if part.lost and end - start > 1 else [part]
 
 
-def _regions(document: Document, by: By) -> Iterator[Span]:
+def _told(document: Document) -> list[Section]:
+    """Its sections, of which one that is a heading alone goes with the section below it, under the heading of that: a
+    title by itself fits many questions and answers none."""
+    sections, text = document.sections, document.text
+    kept: list[Section] = []
+    begin: int | None = None  # of headings that wait for what is below them
+    for section, after in itertools.zip_longest(sections, sections[1:]):
+        said = text[section.start : after.start if after else len(text)].strip().strip("#").strip()
+        alone = bool(section.heading and said) and "\n" not in said and section.heading.endswith(said)
+        if alone and after is not None and not after.apart:
+            begin = section.start if begin is None else begin
+            continue
+        kept.append(section if begin is None else replace(section, start=begin))
+        begin = None
+    return kept
+
+
+def _regions(document: Document, sections: list[Section], by: By) -> Iterator[Span]:
     """Stretches that no chunk leaves."""
     borders = [0]
     before: Section | None = None
-    for section in document.sections:
+    for section in sections:
         other = before is not None and (section.heading != before.heading)
         if section.start > borders[-1] and (section.apart or (by == "headings" and other)):
             borders.append(section.start)

@@ -84,7 +84,7 @@ def test_a_heading_in_a_passage_is_no_part_of_a_sentence(writer):
 
 
 def test_a_chunk_that_is_only_a_heading_is_not_what_the_model_reads(encoder, writer):
-    texts = {"a.md": "# Capital of France\n\n## Today\nParis is the capital.\n", "b.md": "# France"}
+    texts = {"a.md": "## Today\nParis is the capital.\n\n# Capital of France", "b.md": "# France"}
     kept = indexing.in_memory([read(n, t.encode()) for n, t in texts.items()], encoder, Chunking("headings", 16, 0))
     seen, _ = found(kept, encoder, k=3)
     assert sorted(kept.chunks[hit.id].text for hit in seen.hits)[:2] == ["# Capital of France", "# France"]

@@ -102,6 +102,28 @@ def test_headings_pages_and_records_are_borders_or_known(engine):
     assert [c.page for c in cut(paged, engine, Chunking(size=8, overlap=0))] in ([1, 2], [1])
 
 
+def test_a_heading_alone_goes_with_what_is_below_it(engine):
+    text = "# The cat\n\n## On the mat\nIt sat.\n## Nurse\n### Doctor\nHe asked.\n# Paris\n# Berlin\nToo.\n# The end"
+    found = chunks(text, engine, "a.md", by="headings", size=60, overlap=0)
+    assert [(chunk.heading, chunk.text) for chunk in found] == [
+        ("The cat › On the mat", "# The cat\n\n## On the mat\nIt sat."),
+        ("The cat › Nurse › Doctor", "## Nurse\n### Doctor\nHe asked."),
+        ("Berlin", "# Paris\n# Berlin\nToo."),
+        ("The end", "# The end"),  # nothing is below it
+    ]
+    assert [text[chunk.start : chunk.end] for chunk in found] == [chunk.text for chunk in found]
+    (whole,) = chunks("# Only a title", engine, "a.md", by="headings", size=100)
+    assert (whole.heading, whole.text) == ("Only a title", "# Only a title")
+
+
+def test_no_chunk_of_the_shipped_documents_is_a_heading_alone(engine):
+    from playground.labs.retrieval import asking, shipped
+
+    read_in = [read(name, content) for name, content in shipped.sources()]
+    found = [chunk for each in read_in for chunk in cut(each, engine, Chunking("headings", 8000, 0))]
+    assert len(found) > 250 and all(asking.tells(chunk.text) for chunk in found)
+
+
 def test_the_title_is_indexed_with_every_chunk_and_counts(engine):
     text = "# The cat\nIt sat.\n## On the mat\nIt was comfortable."
     first, second = chunks(text, engine, "a.md", by="headings", size=60, overlap=0)
