@@ -4,13 +4,15 @@ it may be anybody's.
 It does not know whose collection it is.
 """
 
+import errno
+import io
 import re
 import zipfile
 from pathlib import Path
 
 from playground.errors import PlaygroundError
 from playground.labs.retrieval.formats import MOST_UNPACKED, ZIP_ERRORS, check_unpacked
-from playground.labs.retrieval.store import PARTS, Store
+from playground.labs.retrieval.store import PARTS, Store, disk
 
 _DOCUMENT = re.compile(rf"files/[0-9a-f]{{20}}/({'|'.join(map(re.escape, ('file.json', *PARTS)))})")
 _ABOUT = "collection.json"
@@ -18,13 +20,22 @@ _BLOCK = 1 << 20
 
 
 def pack(store: Store, file: Path) -> Path:
-    """Writes the documents and what they were made with; the index is made again from them."""
+    """Writes the documents and what they were made with; the index is made again from them.
+
+    Raises:
+        PlaygroundError: a document was deleted meanwhile, or the disk is full.
+    """
     folder = store.folder
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.write(folder / _ABOUT, _ABOUT)
+    with disk(), zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(_ABOUT, store.told())
         for each in store.filed()[0]:
             for part in ("file.json", *PARTS):
-                archive.write(folder / "files" / each.id / part, f"files/{each.id}/{part}")
+                try:
+                    archive.write(folder / "files" / each.id / part, f"files/{each.id}/{part}")
+                except FileNotFoundError:
+                    raise PlaygroundError(
+                        f"“{each.name}” was deleted or replaced while the collection was packed. Take it along again."
+                    ) from None
     return file
 
 
@@ -38,8 +49,6 @@ def unpack(data: bytes, folder: Path, room: int) -> Store:
         PlaygroundError: it is no such ZIP, is damaged, or does not fit.
     """
     check_unpacked(data, max(room, MOST_UNPACKED))  # too much for the room is said below
-    import io
-
     (folder / "files").mkdir(parents=True)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -56,6 +65,10 @@ def unpack(data: bytes, folder: Path, room: int) -> Store:
                 if info.filename == _ABOUT or _DOCUMENT.fullmatch(info.filename):
                     _write(archive, info, folder / info.filename)
     except ZIP_ERRORS as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise PlaygroundError(
+                "The disk is full, so the collection is not back. Make room and bring it again."
+            ) from None
         raise PlaygroundError(f"This ZIP cannot be unpacked: {error}. Take the collection along anew.") from None
     store = Store(folder)
     store.about()

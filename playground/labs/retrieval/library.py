@@ -12,22 +12,24 @@ import tempfile
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import filelock
+
 from playground.errors import PlaygroundError
 from playground.labs.retrieval import exchange, shipped
 from playground.labs.retrieval.chunking import Chunking
-from playground.labs.retrieval.store import Collection, Store
+from playground.labs.retrieval.store import Collection, Store, disk
 from playground.settings import MINILM, Settings
 
 EMBEDDING = f"{MINILM}#float32"  # what a new collection is embedded by
 MINE, SHARED = "mine", "shared"
 _HELD = 6  # collections in memory
 _NAME = re.compile(r"[^\x00-\x1f/\\]{1,60}")
-_LEFT_AFTER = 3_600  # seconds after which a folder that was being unpacked is nobody's any more
 _UNUSED_DAYS = 7  # in public mode, own collections that nobody opened for so long are deleted
 
 
@@ -87,42 +89,53 @@ class Library:
             PlaygroundError: the name is taken or cannot be one, or sharing is not allowed here.
         """
         folder = self._folder(address, key)
-        if folder.exists():
-            raise PlaygroundError(f"There is a collection “{address.partition('/')[2]}” already. Pick another name.")
-        return Store.create(folder, address.partition("/")[2].strip(), reference or EMBEDDING, how)
+        with _alone(folder.parent):
+            if Store(folder).is_there():
+                raise PlaygroundError(f"There is a collection “{_name(address)}” already. Pick another name.")
+            return _made(folder, address, reference, how)
+
+    def open_or_create(self, address: str, key: str, reference: str, how: Chunking) -> Store:
+        """A collection to be changed, made when there is none: of two who ask for it at once, both get the same.
+
+        Raises:
+            PlaygroundError: the name cannot be one, or sharing is not allowed here.
+        """
+        folder = self._folder(address, key)
+        with _alone(folder.parent):
+            if not Store(folder).is_there():
+                _made(folder, address, reference, how)
+        return self.store(address, key)
 
     def bring(self, data: bytes, key: str) -> tuple[str, list[str]]:
         """Makes a collection of one's own from a ZIP that `exchange.pack` wrote, under another name where its own is
-        taken. Returns its address, and what of it is damaged and was left out.
+        taken. Returns its address, and what of it is damaged and was left out. Two that come at once come one after
+        the other.
 
         Raises:
             PlaygroundError: it is no such ZIP, or does not fit.
         """
+        if not key:
+            raise PlaygroundError("Without a key nobody could open it again. Reload the page, or give a key.")
         shelf = self._shelf(MINE, key)
-        shelf.mkdir(parents=True, exist_ok=True)
-        for left in shelf.glob(".new-*"):  # by a kill
-            if time.time() - left.stat().st_mtime > _LEFT_AFTER:
+        with _alone(shelf):
+            for left in shelf.glob(".new-*"):  # by a kill
                 shutil.rmtree(left, ignore_errors=True)
-        new = Path(tempfile.mkdtemp(prefix=".new-", dir=shelf))
-        try:
-            store = exchange.unpack(data, new, self.room(key)())
-            troubles = list(store.load().troubles)
-            own = store.about()[0]
-            if not isinstance(own, str) or not _NAME.fullmatch(own.strip()):
-                own = "Collection"
-            for number in range(1, 1_000):
-                name = own.strip() if number == 1 else f"{own.strip()[:50]} ({number})"
-                folder = self._folder(f"{MINE}/{name}", key)
-                if not folder.exists():
-                    break
-            store.rename(name)
+            new = Path(tempfile.mkdtemp(prefix=".new-", dir=shelf))
             try:
+                store = exchange.unpack(data, new, self.room(key)())
+                troubles = list(store.load().troubles)
+                own = store.about()[0].strip()
+                own = own if _NAME.fullmatch(own) else "Collection"
+                for number in range(1, 1_000):
+                    name = own if number == 1 else f"{own[:50]} ({number})"
+                    folder = self._folder(f"{MINE}/{name}", key)
+                    if not folder.exists():
+                        break
+                store.rename(name)
                 os.rename(new, folder)
-            except OSError:
-                raise PlaygroundError("Two were brought back at once. Bring this one back again.") from None
-            return f"{MINE}/{name}", troubles
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
+                return f"{MINE}/{name}", troubles
+            finally:
+                shutil.rmtree(new, ignore_errors=True)
 
     def store(self, address: str, key: str) -> Store:
         """A collection to be changed.
@@ -131,7 +144,7 @@ class Library:
             PlaygroundError: there is none, or it cannot be changed.
         """
         folder = self._folder(address, key)
-        if not (folder / "collection.json").exists():
+        if not Store(folder).is_there():
             raise _absent(address)
         folder.parent.touch()
         return Store(folder)
@@ -169,7 +182,7 @@ class Library:
         """The collection that ships; made empty when it is not there. `shipped.sources` are to be added to it."""
         folder = self._root / "shipped" / shipped.version()
         with self._lock:
-            if not (folder / "collection.json").exists():
+            if not Store(folder).is_there():
                 shutil.rmtree(folder, ignore_errors=True)
                 return Store.create(folder, shipped.NAME, EMBEDDING, shipped.CHUNKING)
         return Store(folder)
@@ -221,6 +234,28 @@ class Library:
         for shelf in shelves.iterdir() if shelves.is_dir() else []:
             if time.time() - shelf.stat().st_mtime > _UNUSED_DAYS * 86_400:
                 shutil.rmtree(shelf, ignore_errors=True)
+
+
+@contextmanager
+def _alone(shelf: Path) -> Iterator[None]:
+    """Nobody else makes a collection on this shelf meanwhile, in any process."""
+    with disk():
+        shelf.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(str(shelf / ".lock")):
+            yield
+
+
+def _made(folder: Path, address: str, reference: str, how: Chunking) -> Store:
+    if any(folder.glob("files/[!.]*")):
+        raise PlaygroundError(
+            f"A collection “{_name(address)}” is damaged on disk: its collection.json is gone. Pick another name."
+        )
+    shutil.rmtree(folder, ignore_errors=True)  # what a kill left of one that was being made
+    return Store.create(folder, _name(address), reference or EMBEDDING, how)
+
+
+def _name(address: str) -> str:
+    return address.partition("/")[2].strip()
 
 
 def _absent(address: str) -> PlaygroundError:

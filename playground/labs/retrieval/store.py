@@ -1,6 +1,7 @@
 """One collection on disk: plain files, each document whole or not there at all, damage noticed.
 
     collection.json            name, embedding model, chunking
+    collection.copy.json       the same, for when the first is damaged
     files/<id>/file.json       name, kind, sizes, and a checksum of each file beside it
                text.txt        the document's text
                chunks.jsonl    a line a chunk: start, end, page, heading, record, tokens, lost
@@ -31,10 +32,11 @@ from playground.labs.retrieval.index import Dense, kind_for
 from playground.labs.retrieval.lexical import Bm25
 
 FORMAT = 1
+_ABOUT, _COPY = "collection.json", "collection.copy.json"
 PARTS = ("text.txt", "chunks.jsonl", "vectors.npy")  # of a document, beside its file.json
 # What reading files that somebody damaged, or made up, can raise; memory: an array that says it is enormous.
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, IndexError, RecursionError, OverflowError, MemoryError)
-_DAMAGE += (AttributeError,)  # an array file that is an archive of arrays
+_DAMAGE += (AttributeError, PlaygroundError)  # an array file that is an archive of arrays; a chunking that cannot be
 _KEEP_INDEX_FROM = 5_000  # chunks: below, postings are made anew sooner than read
 
 
@@ -93,31 +95,43 @@ class Store:
 
     @classmethod
     def create(cls, folder: Path, name: str, reference: str, chunking: Chunking) -> "Store":
-        with _disk():
+        with disk():
             folder.mkdir(parents=True)
             (folder / "files").mkdir()
-            about = {"format": FORMAT, "name": name, "embedding": reference, "chunking": asdict(chunking)}
-            _write_whole(folder / "collection.json", json.dumps(about, indent=1, ensure_ascii=False).encode())
-        return cls(folder)
+        kept = cls(folder)
+        kept._tell(name, reference, chunking)
+        return kept
+
+    def is_there(self) -> bool:
+        """Whether there is a collection in the folder."""
+        return any((self.folder / name).exists() for name in (_ABOUT, _COPY))
 
     def about(self) -> tuple[str, str, Chunking]:
         """Its name, embedding model and chunking.
 
         Raises:
-            PlaygroundError: collection.json is damaged.
+            PlaygroundError: collection.json is damaged, and its copy too.
         """
         try:
-            about = json.loads((self.folder / "collection.json").read_text("utf-8"))
-            if about["format"] != FORMAT:
-                raise ValueError(f"format {about['format']}")
-            if not isinstance(about["name"], str) or not isinstance(about["embedding"], str):
-                raise ValueError("its name or its embedding model is no text")
-            return about["name"], about["embedding"], Chunking(**about["chunking"])
+            return _told(self.folder / _ABOUT)
         except _DAMAGE as error:
+            damage = error
+        try:
+            return _told(self.folder / _COPY)
+        except _DAMAGE:
             raise PlaygroundError(
-                f"A collection on disk is damaged: {self.folder.name}/collection.json ({error}). Its documents are "
-                "still in its folder; delete the collection and add them again."
+                f"A collection on disk is damaged: {self.folder.name}/{_ABOUT} ({damage}). Its documents are still in "
+                "its folder; delete the collection and add them again."
             ) from None
+
+    def told(self) -> bytes:
+        """Its collection.json."""
+        return _as_json(*self.about())
+
+    def _tell(self, name: str, reference: str, chunking: Chunking) -> None:
+        with disk():
+            for file in (_COPY, _ABOUT):
+                _write_whole(self.folder / file, _as_json(name, reference, chunking))
 
     @contextmanager
     def writing(self, until: Callable[[], bool] | None = None) -> Iterator[None]:
@@ -131,7 +145,8 @@ class Store:
         lock = filelock.FileLock(str(self.folder / ".lock"))
         while True:
             try:
-                lock.acquire(timeout=0 if until is None else 0.25)
+                with disk(but=filelock.Timeout):
+                    lock.acquire(timeout=0 if until is None else 0.25)
                 break
             except filelock.Timeout:
                 if until is None or until():
@@ -147,9 +162,8 @@ class Store:
 
     def rename(self, name: str) -> None:
         """Calls it by another name; its folder stays."""
-        about = json.loads((self.folder / "collection.json").read_text("utf-8")) | {"name": name}
-        with _disk():
-            _write_whole(self.folder / "collection.json", json.dumps(about, indent=1, ensure_ascii=False).encode())
+        _, reference, chunking = self.about()
+        self._tell(name, reference, chunking)
 
     def state(self) -> str:
         """A short name of what it holds now; quick."""
@@ -195,7 +209,7 @@ class Store:
         Raises:
             PlaygroundError: the disk is full, or cannot be written to.
         """
-        with _disk():
+        with disk():
             new = Path(tempfile.mkdtemp(prefix=".new-", dir=self.folder / "files"))
             draft = Draft(self, new, Filed(id, name, kind, n_bytes, len(text), 0, 0, tuple(notes), 0), tuple(replaces))
             try:
@@ -220,7 +234,7 @@ class Store:
         ids = [each.id for each in self.filed()[0] if each.name == name]
         if not ids:
             raise PlaygroundError(f"There is no document “{name[:80]}” in this collection.")
-        with _disk():
+        with disk():
             for id in ids:
                 self._discard(id)
 
@@ -234,6 +248,7 @@ class Store:
         name, reference, chunking = self.about()
         state = self.state()
         filed, troubles = self.filed()
+        troubles = [*self._about_troubles(), *troubles]
         kept, chunks, vectors, texts = [], [], [], {}
         for each in filed:
             try:
@@ -251,6 +266,13 @@ class Store:
         key = f"{state}-{zlib.crc32('|'.join(each.id for each in kept).encode()):08x}"
         dense, lexical = self._index(key, chunks, matrix, troubles)
         return Collection(name, reference, chunking, tuple(kept), chunks, dense, lexical, state, tuple(troubles), texts)
+
+    def _about_troubles(self) -> list[str]:
+        try:
+            _told(self.folder / _ABOUT)
+        except _DAMAGE:
+            return [f"{_ABOUT} of this collection is damaged on disk; its copy is read instead. Nothing is lost."]
+        return []
 
     def whole(self, each: Filed) -> bool:
         """Whether a document is on the disk as it was written."""
@@ -284,14 +306,14 @@ class Store:
                 if any(_checksum(folder / part) != value for part, value in sums.items()):
                     raise ValueError("a checksum differs")
                 return Dense.load(vectors, folder / "dense.faiss"), Bm25.load(folder / "words", len(chunks))
-            except (OSError, ValueError, RuntimeError, KeyError):
+            except (*_DAMAGE, RuntimeError):
                 troubles.append("The search index on disk was damaged; it was made again from the documents.")
         dense, lexical = Dense.of(vectors), Bm25.of([chunk.indexed for chunk in chunks])
         if len(chunks) >= _KEEP_INDEX_FROM:
             try:
                 self._keep(folder, dense, lexical)
-            except OSError:
-                pass  # a full disk: it is made again next time
+            except (OSError, RuntimeError):  # FAISS's word for a full disk
+                troubles.append("The search index could not be kept on disk, so it is made again at each start.")
         return dense, lexical
 
     def _keep(self, folder: Path, dense: Dense, lexical: Bm25) -> None:
@@ -369,6 +391,21 @@ def in_memory(
     )
 
 
+def _as_json(name: str, reference: str, chunking: Chunking) -> bytes:
+    about = {"format": FORMAT, "name": name, "embedding": reference, "chunking": asdict(chunking)}
+    return json.dumps(about, indent=1, ensure_ascii=False).encode()
+
+
+def _told(file: Path) -> tuple[str, str, Chunking]:
+    """What a collection.json says: name, embedding model, chunking."""
+    about = json.loads(file.read_text("utf-8"))
+    if about["format"] != FORMAT:
+        raise ValueError(f"format {about['format']}")
+    if not isinstance(about["name"], str) or not isinstance(about["embedding"], str):
+        raise ValueError("its name or its embedding model is no text")
+    return about["name"], about["embedding"], Chunking(**about["chunking"])
+
+
 def _is_row(row: object, length: int) -> bool:
     """Whether a line of chunks.jsonl is one: start, end, page, heading, record, tokens, lost."""
     if not isinstance(row, list) or len(row) != 7 or not all(isinstance(row[at], int) for at in (0, 1, 5, 6)):
@@ -379,14 +416,17 @@ def _is_row(row: object, length: int) -> bool:
 
 
 @contextmanager
-def _disk() -> Iterator[None]:
+def disk(but: type[OSError] | tuple = ()) -> Iterator[None]:
+    """Says in words what the disk refuses; errors of the kind `but` go on as they are."""
     try:
         yield
+    except but:
+        raise
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise PlaygroundError(
-                "The disk is full, so this document was not added. What was indexed before it is kept; make room and "
-                "add the rest again."
+                "The disk is full, so this was not added. What was indexed before it is kept; make room and add the "
+                "rest again."
             ) from None
         raise PlaygroundError(f"The collection cannot be written to: {error.strerror or error}.") from None
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from playground.errors import PlaygroundError
-from playground.labs.retrieval import indexing, library, store
+from playground.labs.retrieval import index, indexing, library, store
 from playground.labs.retrieval.chunking import Chunking
 from playground.labs.retrieval.documents import read
 from playground.labs.retrieval.library import Library
@@ -99,6 +100,10 @@ def test_stop_keeps_what_is_done_and_a_second_run_goes_on(kept, engine):
     run = indexing.add(kept, list(FILES.items()), engine, stopped=lambda: len(kept.filed()[0]) >= 1)
     *_, last = run
     assert [each.name for each in last.outcomes] == ["a.txt"] and "Stopped" in last.doing
+    fractions = [now.fraction for now in indexing.add(kept, list(FILES.items()), engine, stopped=lambda: False)]
+    assert fractions == sorted(fractions) and fractions[-1] == 1
+    for name in ("b.md", "c.csv"):
+        kept.remove(name)
     assert add(kept, engine, FILES)["a.txt"][0] == "already there"
     assert len(kept.load().documents) == 3
 
@@ -148,6 +153,69 @@ def test_a_full_disk_is_said_and_loses_nothing(kept, engine, monkeypatch):
     assert add(kept, engine, FILES)["b.md"][0] == "indexed"
 
 
+def test_a_disk_that_is_really_full(tmp_path):
+    """Files of 5 kB into a file system of 160 kB, in a process of its own, until no more go in."""
+    try:
+        subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "none", "/mnt"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("file systems cannot be made here")
+    code = f"""
+        import sys
+        sys.path.insert(0, {str(Path.cwd())!r})
+        from pathlib import Path
+        from playground.labs.retrieval import indexing
+        from playground.labs.retrieval.chunking import Chunking
+        from playground.labs.retrieval.store import Store
+        from tests import tiny
+        files = [(f"{{i}}.txt", f"The cat {{i}} sat on the mat. ".encode() * 200) for i in range(20)]
+        kept, engine = Store.create(Path({str(tmp_path)!r}) / "c", "C", "tiny", Chunking()), tiny.engine("bert")
+        *_, last = indexing.add(kept, files, engine)
+        done = [each.name for each in last.outcomes if each.state == "indexed"]
+        failed = [each for each in last.outcomes if each.state == "failed"]
+        assert 2 < len(done) < 18 and len(done) + len(failed) == 20, last.outcomes
+        assert all("disk is full" in each.said for each in failed), failed
+        loaded = kept.load()
+        assert [each.name for each in loaded.documents] == done and not loaded.troubles, loaded.troubles
+        kept.remove(done[0])
+        *_, last = indexing.add(kept, files[-1:], engine)
+        assert last.outcomes[0].state == "indexed" and not kept.load().troubles, last.outcomes
+        print("all is well")
+    """
+    made = 'mount -t tmpfs -o size=160k none "$0" && exec "$1" -c "$2"'
+    run = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", made, str(tmp_path), sys.executable, textwrap.dedent(code)],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert "all is well" in run.stdout, run.stderr
+
+
+def test_two_processes_that_write_to_one_collection_lose_nothing(kept, engine):
+    code = f"""
+        import sys
+        sys.path.insert(0, {str(Path.cwd())!r})
+        from pathlib import Path
+        from playground.labs.retrieval import indexing
+        from playground.labs.retrieval.store import Store
+        from tests import tiny
+        engine = tiny.engine("bert")
+        print("now", flush=True)
+        for i in range(8):
+            file = (f"{{i}}.txt", f"Nurse {{i}}.".encode())
+            *_, last = indexing.add(Store(Path({str(kept.folder)!r})), [file], engine, wait=True)
+            assert last.outcomes[0].state == "indexed", last.outcomes
+    """
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True)
+    assert any(line.strip() == "now" for line in process.stdout)
+    for i in range(8):
+        assert add(kept, engine, {f"{i}.md": f"# Doctor {i}".encode()}, wait=True)[f"{i}.md"][0] == "indexed"
+    assert process.wait(60) == 0
+    loaded = kept.load()
+    assert sorted(each.name for each in loaded.documents) == sorted(
+        f"{i}.{end}" for i in range(8) for end in ("md", "txt")
+    )
+    assert not loaded.troubles
+
+
 @pytest.mark.parametrize("part", ["text.txt", "chunks.jsonl", "vectors.npy", "file.json"])
 def test_damage_is_noticed_named_and_mended_by_adding_again(kept, engine, part):
     add(kept, engine, FILES)
@@ -168,16 +236,61 @@ def test_damage_is_noticed_named_and_mended_by_adding_again(kept, engine, part):
 
 def test_a_damaged_index_is_made_again(kept, engine, monkeypatch):
     monkeypatch.setattr(store, "_KEEP_INDEX_FROM", 1)
+    monkeypatch.setattr(index, "FLAT_UP_TO", 1)  # so that there is a graph of FAISS on the disk
     add(kept, engine, FILES)
-    right = kept.load().lexical.scores("capital of France")
-    assert np.array_equal(kept.load().lexical.scores("capital of France"), right)  # read from the disk
-    file = max(kept.folder.glob("index/*/words/*.npy"), key=lambda path: path.stat().st_size)
-    data = bytearray(file.read_bytes())
-    data[-2] ^= 0xFF
-    file.write_bytes(data)
+    first = kept.load()
+    right, query = first.lexical.scores("capital of France"), first.vectors[2]
+    nearest = first.dense.top(query, 3)[0]
+
+    def damaged(*patterns: str, data=None) -> list[str]:
+        """What is said when some files of the index have some bits turned over, or are replaced."""
+        for pattern in patterns:
+            file = max(kept.folder.glob(f"index/*/{pattern}"), key=lambda path: path.stat().st_size)
+            old = bytearray(file.read_bytes())
+            old[len(old) // 2] ^= 0xFF
+            file.write_bytes(old if data is None else data)
+        loaded = kept.load()
+        assert np.array_equal(loaded.lexical.scores("capital of France"), right)
+        assert loaded.dense.kind.name == "hnsw" and loaded.dense.top(query, 3)[0].tolist() == nearest.tolist()
+        return list(loaded.troubles)
+
+    assert damaged() == []  # read from the disk
+    for patterns, data in ((["words/*.npy"], None), (["dense.faiss"], None), (["dense.faiss"], b""),
+                           (["sums.json"], b"[]"), (["sums.json"], b"{}")):  # fmt: skip
+        told = damaged(*patterns, data=data)
+        assert data == b"{}" or (len(told) == 1 and "made again" in told[0])
+        assert damaged() == []
+    shutil.rmtree(next(kept.folder.glob("index/*")) / "words")
+    assert "made again" in damaged()[0]
+
+
+def test_an_index_that_the_disk_has_no_room_for_is_made_at_each_start(kept, engine, monkeypatch):
+    import faiss
+
+    monkeypatch.setattr(store, "_KEEP_INDEX_FROM", 1)
+    monkeypatch.setattr(index, "FLAT_UP_TO", 1)
+    add(kept, engine, FILES)
+    large = faiss.IndexFlatIP(64)  # more than is buffered
+    large.add(np.ones((2_000, 64), np.float32))
+    monkeypatch.setattr(index.Dense, "save", lambda self, file: faiss.write_index(large, "/dev/full"))
     loaded = kept.load()
-    assert "made again" in loaded.troubles[0]
-    assert np.array_equal(loaded.lexical.scores("capital of France"), right)
+    assert len(loaded.documents) == 3 and len(loaded.dense.top(loaded.vectors[0], 2)[0]) == 2
+    assert "could not be kept on disk" in loaded.troubles[0]
+    assert not list(kept.folder.glob("index/*")) and not list(kept.folder.glob(".new-*"))
+
+
+def test_a_damaged_description_has_a_copy(kept, engine):
+    add(kept, engine, FILES)
+    for damage in (b"", b"{", b"[]", b'{"format": 1}', None):
+        (kept.folder / "collection.json").unlink() if damage is None else (
+            kept.folder / "collection.json").write_bytes(damage)  # fmt: skip
+        assert kept.about() == ("C", "tiny", Chunking(size=16, overlap=0))
+        loaded = kept.load()
+        assert len(loaded.documents) == 3 and "its copy is read instead" in loaded.troubles[0]
+    (kept.folder / "collection.copy.json").write_bytes(b"{}")
+    with pytest.raises(PlaygroundError, match="damaged"):
+        kept.about()
+    kept.folder.joinpath("collection.json").write_bytes(store._as_json("C", "tiny", Chunking(size=16, overlap=0)))
     assert not kept.load().troubles
 
 
@@ -218,6 +331,23 @@ def test_shared_ones_are_everybodys_where_allowed(tmp_path, engine):
     with pytest.raises(PlaygroundError, match="not allowed"):
         public.open("shared/All", "bob")
     assert [each.address for each in public.listed("bob")] == [library.shipped.ADDRESS]
+
+
+def test_a_library_that_starts_anew_finds_what_there_was(tmp_path, engine):
+    add(Library(Settings(cache_dir=tmp_path)).create("mine/N", "k", "tiny", Chunking()), engine, FILES)
+    again = Library(Settings(cache_dir=tmp_path))
+    assert [each.n_documents for each in again.listed("k") if each.address == "mine/N"] == [3]
+    assert len(again.open("mine/N", "k").documents) == 3
+
+
+def test_documents_without_a_description_are_not_thrown_away(shelves, engine):
+    kept = shelves.create("mine/N", "k", "tiny", Chunking())
+    add(kept, engine, FILES)
+    for file in kept.folder.glob("collection*.json"):
+        file.unlink()
+    with pytest.raises(PlaygroundError, match=r"collection\.json is gone"):
+        shelves.open_or_create("mine/N", "k", "tiny", Chunking())
+    assert len(kept.filed()[0]) == 3
 
 
 def test_a_collection_is_read_once_and_anew_when_it_has_changed(shelves, engine):

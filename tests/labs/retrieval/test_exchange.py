@@ -1,11 +1,12 @@
 """A collection that is taken along comes back as it was; a made-up one is refused, and reaches nobody's files."""
 
 import json
-import os
 import re
+import threading
 import time
 import zipfile
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
 import numpy as np
@@ -159,16 +160,71 @@ def test_what_is_no_collection_is_refused_and_leaves_nothing(shelves, packed, tm
         with pytest.raises(PlaygroundError, match=said):
             library.bring(data, "eve")
         assert len(library.listed("eve")) == 1
-        assert not list(library._shelf("mine", "eve").iterdir())
+        assert [path.name for path in library._shelf("mine", "eve").iterdir()] == [".lock"]
 
 
 def test_what_a_kill_left_half_unpacked_is_seen_by_nobody_and_goes(shelves, packed):
-    shelf = shelves._shelf("mine", "ann")
-    old, new = shelf / ".new-old", shelf / ".new-new"
-    for folder in (old, new):
-        folder.mkdir()
-        (folder / "collection.json").write_bytes(packed["collection.json"])
-    os.utime(old, (time.time() - 7_200,) * 2)
+    left = shelves._shelf("mine", "ann") / ".new-left"
+    left.mkdir()
+    (left / "collection.json").write_bytes(packed["collection.json"])
     assert [each.address for each in shelves.listed("ann")][1:] == ["mine/Notes"]
     shelves.bring(zipped_paths(packed), "ann")
-    assert not old.exists() and new.exists()
+    assert not left.exists()
+
+
+def at_once(*works) -> list:
+    """What each gives, or the error that it raises, begun at the same moment in a thread each."""
+    barrier = threading.Barrier(len(works))
+
+    def run(work):
+        barrier.wait()
+        try:
+            return work()
+        except PlaygroundError as error:
+            return error
+
+    with ThreadPoolExecutor(len(works)) as pool:
+        return list(pool.map(run, works))
+
+
+def test_two_that_come_back_at_once_come_one_after_the_other(shelves, packed, monkeypatch):
+    data, inside, most, plain = zipped_paths(packed), [], [], exchange.unpack
+
+    def unpack(*arguments):
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.1)
+        try:
+            return plain(*arguments)
+        finally:
+            inside.pop()
+
+    monkeypatch.setattr(exchange, "unpack", unpack)
+    found = at_once(*[lambda: shelves.bring(data, "bob")] * 3)
+    assert sorted(found) == [("mine/Notes", []), ("mine/Notes (2)", []), ("mine/Notes (3)", [])]
+    assert most == [1, 1, 1]
+    for address, _ in found:
+        assert [each.name for each in shelves.open(address, "bob").documents] == ["a.txt", "b.md"]
+
+
+def test_two_that_make_one_collection_at_once(shelves):
+    made = at_once(*[lambda: shelves.create("mine/One", "bob", "tiny", Chunking())] * 4)
+    refused = [each for each in made if isinstance(each, PlaygroundError)]
+    assert len(refused) == 3 and all("already" in str(each) for each in refused)
+    same = at_once(*[lambda: shelves.open_or_create("mine/Two", "bob", "tiny", Chunking())] * 4)
+    assert len({each.folder for each in same}) == 1
+    assert [each.address for each in shelves.listed("bob")[1:]] in (["mine/One", "mine/Two"], ["mine/Two", "mine/One"])
+
+
+def test_nothing_is_brought_back_without_a_key(shelves, packed):
+    with pytest.raises(PlaygroundError, match="Without a key"):
+        shelves.bring(zipped_paths(packed), "")
+
+
+def test_a_document_that_goes_while_it_is_packed_is_said(shelves, packed, tmp_path, monkeypatch):
+    kept = shelves.store("mine/Notes", "ann")
+    filed = kept.filed()
+    kept.remove("a.txt")
+    monkeypatch.setattr(kept, "filed", lambda: filed)
+    with pytest.raises(PlaygroundError, match="deleted or replaced while"):
+        exchange.pack(kept, tmp_path / "x.zip")
