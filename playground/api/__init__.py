@@ -8,6 +8,7 @@ from playground.api import (
     attention,
     bias,
     chat,
+    collections,
     internals,
     merging,
     models,
@@ -30,6 +31,7 @@ ENDPOINTS = (
     merging,
     adapters,
     bias,
+    collections,
     search,
     search_evaluate,
 )

@@ -1,40 +1,20 @@
-"""Endpoints of the Search tab: collections, what is found in them, and checked answers.
+"""Endpoints of the Search tab: what is found in a collection, and checked answers from it."""
 
-A collection of one's own is reached with the key that `/collection_add` gives back, and by nobody without it.
-"""
-
-import secrets
 from contextlib import closing
-from dataclasses import asdict
-from pathlib import Path
 
 import gradio as gr
-from gradio import FileData
-from gradio.utils import get_upload_folder
 
+from playground.api.collections import opened
 from playground.errors import PlaygroundError
 from playground.labs.retrieval import library, shipped
-from playground.labs.retrieval.chunking import Chunking
-from playground.labs.retrieval.store import Collection
 from playground.models.cache import ModelCache
 from playground.settings import Settings
 from playground.tabs.kit import model_work, user_errors
-
-MOST_TEXTS = 1_000  # in one call
 
 
 def add(models: ModelCache, settings: Settings) -> None:
     """Declares the endpoints; call it inside `gr.Blocks`."""
     shelves = library.of(settings)
-
-    def opened(address: str, key: str) -> Collection:
-        """The collection; the shipped one is indexed first, at its first use."""
-        from playground.labs.retrieval import indexing
-
-        if not shelves.is_ready(address):
-            with models.lease(shelves.embedding(address, key)) as encoder:
-                list(indexing.add(shelves.shipped(), shipped.sources(), encoder, wait=True))
-        return shelves.open(address, key)
 
     def found_in(query: str, address: str, key: str, k: int, **how):
         from playground.engine import embed
@@ -43,79 +23,10 @@ def add(models: ModelCache, settings: Settings) -> None:
         asked = lab.How(**how)
         if not query.strip():
             raise PlaygroundError("There is nothing to search for. Give a query.")
-        collection = opened(address, key)
+        collection = opened(shelves, models, address, key)
         with models.lease(collection.reference) as encoder:
             vector = embed.embed(encoder, [query], "query")[0]
         return collection, lab.search(collection, query, vector, asked, k)
-
-    def collection_add(
-        collection: str,
-        texts: list[dict] | None = None,
-        files: list[FileData] | None = None,
-        key: str = "",
-        embedding: str = library.EMBEDDING,
-        by: str = "sentences",
-        size: int = 200,
-        overlap: int = 40,
-        addresses: list[str] | None = None,
-    ) -> dict:
-        """Adds documents to a collection, which is made when there is none, streamed.
-
-        Args:
-            collection: "mine/name" or "shared/name".
-            texts: objects with "name" and "text"; the name's ending says how to read it (.txt, .md, .html, .csv,
-                .jsonl).
-            files: uploaded files: PDF, HTML, Markdown, text, DOCX, CSV, JSONL, or a ZIP of these.
-            key: of your own collections; none makes a new one, which you get back. Keep it: nothing else opens them.
-            embedding: the embedding model of a new collection.
-            by: how documents of a new collection are cut: sentences, headings, tokens or characters.
-            size: of its chunks, in tokens (or characters).
-            overlap: of its chunks.
-            addresses: public pages on the web to fetch, at most 20, where the operator allows it.
-
-        Returns:
-            collection, key, fraction done, n_chunks embedded so far, and outcomes: name, state (indexed, replaced,
-            already there, duplicate or failed), said, n_chunks of each file.
-        """
-        with user_errors():
-            from playground.labs.retrieval import indexing
-
-            key = _checked_key(key) if key else secrets.token_urlsafe(24)
-            sources = [*_texts(texts), *_files(files), *_addresses(addresses, settings)]
-            if not sources:
-                raise PlaygroundError(
-                    'There is nothing to add. Give texts, like [{"name": "a.txt", "text": "…"}], or files.'
-                )
-            if collection not in [each.address for each in shelves.listed(key)]:
-                shelves.create(collection, key, embedding, Chunking(by, size, overlap))
-            kept = shelves.store(collection, key)
-            room = shelves.room(key) if collection.startswith(library.MINE) else None
-            limit = int(settings.upload_limit)
-            with (
-                models.lease(kept.about()[1]) as encoder,
-                closing(indexing.add(kept, sources, encoder, largest=limit, room=room)) as adding,
-            ):
-                for now in adding:
-                    yield {
-                        "collection": collection,
-                        "key": key,
-                        "fraction": now.fraction,
-                        "n_chunks": now.n_chunks,
-                        "outcomes": [asdict(each) for each in now.outcomes],
-                    }
-
-    def collections(key: str = "") -> list[dict]:
-        """The collections that can be searched: the shipped one, shared ones, and with a key one's own.
-
-        Args:
-            key: of your own collections.
-
-        Returns:
-            address (what other endpoints call "collection"), name, embedding, chunking, n_documents, n_chunks (of the
-            shipped one about, before its first use), may_change.
-        """
-        with user_errors():
-            return [asdict(each) for each in shelves.listed(_checked_key(key) if key else "")]
 
     def search(
         query: str,
@@ -206,56 +117,5 @@ def add(models: ModelCache, settings: Settings) -> None:
                     yield answering.plain(now)
 
     queued = model_work(settings)
-    gr.api(collection_add, api_name="collection_add", **queued)
-    gr.api(collections, api_name="collections", concurrency_limit=None)
     gr.api(search, api_name="search", **queued)
     gr.api(answer, api_name="answer", **queued)
-
-
-def _checked_key(key: str) -> str:
-    if not isinstance(key, str) or not 16 <= len(key) <= 200:
-        raise PlaygroundError("This is no key. Give the one that /collection_add gave back, or none.")
-    return key
-
-
-def _texts(texts: list[dict] | None) -> list[tuple[str, bytes]]:
-    found = []
-    if len(texts or []) > MOST_TEXTS:
-        raise PlaygroundError(
-            f"There are {len(texts):,} texts; {MOST_TEXTS:,} are the most in one call. Call it again."
-        )
-    for number, each in enumerate(texts or [], 1):
-        name, text = (each.get("name"), each.get("text")) if isinstance(each, dict) else (None, None)
-        if not isinstance(name, str) or not isinstance(text, str) or not name.strip():
-            raise PlaygroundError(
-                f'Text {number} cannot be read. Each needs a name and a text: {{"name": "a.txt", "text": "…"}}.'
-            )
-        found.append((name, text.encode("utf-8", "replace")))
-    return found
-
-
-def _addresses(given: list[str] | None, settings: Settings) -> list[tuple[str, None]]:
-    from playground.labs.retrieval import web
-
-    if not given:
-        return []
-    if not settings.may_fetch_addresses:
-        raise PlaygroundError(web.FORBIDDEN)
-    if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
-        raise PlaygroundError('addresses must be a list of texts, like ["https://example.org/page"].')
-    return [(each, None) for each in web.addresses("\n".join(given))]
-
-
-def _files(files: list | None) -> list[tuple[str, Path]]:
-    """(name, path) of files that came by upload, and of no others: a path is the caller's word."""
-    uploads = Path(get_upload_folder()).resolve()
-    found = []
-    for each in files or []:
-        given = each if isinstance(each, dict) else {"path": each.path, "orig_name": each.orig_name}
-        path = Path(str(given.get("path") or "")).resolve()
-        if not path.is_relative_to(uploads) or not path.is_file():
-            raise PlaygroundError(
-                "A file is not one that was uploaded here. Upload it first, as gradio_client's handle_file does."
-            )
-        found.append((Path(given.get("orig_name") or path.name).name, path))
-    return found

@@ -57,12 +57,18 @@ def add(models: ModelCache, settings: Settings) -> None:
             (whose passage has the answer), refused, falsely_refused, each with an interval, and every answer.
         """
         with user_errors():
-            from playground.labs.retrieval import answering, evaluation, graded, report
+            from playground.labs.retrieval import answering, asking, evaluation, graded, report
             from playground.labs.retrieval import questions as asked
 
             found = _questions(questions) if questions is not None else asked.shipped()
             compared = _grid(grid) if grid is not None else evaluation.grid()
             limit = answering.THRESHOLD if threshold is None else _number(threshold)
+            some = asked.spread(found, n_answers) if model else ()
+            shelves.embedding(collection, key)
+            if model:  # whether it is there and writes is said before anything is computed
+                yield {"fraction": 0.0, "doing": f"Getting {model} ready", "result": None}
+                with models.writer(model) as writer:
+                    asking.strategy(writer)
             yield from _ready(shelves, models, collection, key)
             kept = shelves.open(collection, key)
             with (
@@ -74,7 +80,6 @@ def add(models: ModelCache, settings: Settings) -> None:
                     result = report.plain(news.result, limit) if news.result else None
                     yield {"fraction": share * news.fraction, "doing": news.doing, "result": None if model else result}
                 if model:
-                    some = asked.spread(found, n_answers)
                     answered_by = asked.key(found, {each.name: kept.text(each.name) for each in kept.documents})
                     wanted = answering.Wanted(limit, attribution=False)
                     with (

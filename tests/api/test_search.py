@@ -6,10 +6,13 @@ import urllib.request
 import pytest
 from gradio_client import Client, handle_file
 
-from playground.labs.retrieval import library
+from playground.errors import PlaygroundError
+from playground.labs.retrieval import library, web
 from playground.models.cache import ModelCache
 from playground.settings import Settings
 from tests import tiny
+from tests.labs.retrieval import pages
+from tests.labs.retrieval.made import zipped_paths
 
 TEXTS = [{"name": f"{land}.txt", "text": f"{city} is the capital of {land}."}
          for city, land in (("Paris", "France"), ("Berlin", "Germany"), ("Madrid", "Spain"))]  # fmt: skip
@@ -19,13 +22,17 @@ TEXTS = [{"name": f"{land}.txt", "text": f"{city} is the capital of {land}."}
 def served(tmp_path_factory):
     import gradio as gr
 
-    from playground.api import search
+    from playground.api import collections, search, search_evaluate
 
     folder = tmp_path_factory.mktemp("search")
     encoder, writer = tiny.save(folder / "bert", "bert"), tiny.save(folder / "llama", "llama", context=2048)
-    settings = Settings(default_models=[str(writer)], cache_dir=folder, dtype="float32", threads=1, offline=True)
+    settings = Settings(
+        default_models=[str(writer)], cache_dir=folder, dtype="float32", threads=1, web_addresses=True
+    )  # fmt: skip
+    models = ModelCache(settings)
     with gr.Blocks(analytics_enabled=False) as blocks:
-        search.add(ModelCache(settings), settings)
+        for module in (collections, search, search_evaluate):
+            module.add(models, settings)
     blocks.queue(max_size=20).launch(prevent_thread_lock=True, quiet=True, ssr_mode=False, server_name="127.0.0.1")
     yield blocks.local_url, str(encoder), str(writer)
     blocks.close(verbose=False)
@@ -73,8 +80,13 @@ def test_what_is_ones_own_needs_the_key(client, capitals):
         for call in (("Paris", "mine/capitals", 2, "bm25", key),):
             with pytest.raises(Exception, match="no collection"):
                 client.predict(*call, api_name="/search")
-        with pytest.raises(Exception, match="no collection"):
-            client.predict("Paris", "mine/capitals", key=key, api_name="/answer")
+        asked = [{"question": "Paris?", "document": "France.txt"}]
+        for name, call in (
+            ("/answer", ("Paris", "mine/capitals")), ("/search_evaluate", (asked, "mine/capitals")),
+            ("/collection_export", ("mine/capitals",)), ("/collection_delete", ("mine/capitals",)),
+        ):  # fmt: skip
+            with pytest.raises(Exception, match="no collection"):
+                client.predict(*call, key=key, api_name=name)
     with pytest.raises(Exception, match="no key"):
         client.predict("x", api_name="/collections")
 
@@ -114,9 +126,53 @@ def test_files_are_read_and_only_those_that_were_uploaded(client, served, capita
         (dict(collection="mine/x", texts=[{"name": "a"}]), "needs a name and a text"),
         (dict(collection="mine/x", texts=TEXTS, by="words"), "Chunks can be made by"),
         (dict(collection=library.shipped.ADDRESS, texts=TEXTS), "cannot be changed"),
-        (dict(collection="mine/x", addresses=["https://example.org/"]), "are not fetched here"),
+        (dict(collection="mine/x", addresses=["ftp://example.org/"]), "no address"),
+        (dict(collection="mine/x", texts=TEXTS, embedding="no model"), "no model"),
+        (dict(collection="mine/x", texts=TEXTS, key="short"), "no key"),
     ],
 )
 def test_bad_requests_are_refused_in_words(client, call, said):
     with pytest.raises(Exception, match=said):
         client.predict(api_name="/collection_add", **call)
+
+
+def test_a_collection_is_taken_along_and_comes_back_to_another(client, capitals, tmp_path):
+    file = client.predict("mine/capitals", capitals, api_name="/collection_export")
+    back = client.predict(handle_file(file), api_name="/collection_import")
+    assert back["collection"] == "mine/capitals" and back["damaged"] == [] and back["key"] != capitals
+    asked = ("capital of France", "mine/capitals", 3, "hybrid")
+    found = [client.predict(*asked, key, api_name="/search")["hits"] for key in (capitals, back["key"])]
+    assert found[0] == found[1] and len(found[0]) == 3
+    again = client.predict(handle_file(file), back["key"], api_name="/collection_import")
+    assert again == {"collection": "mine/capitals (2)", "key": back["key"], "damaged": []}
+
+    left = client.predict("mine/capitals", back["key"], "France.txt", api_name="/collection_delete")
+    assert left["documents"] == ["Germany.txt", "Spain.txt"]
+    client.predict("mine/capitals (2)", back["key"], api_name="/collection_delete")
+    there = {each["address"]: each["n_documents"] for each in client.predict(back["key"], api_name="/collections")}
+    assert there["mine/capitals"] == 2 and "mine/capitals (2)" not in there
+    wrong = tmp_path / "notes.zip"
+    wrong.write_bytes(zipped_paths({"a.txt": b"x"}))
+    with pytest.raises(Exception, match="no collection that was taken along"):
+        client.predict(handle_file(wrong), api_name="/collection_import")
+
+
+def test_pages_of_the_web_come_first_and_failures_are_named(client, served, monkeypatch):
+    with pages.served() as address:
+        monkeypatch.setattr(web, "public", pages.only(address))
+        added = client.predict(
+            "mine/pages", addresses=[f"{address}/nothing", f"{address}/etna"], embedding=served[1],
+            api_name="/collection_add",
+        )  # fmt: skip
+    assert [(each["name"], each["state"]) for each in added["outcomes"]] == [
+        (f"{address}/nothing", "failed"), ("127.0.0.1/etna.html", "indexed")
+    ]  # fmt: skip
+    found = client.predict("volcano", "mine/pages", 1, "bm25", added["key"], api_name="/search")
+    assert "Sicily" in found["hits"][0]["text"]
+
+
+def test_where_addresses_are_not_allowed_that_is_said():
+    from playground.api import collections
+
+    with pytest.raises(PlaygroundError, match="are not fetched here"):
+        collections._addresses(["https://example.org/"], Settings())

@@ -28,14 +28,14 @@ def asked(tmp_path_factory):
     """(client, key of a collection of three)."""
     import gradio as gr
 
-    from playground.api import search, search_evaluate
+    from playground.api import collections, search_evaluate
 
     folder = tmp_path_factory.mktemp("evaluate")
     encoder = tiny.save(folder / "bert", "bert")
     settings = Settings(default_models=[str(encoder)], cache_dir=folder, dtype="float32", threads=1, offline=True)
     models = ModelCache(settings)
     with gr.Blocks(analytics_enabled=False) as blocks:
-        search.add(models, settings)
+        collections.add(models, settings)
         search_evaluate.add(models, settings)
     blocks.queue(max_size=20).launch(prevent_thread_lock=True, quiet=True, ssr_mode=False, server_name="127.0.0.1")
     client = Client(blocks.local_url, verbose=False)
@@ -89,3 +89,16 @@ def test_what_cannot_be_measured_is_named(asked, questions, grid, said):
     client, key = asked
     with pytest.raises(Exception, match=said):
         client.predict(questions, "mine/three", grid, None, key, api_name="/search_evaluate")
+
+
+@pytest.mark.parametrize(("model", "said"), [("no such/model/at all", "no such"), ("{encoder}", "does not write")])
+def test_whoever_cannot_answer_is_named_before_anything_is_measured(asked, monkeypatch, model, said):
+    from playground.labs.retrieval import evaluation
+
+    client, key = asked
+    monkeypatch.setattr(evaluation, "run", lambda *_, **__: pytest.fail("it searched"))
+    encoder = client.predict(key, api_name="/collections")[-1]["embedding"]
+    with pytest.raises(Exception, match=said):
+        client.predict(
+            QUESTIONS, "mine/three", None, 0, key, model.format(encoder=encoder), api_name="/search_evaluate"
+        )

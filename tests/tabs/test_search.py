@@ -8,16 +8,21 @@ from types import SimpleNamespace
 import gradio as gr
 import pytest
 
-from playground.labs.retrieval import indexing
+from playground.labs.retrieval import indexing, library, web
 from playground.labs.retrieval.chunking import Chunking
 from playground.models.cache import ModelCache
 from playground.settings import Settings
 from playground.tabs.kit import Parcel
 from playground.tabs.layout import lay_out
 from playground.tabs.search import tab
+from tests.labs.retrieval.pages import only, served
 
 KEY = "a visitor's key of some length"
 FILES = [("a.txt", b"Paris is the capital of France."), ("b.txt", b"The cat sat on the mat.")]
+
+
+def visitor(name: str) -> SimpleNamespace:
+    return SimpleNamespace(session_hash=name)
 
 
 def opened(folder: Path, reader: Path, **more) -> SimpleNamespace:
@@ -89,19 +94,68 @@ def test_a_collection_is_taken_along_and_comes_back(laid):
             laid.documents.bring(wrong, KEY)
 
 
-def test_folders_and_addresses_are_refused_where_they_are_not_allowed(laid, tmp_path, reader):
-    documents = laid.documents
-    empty = dict.fromkeys([documents.files, documents.name, documents.text, documents.folder, documents.addresses])
-    with pytest.raises(Exception, match="are not fetched here"):
-        documents.sources(empty | {documents.addresses: "https://example.org/"})
+def nothing(documents) -> dict:
+    """An empty form."""
+    return dict.fromkeys([documents.files, documents.name, documents.text, documents.folder, documents.addresses,
+                          documents.fetched])  # fmt: skip
+
+
+def test_folders_are_read_where_that_is_allowed(laid, tmp_path, reader):
+    documents, folder = laid.documents, tmp_path / "papers"
+    (folder / "inner").mkdir(parents=True)
+    (folder / ".secret").mkdir()
+    for name in ("a.md", "inner/b.txt", ".hidden", ".secret/c.txt"):
+        (folder / name).write_text(f"# {name}\nText of {name}.")
+    empty = nothing(documents)
+    found = documents.sources(empty | {documents.folder: str(folder)})
+    assert [(name, path.name) for name, path in found] == [("a.md", "a.md"), ("inner/b.txt", "b.txt")]
     with pytest.raises(Exception, match="nothing to add"):
         documents.sources(empty)
-    public = opened(tmp_path / "public", reader, public=True, web_addresses=True).documents
-    empty = dict.fromkeys([public.files, public.name, public.text, public.folder, public.addresses])
+    with pytest.raises(Exception, match="no folder"):
+        documents.sources(empty | {documents.folder: str(tmp_path / "elsewhere")})
+    public = opened(tmp_path / "public", reader, public=True).documents
     with pytest.raises(Exception, match="cannot be read here"):
-        public.sources(empty | {public.folder: "/etc"})
-    assert public.sources(empty | {public.addresses: "https://example.org/\n"}) == [("https://example.org/", None)]
-    assert public.addresses.visible and not documents.addresses.visible
+        public.sources(nothing(public) | {public.folder: "/etc"})
+    assert not public.folder.visible and documents.folder.visible
+
+
+def test_addresses_are_fetched_before_a_model_is_waited_for(laid, tmp_path, reader, monkeypatch):
+    documents = laid.documents
+    assert not documents.addresses.visible
+    with pytest.raises(Exception, match="are not fetched here"):
+        last(documents.fetch({documents.addresses: "https://example.org/"}, visitor("one")))
+    page = opened(tmp_path / "web", reader, web_addresses=True)
+    documents, fetching = page.documents, [fn for fn in page.fns.values() if fn.name == "fetch"]
+    assert documents.addresses.visible
+    assert [fn.concurrency_id for fn in fetching] == ["addresses"]  # not the queue of the models
+    values = {documents.bench.owner: KEY, documents.bench.collection: "mine/Notes"} | nothing(documents)
+    with served() as address:
+        monkeypatch.setattr(web, "public", only(address))
+        lines = {documents.addresses: f"{address}/etna\n{address}/nothing"}
+        told = last(documents.fetch(values | lines, visitor("one")))
+        values[documents.fetched] = told[documents.fetched]
+        told = last(documents.add(values, threading.Event()))
+        assert "etna.html" in told[documents.outcomes] and "error 404" in told[documents.outcomes]
+        assert not any(path.exists() for _, path in values[documents.fetched] if isinstance(path, Path))
+        assert "127.0.0.1/etna.html" in told[documents.document]["choices"]
+
+        slow = documents.fetch({documents.addresses: f"{address}/drip"}, visitor("two"))
+        next(slow)
+        documents.bench.stops.halt(visitor("two"))
+        assert last(slow)[documents.fetched] is None
+    stop = threading.Event()
+    assert last(documents.add(values | {documents.fetched: None}, stop)) == {} and stop.is_set()
+
+
+def test_a_collection_that_no_model_can_fill_is_not_made(laid):
+    documents = laid.documents
+    values = {documents.bench.owner: KEY, documents.shared: False, documents.title: "New", documents.by: "Tokens",
+              documents.size: 100, documents.overlap: 0}  # fmt: skip
+    with pytest.raises(Exception, match="does not name a model"):
+        documents.create(values | {documents.embedding: "no such/model/at all"})
+    assert "mine/New" not in [each.address for each in laid.library.listed(KEY)]
+    documents.create(values | {documents.embedding: ""})
+    assert laid.library.embedding("mine/New", KEY) == library.EMBEDDING
 
 
 def test_a_stranger_sees_nothing_of_anothers_collection_on_the_page(laid):

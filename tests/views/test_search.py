@@ -1,5 +1,7 @@
 """Nothing of a document becomes markup, and what is said is what was found."""
 
+import dataclasses
+
 import pytest
 
 from playground.labs.retrieval import indexing, microscope, search
@@ -8,7 +10,7 @@ from playground.labs.retrieval.asking import Strategy
 from playground.labs.retrieval.checks import Sentence
 from playground.labs.retrieval.chunking import Chunking
 from playground.labs.retrieval.documents import Document, Section
-from playground.labs.retrieval.indexing import Outcome
+from playground.labs.retrieval.indexing import Outcome, Progress
 from playground.labs.retrieval.search import How
 from playground.views.search import charts, words
 from tests import tiny
@@ -76,3 +78,34 @@ def test_one_chunk_is_no_plural(kept):
     assert "1 chunk of" in words.borders(kept, "b") and "1 chunks" not in words.borders(kept, "b")
     told = words.outcomes([Outcome("a.txt", "indexed", "", 1), Outcome("b.txt", "indexed", "", 2)])
     assert "added, 1 chunk." in told and "added, 2 chunks." in told
+
+
+def test_a_collection_says_how_it_is_searched_and_what_is_lost(kept):
+    listing = None
+    told = words.documents(kept, listing)
+    assert "Index: flat, because with 2 vectors, comparing the query with every one" in told
+    assert "No token is lost" in words.borders(kept, "b")
+    long = [Document("long", "text", "cat " * 400, (Section(0),))]
+    cut = indexing.in_memory(long, tiny.engine("bert"), Chunking(size=8000, overlap=0))
+    (chunk,) = cut.chunks
+    assert chunk.lost > 0
+    assert f"{chunk.lost:,} tokens are beyond what the embedding model reads" in words.borders(cut, "long")
+    damaged = dataclasses.replace(kept, troubles=("A file is damaged & left out.",))
+    assert "damaged &amp; left out" in words.documents(damaged, listing)
+
+
+def test_progress_says_what_and_how_long():
+    told = words.adding(Progress(0.25, "Embedding a.pdf", (), 1_000, 40.0, 75.0))
+    assert 'value="0.250"' in told and "Embedding a.pdf … 1,000 chunks, 40 a second, about 75 s left" in told
+    assert "left" not in words.adding(Progress(0.01, "Reading a.pdf", (), 1, 40.0))
+    assert "Fetched 1 of 3 pages" in words.fetching(1, 3)
+
+
+def test_headings_in_a_passage_are_shown_as_such_and_documents_before_they_are_read():
+    text = "# The cat\n\n## On <b> mats\nIt sat."
+    found = [Document("a.md", "Markdown", text, (Section(0, heading="The cat"),))]
+    kept = indexing.in_memory(found, tiny.engine("bert"), Chunking(size=60, overlap=0))
+    told = words.hits(search.search(kept, "mats", kept.vectors[0], How(), 1), kept, 0)
+    assert "<b>The cat</b>\n<b>On &lt;b&gt; <mark>mats</mark></b>\nIt sat." in told
+    told = words.unread([("a.md", b"# Cats & dogs\nText."), ("b.txt", b"Only <i>.")])
+    assert "2 documents" in told and "Cats &amp; dogs" in told and "Only &lt;i&gt;." in told

@@ -32,6 +32,13 @@ def test_the_verdict_names_the_best_setting_and_what_the_threshold_does():
     assert "1 of 2" in told and "by mistake 1 of 4" in told
 
 
+def test_the_axis_begins_below_the_lowest_interval():
+    found = made()
+    low = min(row.estimate(name).low for row in found.rows for name in evaluation.DRAWN)
+    first, last = evaluation.settings(found).layout.xaxis.range
+    assert 0 <= first <= low < first + 0.13 and last > 1
+
+
 def test_text_of_questions_is_never_markup():
     found = made()
     grades = [Grades(EVIL, (Graded(found.questions[0], EVIL, False, True, True, 1, 1, 1),), 2)] * 2

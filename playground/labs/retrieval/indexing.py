@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from playground.errors import PlaygroundError
-from playground.labs.retrieval import archives, chunking, documents, store, web
+from playground.labs.retrieval import archives, chunking, documents, store
 from playground.labs.retrieval.chunking import Chunk, Chunking
 from playground.labs.retrieval.documents import Document
 from playground.labs.retrieval.store import Store
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 State = Literal["indexed", "replaced", "already there", "duplicate", "failed"]
 _BATCH = 128  # chunks that are embedded between two looks at how far it is; small documents wait for each other
-Source = tuple[str, bytes | Path | None]  # what it is called, and the content or where it is; None: an address, fetched
+Source = tuple[str, bytes | Path | str]  # what it is called, and its content, where it is, or why it cannot be had
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Progress:
     outcomes: tuple[Outcome, ...]
     n_chunks: int  # embedded so far
     chunks_per_second: float
+    seconds_left: float | None = None  # None: not known yet
 
 
 class _StoppedError(Exception):
@@ -103,11 +104,8 @@ class _Run:
             if self._stopped():
                 break
             try:
-                if content is None:
-                    yield self._now(0.0, f"Fetching {name}")
-                    fetched = web.fetch(name, self._largest, stopped=self._stopped)
-                    yield from self._file(fetched.name, fetched.data)
-                    continue
+                if isinstance(content, str):
+                    raise PlaygroundError(content)
                 data = self._content(content)
                 if data and documents.kind_of(name, data)[0] == "ZIP":
                     for inner, each in archives.members(data, self._largest):
@@ -135,7 +133,8 @@ class _Run:
     def _now(self, fraction: float, doing: str, at: int | None = None) -> Progress:
         share = 1.0 if at is not None else (self._before + fraction) / self._n_files
         spent = max(time.monotonic() - self._started, 1e-6)
-        return Progress(share, doing, tuple(self._outcomes), self._n_chunks, self._n_chunks / spent)
+        left = spent * (1 - share) / share if spent > 2 and 0.02 < share < 1 else None
+        return Progress(share, doing, tuple(self._outcomes), self._n_chunks, self._n_chunks / spent, left)
 
     def _file(self, name: str, data: bytes | str) -> Iterator[Progress]:
         if isinstance(data, str):

@@ -9,12 +9,13 @@ import codecs
 import ipaddress
 import re
 import socket
+import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import httpcore2
 import httpx2
@@ -23,6 +24,8 @@ from playground.errors import PlaygroundError
 from playground.labs.retrieval.documents import KINDS
 
 SECONDS = 30.0  # for one address, redirects included
+TOGETHER = 60.0  # seconds for all addresses of one go
+_AT_ONCE = 4  # addresses
 MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 MOST_ADDRESSES = 20  # in one go
@@ -89,6 +92,61 @@ def addresses(lines: str) -> list[str]:
     for each in found:
         _parsed(each)
     return found
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """What became of some addresses so far."""
+
+    n_done: int
+    n: int
+    found: tuple[tuple[str, Path | str], ...]  # (its name, its file) or (the address, the sentence why it has none)
+
+
+def fetch_all(
+    wanted: Sequence[str],
+    folder: Path,
+    largest: int = 50_000_000,
+    seconds: float = TOGETHER,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Iterator[Arrived]:
+    """Fetches several, some at a time, into files of a folder; yields several times a second what there is, in their
+    order. However slow they are, all of it ends after `seconds`, or when it is stopped or closed.
+
+    One that cannot be had does not keep the others: its sentence stands in its place.
+    """
+    until, over = time.monotonic() + seconds, threading.Event()
+
+    def one(number: int, address: str) -> tuple[str, Path | str]:
+        left = until - time.monotonic()
+        if left <= 0:
+            return address, (
+                f"It was not fetched: all addresses together have {seconds:.0f} seconds, which the others took. Add it "
+                "again by itself."
+            )
+        try:
+            found = fetch(address, largest, None, min(SECONDS, left), over.is_set)
+            file = folder / str(number)
+            file.write_bytes(found.data)
+            return found.name, file
+        except PlaygroundError as error:
+            return address, str(error)
+        except Exception as error:  # of this one alone
+            return address, f"It could not be fetched ({type(error).__name__}). Save the page and add the file."
+
+    pool = ThreadPoolExecutor(_AT_ONCE)
+    try:
+        asked = [pool.submit(one, number, address) for number, address in enumerate(wanted)]
+        left = set(asked)
+        while True:
+            done = [each.result() for each in asked if each.done()]
+            yield Arrived(len(done), len(asked), tuple(done))
+            if len(done) == len(asked) or stopped():
+                return
+            _, left = wait(left, 0.25, FIRST_COMPLETED)
+    finally:
+        over.set()
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def fetch(

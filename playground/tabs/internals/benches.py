@@ -48,12 +48,17 @@ class Files:
 
     made: deque[Path] = field(default_factory=deque)
 
-    def write(self, contents: Mapping[str, str]) -> list[str]:
-        """Writes each text under its name in a new folder. Returns their paths."""
-        folder = Path(tempfile.mkdtemp(prefix="internals-"))
+    def folder(self) -> Path:
+        """A new one."""
+        folder = Path(tempfile.mkdtemp(prefix="playground-"))
         self.made.append(folder)
         while len(self.made) > MOST_FOLDERS:
             shutil.rmtree(self.made.popleft(), ignore_errors=True)
+        return folder
+
+    def write(self, contents: Mapping[str, str]) -> list[str]:
+        """Writes each text under its name in a new folder. Returns their paths."""
+        folder = self.folder()
         for name, content in contents.items():
             (folder / name).write_text(content, "utf-8")
         return [str(folder / name) for name in contents]

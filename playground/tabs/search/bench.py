@@ -74,14 +74,16 @@ class Bench:
         worked.failure(lambda: "", None, status, **AT_ONCE)
         return worked
 
-    def on(self, triggers: list[Callable], title: str, status: gr.HTML, work: Work, inputs: set, outputs: list):
-        """Does `work` on a click or the Enter key."""
+    def on(self, triggers: list[Callable], title: str, status: gr.HTML, work: Work, inputs: set, outputs: list,
+           first: Callable[[gr.events.Dependency], gr.events.Dependency] | None = None):  # fmt: skip
+        """Does `work` on a click or the Enter key. first: what is to be done before, outside the models' queue."""
 
         def asked(request: gr.Request) -> str:
             self.stops.halt(request)
             return note(WAITING)
 
-        return self.after(gr.on(triggers, asked, None, status, **AT_ONCE), title, status, work, inputs, outputs)
+        event = gr.on(triggers, asked, None, status, **AT_ONCE)
+        return self.after(first(event) if first else event, title, status, work, inputs, outputs)
 
     def arrived(self, reference: str, status: gr.HTML, stop: threading.Event) -> Iterator[dict]:
         """Updates until a model is there, or `stop` is set."""

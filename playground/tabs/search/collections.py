@@ -16,7 +16,8 @@ from playground.labs.retrieval import exchange, shipped
 from playground.labs.retrieval.chunking import Chunking
 from playground.labs.retrieval.library import EMBEDDING
 from playground.models.catalog import catalog
-from playground.tabs.kit import AT_ONCE, MAY_REFUSE, Page, user_errors
+from playground.models.sources import locate
+from playground.tabs.kit import AT_ONCE, MAY_REFUSE, WAITING, Page, user_errors
 from playground.tabs.search.bench import Bench
 from playground.views.continuations import note
 from playground.views.search import words
@@ -38,6 +39,7 @@ class Documents:
     text: gr.Textbox
     folder: gr.Textbox
     addresses: gr.Textbox
+    fetched: gr.State  # what came from the addresses, as sources; None: it was stopped meanwhile
     status: gr.HTML
     outcomes: gr.HTML
     listed: gr.HTML
@@ -74,19 +76,38 @@ class Documents:
                 p for p in root.rglob("*") if p.is_file() and not any(q.startswith(".") for q in p.parts[1:])
             )
             found += [(str(path.relative_to(root)), path) for path in inside]
-        if (values[self.addresses] or "").strip():
-            from playground.labs.retrieval import web
-
-            if not self.bench.page.settings.may_fetch_addresses:
-                raise PlaygroundError(web.FORBIDDEN)
-            found += [(each, None) for each in web.addresses(values[self.addresses])]
+        found += values[self.fetched] or []
         if not found:
             raise PlaygroundError("There is nothing to add. Choose files, or paste a text.")
         return found
 
+    def fetch(self, values: dict, request: gr.Request) -> Iterator[dict]:
+        """Fetches the addresses, outside the queue of those who run models: slow pages keep nobody waiting there."""
+        with user_errors():
+            lines = (values[self.addresses] or "").strip()
+            if not lines:
+                yield {self.fetched: []}
+                return
+            from playground.labs.retrieval import web
+
+            settings = self.bench.page.settings
+            if not settings.may_fetch_addresses:
+                raise PlaygroundError(web.FORBIDDEN)
+            stop = self.bench.stops.begin(request, "Fetching")
+            arriving = web.fetch_all(
+                web.addresses(lines), self.bench.kept.folder(), int(settings.upload_limit), stopped=stop.is_set
+            )
+            with closing(arriving):
+                for now in arriving:
+                    yield {self.status: words.fetching(now.n_done, now.n)}
+            yield {self.fetched: None if stop.is_set() else list(now.found), self.status: note(WAITING)}
+
     def add(self, values: dict, stop: threading.Event) -> Iterator[dict]:
         from playground.labs.retrieval import indexing
 
+        if values[self.fetched] is None:
+            stop.set()
+            return
         bench = self.bench
         address, key = bench.address(values), bench.key(values)
         sources = self.sources(values)
@@ -107,19 +128,26 @@ class Documents:
             with closing(adding):
                 for now in adding:
                     yield {self.status: words.adding(now), self.outcomes: words.outcomes(now.outcomes)}
+        for _, content in values[self.fetched]:
+            if isinstance(content, Path):
+                content.unlink(missing_ok=True)
         yield self.look(address, key) | {
             bench.collection: gr.update(choices=bench.choices(key), value=address),
             self.files: None,
             self.text: "",
             self.addresses: "",
+            self.fetched: [],
         }
 
     def look(self, address: str | None, owner: str | None, document: str | None = None) -> dict:
         """The picked collection: its documents, and how one was cut."""
         library, key = self.bench.library, owner or ""
         if not library.is_ready(address or shipped.ADDRESS):
-            said = note(f"{shipped.counts()[0]} documents that are indexed at the first question (some seconds).")
-            return {self.listed: said, self.document: gr.update(choices=[], value=None), self.borders: ""}
+            return {
+                self.listed: words.unread(shipped.sources()),
+                self.document: gr.update(choices=[], value=None),
+                self.borders: "",
+            }
         collection = library.open(address or shipped.ADDRESS, key)
         listing = next((each for each in library.listed(key) if each.address == address), None)
         names = [each.name for each in collection.documents]
@@ -138,7 +166,9 @@ class Documents:
             bench, key = self.bench, self.bench.key(values)
             where = "shared" if values[self.shared] else "mine"
             address = f"{where}/{(values[self.title] or '').strip()}"
-            bench.library.create(address, key, (values[self.embedding] or "").strip(), self.chunking(values))
+            embedding = (values[self.embedding] or "").strip() or EMBEDDING
+            locate(embedding, bench.page.settings)  # whether it can be one, without asking the hub
+            bench.library.create(address, key, embedding, self.chunking(values))
             return self.look(address, key) | {
                 bench.collection: gr.update(choices=bench.choices(key), value=address),
                 self.title: "",
@@ -239,13 +269,23 @@ def build(page: Page, bench: Bench) -> None:
         back = gr.UploadButton("Bring one back (ZIP)", file_types=[".zip"], elem_id="search-import")
     taken = gr.File(label="The collection", interactive=False, visible=False, elem_id="search-taken")
     borders = gr.HTML(elem_id="search-borders")
-    pane = Documents(bench, files, name, text, folder, addresses, status, outcomes, listed, document, borders, title,
-                     shared, embedding, by, size, overlap)  # fmt: skip
+    pane = Documents(bench, files, name, text, folder, addresses, gr.State([]), status, outcomes, listed, document,
+                     borders, title, shared, embedding, by, size, overlap)  # fmt: skip
     picked = bench.collection
     cut = {by, size, overlap}
+
+    def fetch_first(click: gr.events.Dependency) -> gr.events.Dependency:
+        fetched = click.success(
+            pane.fetch, {addresses}, [status, pane.fetched], concurrency_id="addresses",
+            concurrency_limit=page.settings.concurrency, show_progress="hidden", api_visibility="private",
+        )  # fmt: skip
+        fetched.failure(lambda: "", None, status, **AT_ONCE)
+        return fetched
+
     bench.on(
-        [add.click], TITLE, status, pane.add, {files, name, text, folder, addresses} | cut,
-        [picked, outcomes, files, text, addresses, *pane.shown],
+        [add.click], TITLE, status, pane.add, {files, name, text, folder, pane.fetched} | cut,
+        [picked, outcomes, files, text, addresses, pane.fetched, *pane.shown],
+        fetch_first if page.settings.may_fetch_addresses else None,
     )  # fmt: skip
     stop.click(bench.stops.halt, None, None, **AT_ONCE)
 

@@ -180,7 +180,7 @@ class Pane:
         """Answers by the picked model, judged as they come."""
         import json
 
-        from playground.labs.retrieval import answering, graded, questions, report
+        from playground.labs.retrieval import answering, asking, graded, questions, report
         from playground.views.internals.probing import progress
         from playground.views.search import evaluation as view
 
@@ -188,11 +188,13 @@ class Pane:
         settings = self._settings(values)
         if not settings:
             raise PlaygroundError("There are no settings to compare. Pick at least one.")
-        asked, collection = yield from self._asked(values, stop)
-        if collection is None:
-            return
         yield from self.bench.arrived(reference, self.status, stop)
         if stop.is_set():
+            return
+        with models.writer(reference) as writer:
+            asking.strategy(writer)  # one that does not write says so before anything is computed
+        asked, collection = yield from self._asked(values, stop)
+        if collection is None:
             return
         some = questions.spread(asked, values[self.n_answers])
         key = questions.key(asked, {each.name: collection.text(each.name) for each in collection.documents})

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+import numpy as np
 import plotly.graph_objects as go
 
 from playground.labs.retrieval import report
@@ -71,10 +72,12 @@ def _dots(names: Sequence[str], measured: Mapping[str, Sequence[Estimate]], over
                 "%{customdata[2]}<extra></extra>",
             )
         )
+    lowest = min((each.low for estimates in measured.values() for each in estimates if each.n), default=0.0)
     layout = go.Layout(
         **LOOK | {"margin": {"l": 10, "r": 20, "t": 46, "b": 44}},
         height=140 + 52 * len(names),
-        xaxis={"title": {"text": f"Mean over {over}, with 95 % intervals"}, "range": [0, 1.02], "gridcolor": GRID},
+        xaxis={"title": {"text": f"Mean over {over}, with 95 % intervals"}, "gridcolor": GRID,
+               "range": [max(np.floor(10 * lowest) / 10 - 0.02, 0), 1.02]},
         yaxis={
             "tickvals": list(range(len(names))), "ticktext": names, "autorange": "reversed", "automargin": True,
             "showgrid": False, "zeroline": False,

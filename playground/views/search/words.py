@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 METHODS = {"hybrid": "words and meaning", "bm25": "words (BM25)", "dense": "meaning (vectors)"}
 _MOST_SHOWN = 900  # characters of a chunk in the list
 _CITED = re.compile(r"\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
+_HEADING = re.compile(r"^#{1,6} (.+)\n*", re.MULTILINE)
 
 
 def marked(text: str, spans: Sequence[tuple[int, int]]) -> str:
@@ -54,7 +55,7 @@ def hits(found: Found | None, collection: Collection | None, picked: int | None 
     for hit in found.hits:
         chunk = collection.chunks[hit.id]
         text = chunk.text[:_MOST_SHOWN] + ("…" if len(chunk.text) > _MOST_SHOWN else "")
-        body = marked(text, microscope.matches(found.query, text))
+        body = _HEADING.sub(r"<b>\1</b>\n", marked(text, microscope.matches(found.query, text)))
         items.append(
             f"<li class='{'picked' if hit.id == picked else ''}'><p class='place'><b>{hit.rank}</b> "
             f"{escape(chunk.place)}"
@@ -248,6 +249,24 @@ def documents(collection: Collection, listing: Listing) -> str:
     return f"{note(said)}{troubles}{shown}" + (note(f"… and {more:,} more.") if more > 0 else "")
 
 
+def unread(sources: Sequence[tuple[str, bytes]]) -> str:
+    """The documents of a collection that was not indexed yet."""
+    rows = "".join(
+        f"<tr><th scope='row'>{escape(name)}</th><td>{escape(_title(content))}</td><td>{len(content):,}</td></tr>"
+        for name, content in sources
+    )
+    return (
+        note(f"{of(len(sources), 'document')}, written for this page. They are indexed at the first question, which "
+             "takes some seconds.") + "<div class='wide' tabindex='0' role='region' aria-label='Documents'>"
+        "<table class='words'><thead><tr><th scope='col'>Document</th><th scope='col'>What it is about</th>"
+        f"<th scope='col'>Bytes</th></tr></thead><tbody>{rows}</tbody></table></div>"
+    )  # fmt: skip
+
+
+def _title(content: bytes) -> str:
+    return content.decode("utf-8", "replace").partition("\n")[0].lstrip("# ")
+
+
 SAID = {
     "indexed": "added", "replaced": "replaced", "already there": "was there already",
     "duplicate": "left out: a duplicate",
@@ -270,7 +289,19 @@ def outcomes(found: Sequence[Outcome]) -> str:
 def adding(now: Progress) -> str:
     """How far indexing is."""
     said = f"{now.doing} … {of(now.n_chunks, 'chunk')}, {now.chunks_per_second:.0f} a second" if now.doing else ""
+    if said and now.seconds_left is not None:
+        left = now.seconds_left
+        said += f", about {f'{left:.0f} s' if left < 100 else f'{left / 60:.0f} min'} left"
+    return _progress(now.fraction, said)
+
+
+def fetching(n_done: int, n: int) -> str:
+    """How many pages of the web have come."""
+    return _progress(n_done / n, f"Fetched {n_done} of {of(n, 'page')} …")
+
+
+def _progress(fraction: float, said: str) -> str:
     return (
-        f'<div class="progress"><progress max="1" value="{now.fraction:.3f}" aria-label="Progress"></progress>'
+        f'<div class="progress"><progress max="1" value="{fraction:.3f}" aria-label="Progress"></progress>'
         f"{note(said)}</div>"
     )

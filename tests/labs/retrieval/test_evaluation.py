@@ -3,6 +3,7 @@
 import json
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from playground.engine.sampling import Sampling
 from playground.errors import PlaygroundError
 from playground.labs.retrieval import (
     answering,
+    asking,
+    beir,
     confidence,
     documents,
     evaluation,
@@ -30,7 +33,9 @@ from playground.labs.retrieval.graded import Graded, Grades
 from playground.labs.retrieval.lexical import Bm25
 from playground.labs.retrieval.questions import Question, Relevant
 from tests import tiny
+from tests.labs.retrieval.made import zipped_paths
 
+README = " ".join((Path(__file__).parents[3] / "README.md").read_text("utf-8").split())
 TEXTS = {
     "cats.txt": "The cat sat on the mat and slept.",
     "dogs.txt": "A dog barked at the postman all morning.",
@@ -107,6 +112,23 @@ def test_a_report_is_plain_and_complete(pets, encoder):
     assert [each["name"] for each in plain["settings"]] == [each.name for each in evaluation.grid()]
     assert plain["settings"][0]["by_kind"]["hard"]["mean"] == 0
     assert report.table(found).count("\n") == 1 + len(found.rows) * 3
+
+
+def test_a_benchmark_in_beirs_format_is_measured(encoder):
+    rows = [{"_id": name, "title": "", "text": text} for name, text in TEXTS.items()]
+    asked = [{"_id": "q1", "text": "cat mat"}, {"_id": "q2", "text": "river postman"}]
+    archive = zipped_paths({
+        "set/corpus.jsonl": "\n".join(map(json.dumps, rows)).encode(),
+        "set/queries.jsonl": "\n".join(map(json.dumps, asked)).encode(),
+        "set/qrels/test.tsv": b"query-id\tcorpus-id\tscore\nq1\tcats.txt\t1\nq2\tdogs.txt\t1\nq2\tfish.txt\t2\n",
+    })  # fmt: skip
+    benchmark = beir.unpack(archive)
+    *before, (done, collection) = beir.indexed(benchmark, encoder)
+    assert done == 1.0 and all(each is None for _, each in before)
+    assert [chunk.text for chunk in collection.chunks] == list(TEXTS.values())
+    found = run(collection, encoder, asked=benchmark.questions)
+    assert found.rows[0].values["recall@5"] == (1, 1) and found.rows[0].ranks == (1, 1)
+    assert list(beir.indexed(benchmark, encoder, stopped=lambda: True)) == []
 
 
 def test_a_threshold_is_chosen_by_its_rule():
@@ -224,8 +246,9 @@ def test_the_interval_of_citations_is_wilsons_where_each_question_has_one():
 
 @pytest.mark.starter
 def test_the_shipped_questions_with_the_starter(starter_cache):
-    """What the page promises: hybrid recall, and a threshold that was chosen on other questions by its rule."""
-    from playground.labs.retrieval import answering, library
+    """What the page promises: hybrid recall, and a threshold that was chosen on other questions by its rule; and the
+    README's figures of both."""
+    from playground.labs.retrieval import library
     from playground.models.cache import ModelCache
     from playground.settings import Settings
 
@@ -233,6 +256,7 @@ def test_the_shipped_questions_with_the_starter(starter_cache):
     with models.lease(library.EMBEDDING) as encoder:
         found = [documents.read(name, content) for name, content in shipped.sources()]
         kept = indexing.in_memory(found, encoder, shipped.CHUNKING)
+        assert all(asking.tells(chunk.text) and not chunk.lost for chunk in kept.chunks)
         result = run(kept, encoder, asked=questions.shipped())
         chosen = run(kept, encoder, asked=questions.tuning(), settings=evaluation.grid()[:1])
     recall = {row.setting.name: row.estimate("recall@5").mean for row in result.rows}
@@ -240,4 +264,9 @@ def test_the_shipped_questions_with_the_starter(starter_cache):
     assert evaluation.choose(chosen.questions, chosen.confidences) == answering.THRESHOLD
     told = result.refusal(answering.THRESHOLD)
     assert told.refused >= 8 and told.falsely <= 12, told
-    print(recall, told)
+    for row in result.rows:
+        first, five, rank = (row.estimate(name) for name in ("recall@1", "recall@5", "MRR@10"))
+        cells = f"| {first.mean:.2f} | {five.mean:.2f} ({five.low:.2f} to {five.high:.2f}) | {rank.mean:.3f} |"
+        assert cells in README, (row.setting.name, cells)
+    assert f"refuses {told.refused} of the 10 unanswerable ones" in README, told
+    assert f"by mistake, {told.falsely} of the 50 others" in README, told

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import label_ranking_average_precision_score, ndcg_score
+from sklearn.metrics import label_ranking_average_precision_score, ndcg_score, recall_score
 
 from playground.labs.retrieval import metrics
 
@@ -22,6 +22,18 @@ def test_ndcg_equals_scikit_learns_for_graded_rankings():
         k = int(rng.integers(1, 12))
         ideal = grades[grades > 0].tolist()
         assert metrics.ndcg(gains, ideal, k) == pytest.approx(ndcg_score([grades], [scores], k=k), abs=1e-12)
+
+
+def test_recall_equals_scikit_learns():
+    """The first k are what is predicted to be relevant, out of all items."""
+    rng = np.random.default_rng(1)
+    for _ in range(100):
+        relevant = rng.integers(0, 2, 20)
+        relevant[0] = 1
+        order, k = rng.permutation(20), int(rng.integers(1, 15))
+        predicted = np.isin(np.arange(20), order[:k]).astype(int)
+        ideal = [1.0] * int(relevant.sum())
+        assert metrics.recall(relevant[order].tolist(), ideal, k) == pytest.approx(recall_score(relevant, predicted))
 
 
 def test_reciprocal_rank_of_one_relevant_item_equals_scikit_learns_average_precision():

@@ -2,10 +2,7 @@
 
 import ipaddress
 import socket
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import ClassVar
 
 import pytest
 
@@ -14,69 +11,18 @@ from playground.labs.retrieval import indexing, web
 from playground.labs.retrieval.chunking import Chunking
 from playground.labs.retrieval.store import Store
 from tests import tiny
-
-PAGE = (
-    b"<html><body><article><h1>Etna</h1><p>" + b"Etna is a volcano on Sicily. " * 20 + b"</p></article></body></html>"
-)
-
-
-class Pages(BaseHTTPRequestHandler):
-    asked: ClassVar = []  # (path, Host)
-
-    def do_GET(self):
-        Pages.asked.append((self.path, self.headers["Host"]))
-        path, _, query = self.path.partition("?")
-        match path:
-            case "/etna":
-                self.say(200, PAGE, "text/html; charset=utf-8")
-            case "/latin":
-                self.say(200, "Größe und Länge".encode("latin-1"), "text/plain; charset=iso-8859-1")
-            case "/to":
-                self.say(302, b"", "text/plain", Location=query)
-            case "/round":
-                self.say(302, b"", "text/plain", Location="/round")
-            case "/large":
-                self.say(200, b"x" * 5000, "text/plain", length=query != "silent")
-            case "/packed":
-                self.say(200, b"x", "text/plain", **{"Content-Encoding": "gzip"})
-            case "/picture":
-                self.say(200, b"\x89PNG", "image/png")
-            case "/drip":
-                self.wfile.write(b"HTTP/1.1 200 OK\r\n")
-                for _ in range(100):
-                    self.wfile.write(b"X-Slow: yes\r\n")
-                    time.sleep(0.05)
-            case _:
-                self.say(404, b"", "text/html")
-
-    def say(self, status, body, kind, length=True, **headers):
-        self.send_response(status)
-        for name, value in {"Content-Type": kind, **headers}.items():
-            self.send_header(name, value)
-        if length:
-            self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
+from tests.labs.retrieval.pages import PAGE, Pages, only, served
 
 
 @pytest.fixture(scope="module")
 def server():
-    served = ThreadingHTTPServer(("127.0.0.1", 0), Pages)
-    served.handle_error = lambda *_: None  # who hangs up early is expected here
-    threading.Thread(target=served.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{served.server_port}"
-    served.shutdown()
-    served.server_close()
+    with served() as address:
+        yield address
 
 
 @pytest.fixture
 def here(server):
-    """The rule of these tests: this one server, and no other port of this machine."""
-    port = int(server.rpartition(":")[2])
-    return lambda address, at: str(address) == "127.0.0.1" and at == port
+    return only(server)
 
 
 def refused(address, **more) -> str:
@@ -191,12 +137,37 @@ def test_fetched_pages_are_indexed_and_failures_named(server, here, monkeypatch,
     engine = tiny.engine("bert")
     kept = Store.create(tmp_path / "c", "C", "tiny", Chunking(size=16, overlap=0))
     monkeypatch.setattr(web, "public", here)
-    *turns, last = indexing.add(kept, [(f"{server}/etna", None), (f"{server}/nothing", None)], engine)
+    *_, arrived = web.fetch_all([f"{server}/nothing", f"{server}/etna"], tmp_path)
+    assert (arrived.n_done, arrived.n) == (2, 2)
+    *_, last = indexing.add(kept, arrived.found, engine)
     assert [(each.name, each.state) for each in last.outcomes] == [
         (f"{server}/nothing", "failed"), ("127.0.0.1/etna.html", "indexed")
     ]  # fmt: skip
-    assert any(now.doing == f"Fetching {server}/etna" for now in turns)
+    assert "error 404" in last.outcomes[0].said
     assert "volcano on Sicily" in kept.load().text("127.0.0.1/etna.html")
+
+
+def test_slow_addresses_together_end_in_time_and_keep_no_others_back(server, here, monkeypatch, tmp_path):
+    """Eight that take five seconds each, four at a time: ten seconds one way, one second here."""
+    monkeypatch.setattr(web, "public", here)
+    begun = time.monotonic()
+    wanted = [f"{server}/etna", *(f"{server}/drip?{i}" for i in range(8))]
+    *_, arrived = web.fetch_all(wanted, tmp_path, seconds=1.0)
+    assert time.monotonic() - begun < 4
+    (name, file), *slow = arrived.found
+    assert name == "127.0.0.1/etna.html" and file.read_bytes() == PAGE
+    assert [name for name, _ in slow] == wanted[1:]
+    assert "took longer than 1 seconds" in slow[0][1]
+    assert slow[-1][1] == (
+        "It was not fetched: all addresses together have 1 seconds, which the others took. Add it again by itself."
+    )
+
+
+def test_fetching_several_ends_when_it_is_told_to(server, here, monkeypatch, tmp_path):
+    monkeypatch.setattr(web, "public", here)
+    begun = time.monotonic()
+    turns = list(web.fetch_all([f"{server}/drip"], tmp_path, stopped=lambda: time.monotonic() - begun > 0.3))
+    assert time.monotonic() - begun < 3 and turns[-1].n_done == 0
 
 
 def test_hosts_behind_addresses_that_look_public_are_refused():
