@@ -78,3 +78,14 @@ def test_lines_of_ones_own_are_never_markup():
     assert EVIL not in told and "&lt;img" in told
     figures = [similarity.matrix(found), similarity.plane(texts, groups)]
     assert all("<img" not in figure.to_json().replace("\\u003c", "<") for figure in figures)
+
+
+def test_few_lines_are_named_in_the_plane_and_many_are_not():
+    vectors = np.eye(5, dtype=np.float32)[[0, 0, 1, 1, 2, 2]] + 0.01 * np.arange(30, dtype=np.float32).reshape(6, 5)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    figure = similarity.plane([f"text {i}" for i in range(6)], group(vectors, 3))
+    assert sorted(text for trace in figure.data for text in trace.text) == [f"text {i}" for i in range(6)]
+    assert all(trace.mode == "markers+text" for trace in figure.data)
+    many = np.tile(vectors, (3, 1)) + 0.01 * np.random.default_rng(0).normal(size=(18, 5)).astype(np.float32)
+    many /= np.linalg.norm(many, axis=1, keepdims=True)
+    assert {trace.mode for trace in similarity.plane(["x"] * 18, group(many, 3)).data} == {"markers"}

@@ -260,13 +260,20 @@ def build(page: Page, bench: Bench) -> None:
                 make = gr.Button("Make it", elem_id="search-make")
             status = gr.HTML(elem_id="search-add-status", elem_classes="doing")
             outcomes = gr.HTML(elem_id="search-outcomes")
-    listed = gr.HTML(note("Documents of the picked collection stand here."), elem_id="search-documents")
+            listed = gr.HTML(note("Documents of the picked collection stand here."), elem_id="search-documents")
+            with gr.Row(elem_classes="buttons"):
+                take = gr.Button("Take it along (ZIP)", elem_id="search-export", min_width=150)
+                back = gr.UploadButton(
+                    "Bring one back (ZIP)", file_types=[".zip"], elem_id="search-import", min_width=150
+                )
+                burn = gr.Button("Delete the collection", variant="stop", elem_id="search-delete", min_width=150)
+            with gr.Row(elem_classes="buttons", visible=False) as sure:
+                gr.HTML(note("All its documents go, and do not come back unless you have taken it along."))
+                really = gr.Button("Delete it", variant="stop", elem_id="search-delete-sure", min_width=120)
+                keep = gr.Button("Keep it", elem_id="search-keep", min_width=120)
     with gr.Row(elem_classes="buttons"):
-        document = gr.Dropdown([], label="How a document was cut", elem_id="search-document", min_width=260)
-        drop = gr.Button("Delete this document", elem_id="search-drop")
-        burn = gr.Button("Delete the collection", variant="stop", elem_id="search-delete")
-        take = gr.Button("Take it along (ZIP)", elem_id="search-export")
-        back = gr.UploadButton("Bring one back (ZIP)", file_types=[".zip"], elem_id="search-import")
+        document = gr.Dropdown([], label="How a document was cut", elem_id="search-document", min_width=260, scale=3)
+        drop = gr.Button("Delete this document", elem_id="search-drop", scale=1)
     taken = gr.File(label="The collection", interactive=False, visible=False, elem_id="search-taken")
     borders = gr.HTML(elem_id="search-borders")
     pane = Documents(bench, files, name, text, folder, addresses, gr.State([]), status, outcomes, listed, document,
@@ -301,7 +308,9 @@ def build(page: Page, bench: Bench) -> None:
         pane.create, {title, shared, embedding, *cut, *bench.ground}, [picked, title, status, *pane.shown], **MAY_REFUSE
     )
     drop.click(pane.remove, [picked, bench.owner, document], [picked, status, *pane.shown], **MAY_REFUSE)
-    burn.click(pane.delete, [picked, bench.owner], [picked, status, *pane.shown], **MAY_REFUSE)
+    burn.click(lambda: gr.update(visible=True), None, sure, **AT_ONCE)
+    gr.on([keep.click, really.click], lambda: gr.update(visible=False), None, sure, **AT_ONCE)
+    really.click(pane.delete, [picked, bench.owner], [picked, status, *pane.shown], **MAY_REFUSE)
     back.upload(pane.bring, [back, bench.owner], [picked, status, *pane.shown], **MAY_REFUSE)
     take.click(pane.export, [picked, bench.owner], taken, **MAY_REFUSE).success(
         lambda: gr.update(visible=True), None, taken, **AT_ONCE

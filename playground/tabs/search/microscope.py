@@ -165,7 +165,10 @@ class Scope:
 def _chunks(collection: "Collection", document: str) -> list[tuple[str, int]]:
     """(what is shown, row) of a document's chunks."""
     found = [(row, chunk) for row, chunk in enumerate(collection.chunks) if chunk.document == document]
-    return [(f"{n}: {' '.join(chunk.text[:70].split())}…", row) for n, (row, chunk) in enumerate(found[:2000], 1)]
+    return [
+        (f"{n}: {' '.join(chunk.text[:70].replace('#', '').split())}…", row)
+        for n, (row, chunk) in enumerate(found[:2000], 1)
+    ]
 
 
 def build(bench: Bench, seen: gr.State) -> Scope:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
-from playground.views.attention.map import LOOK, plain, short
+from playground.views.attention.map import LOOK, plain
 
 if TYPE_CHECKING:
     from playground.labs.retrieval.microscope import Map, Tokens
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TEAL, AMBER, GREY = "#1f978d", "#d97706", "#94a3b8"  # apart for every kind of colour blindness
 _MOST_TOKENS = 120
+_LONGEST = 36  # characters of a heading beside its line
 
 
 def ranks(found: Found, collection: Collection, picked: int | None, n: int = 10) -> go.Figure:
@@ -28,7 +29,8 @@ def ranks(found: Found, collection: Collection, picked: int | None, n: int = 10)
         values = [hit.bm25_rank, hit.dense_rank, hit.rank]
         heights = [min(value or worst, worst) for value in values]
         own = hit.id == picked
-        label = short(chunk.heading.rsplit("›", 1)[-1].strip() or chunk.document)
+        label = chunk.heading.rsplit("›", 1)[-1].strip() or chunk.document
+        label = label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
         said = [f"number {value}" if value else "not among the candidates" for value in values]
         figure.add_scatter(
             x=columns, y=heights, mode="lines+markers+text", showlegend=False,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 COLOURS = ("#0072b2", "#d97706", "#1f978d", "#cc79a7", "#56b4e9", "#d55e00", "#8c8c8c", "#b8a800")
 SHAPES = ("circle", "diamond", "square", "triangle-up", "x", "star", "cross", "hexagon", "pentagon", "bowtie")
 _MOST_CELLS = 12  # a side, as a table
+_MOST_NAMED = 12  # texts in the plane
 _SHORT = 34
 
 
@@ -109,15 +110,18 @@ def groups(texts: Sequence[str], found: Groups) -> str:
 
 
 def plane(texts: Sequence[str], found: Groups) -> go.Figure:
-    """The texts on the two main components, a colour and shape a group."""
-    drawn = []
+    """The texts on the two main components, a colour and shape a group; where there are few, with their first words."""
+    few, drawn = len(texts) <= _MOST_NAMED, []
     for label in range(len(found.centres)):
         members = [at for at, each in enumerate(found.labels) if each == label]
         drawn.append(
             go.Scatter(
                 x=[float(found.points[at, 0]) for at in members],
                 y=[float(found.points[at, 1]) for at in members],
-                mode="markers",
+                mode="markers+text" if few else "markers",
+                text=[plain(_short(texts[at], 24)) if few else "" for at in members],
+                textposition=_beside([float(found.points[at, 1]) for at in members]),
+                cliponaxis=False,
                 name=f"Group {label + 1}",
                 marker={
                     "color": COLOURS[label % len(COLOURS)], "symbol": SHAPES[label % len(SHAPES)], "size": 12,
@@ -127,14 +131,26 @@ def plane(texts: Sequence[str], found: Groups) -> go.Figure:
             )
         )  # fmt: skip
     first, second = found.explained
+    low, high = float(found.points[:, 0].min()), float(found.points[:, 0].max())
+    margin = 0.12 * (high - low)  # for words beside the outermost
     layout = go.Layout(
         **LOOK | {"margin": {"l": 10, "r": 10, "t": 30, "b": 40}},
         height=380,
-        xaxis={"title": {"text": f"First component ({first:.0%} of the variance)"}, "zeroline": False},
+        xaxis={
+            "title": {"text": f"First component ({first:.0%} of the variance)"},
+            "zeroline": False,
+            "range": [low - margin, high + margin],
+        },
         yaxis={"title": {"text": f"Second component ({second:.0%})"}, "zeroline": False},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
     )
     return go.Figure(drawn, layout)
+
+
+def _beside(heights: Sequence[float]) -> list[str]:
+    """Where the words of each point stand: above the highest of a group, below the lowest, right of the others."""
+    ends = {max(heights): "top center", min(heights): "bottom center"}
+    return [ends.get(height, "middle right") for height in heights]
 
 
 def _short(text: str, most: int = _SHORT) -> str:

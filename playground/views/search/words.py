@@ -178,8 +178,9 @@ def why(it: WhyNot | None) -> str:
     if it is None:
         return note("Pick any chunk to see why it was found, or why not.")
     listed = "".join(f"<li>{escape(each)}</li>" for each in it.sentences)
-    text = escape(it.chunk.text[:500])
-    return f"<p class='place'>{escape(it.chunk.place)}</p><ul>{listed}</ul><p class='passage'>{text}</p>"
+    text = _HEADING.sub(r"<b>\1</b>\n", escape(it.chunk.text[:500]))
+    say = note("Pick any chunk: one that you expected, say. It then stands under the microscope.")
+    return f"{say}<p class='place'>{escape(it.chunk.place)}</p><ul>{listed}</ul><p class='passage'>{text}</p>"
 
 
 def place(collection: Collection, it: WhyNot, query: str) -> str:
