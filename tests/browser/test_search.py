@@ -57,6 +57,7 @@ def test_own_documents_from_files_to_citation(visit, shot, accessible, tmp_path:
     expect(page.locator("#search-collection input")).to_have_value(re.compile("My documents"))
     expect(page.locator("#search-borders small").first).to_be_visible()
     shot(page, "search-documents")
+    keep_for_readme(page.locator("#search"), "search-documents")
     accessible(page)
 
     page.locator("#search").get_by_role("tab", name="Ask", exact=True).click()
@@ -91,4 +92,23 @@ def test_own_documents_from_files_to_citation(visit, shot, accessible, tmp_path:
     page.reload()
     opened(page)
     page.locator("#search-collection input").click()
-    expect(page.get_by_role("option", name=re.compile("My documents"))).to_be_visible()
+    page.get_by_role("option", name=re.compile("My documents")).click()
+
+    # taken along, deleted once it was confirmed, and brought back
+    page.locator("#search").get_by_role("tab", name="Documents", exact=True).click()
+    expect(page.locator("#search-documents")).to_contain_text("tower.pdf", timeout=60_000)
+    page.locator("#search-export").click()
+    with page.expect_download() as taken:
+        page.locator("#search-taken a").first.click()
+    taken.value.save_as(tmp_path / "mine.zip")
+    page.locator("#search-delete").click()
+    page.locator("#search-keep").click()
+    expect(page.locator("#search-delete-sure")).to_be_hidden()
+    page.locator("#search-delete").click()
+    page.locator("#search-delete-sure").click()
+    expect(page.locator("#search-add-status")).to_contain_text("is deleted", timeout=60_000)
+    with page.expect_file_chooser() as chooser:
+        page.locator("#search-import").click()
+    chooser.value.set_files(tmp_path / "mine.zip")
+    expect(page.locator("#search-add-status")).to_contain_text("is back", timeout=60_000)
+    expect(page.locator("#search-documents")).to_contain_text("tower.pdf")
