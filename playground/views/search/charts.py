@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 TEAL, AMBER, GREY = "#1f978d", "#d97706", "#94a3b8"  # apart for every kind of colour blindness
 _MOST_TOKENS = 120
-_LONGEST = 36  # characters of a heading beside its line
+_LONGEST = 28  # characters of a heading beside its line
 
 
 def ranks(found: Found, collection: Collection, picked: int | None, n: int = 10) -> go.Figure:

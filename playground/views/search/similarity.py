@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+import numpy as np
 import plotly.graph_objects as go
 
 from playground.views.attention.map import LOOK, plain
@@ -119,8 +120,9 @@ def plane(texts: Sequence[str], found: Groups) -> go.Figure:
                 x=[float(found.points[at, 0]) for at in members],
                 y=[float(found.points[at, 1]) for at in members],
                 mode="markers+text" if few else "markers",
-                text=[plain(_short(texts[at], 24)) if few else "" for at in members],
-                textposition=_beside([float(found.points[at, 1]) for at in members]),
+                text=[plain(_short(texts[at], 18)) if few else "" for at in members],
+                textposition=_beside(found.points[members]),
+                textfont={"size": 11},
                 cliponaxis=False,
                 name=f"Group {label + 1}",
                 marker={
@@ -132,7 +134,7 @@ def plane(texts: Sequence[str], found: Groups) -> go.Figure:
         )  # fmt: skip
     first, second = found.explained
     low, high = float(found.points[:, 0].min()), float(found.points[:, 0].max())
-    margin = 0.12 * (high - low)  # for words beside the outermost
+    margin = 0.25 * (high - low)  # for words beside the outermost
     layout = go.Layout(
         **LOOK | {"margin": {"l": 10, "r": 10, "t": 30, "b": 40}},
         height=380,
@@ -147,10 +149,15 @@ def plane(texts: Sequence[str], found: Groups) -> go.Figure:
     return go.Figure(drawn, layout)
 
 
-def _beside(heights: Sequence[float]) -> list[str]:
-    """Where the words of each point stand: above the highest of a group, below the lowest, right of the others."""
-    ends = {max(heights): "top center", min(heights): "bottom center"}
-    return [ends.get(height, "middle right") for height in heights]
+def _beside(points: np.ndarray) -> list[str]:
+    """Where the words of each point of a group, (point, 2), stand: above the highest, below the lowest, and of the
+    others on the side where their nearest neighbour is not."""
+    gaps = np.linalg.norm(points[:, None] - points[None], axis=2)
+    np.fill_diagonal(gaps, np.inf)
+    away = np.where(points[gaps.argmin(1), 0] > points[:, 0], "middle left", "middle right").tolist()
+    away[int(points[:, 1].argmin())] = "bottom center"
+    away[int(points[:, 1].argmax())] = "top center"
+    return away
 
 
 def _short(text: str, most: int = _SHORT) -> str:
