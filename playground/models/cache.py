@@ -22,7 +22,7 @@ from playground.models.made import MadeModels
 from playground.models.remaking import Remaking, plain
 from playground.models.remote import RemoteModel, needs_weights
 from playground.models.room import Room
-from playground.models.slots import Slot, Slots, release_memory
+from playground.models.slots import Failures, Slot, Slots, release_memory
 from playground.models.sources import Report
 from playground.models.status import Ledger, Status
 from playground.settings import Settings
@@ -33,7 +33,6 @@ if TYPE_CHECKING:  # torch is imported when the first model is loaded: the page 
 log = logging.getLogger(__name__)
 
 _LOADS = 3  # models that are fetched or loaded at the same time; others wait
-_FAILURES = 100  # remembered, the latest
 _TURN = 0.2  # seconds between two looks at a load that somebody else does
 
 
@@ -50,7 +49,7 @@ class ModelCache:
         self.made = MadeModels()
         self._changed = threading.Condition()
         self._slots = Slots()
-        self._failures: dict[str, str] = {}
+        self._failures = Failures()
         self.room = Room(settings)
         self._loading = threading.Semaphore(_LOADS)
         self.remaking = Remaking(self.made, self._slots, self._failures, self._changed)
@@ -169,8 +168,8 @@ class ModelCache:
                         release_memory()
 
             slot.spare = threading.Thread(target=run, name=f"spare time {key}", daemon=True)
-        del engine
-        slot.spare.start()
+            del engine
+            slot.spare.start()  # before anybody who comes next could wait for its end
 
     def status(self, reference: str) -> Status:
         """How a model stands. Quick: never loads, fetches or imports anything heavy."""
@@ -273,9 +272,7 @@ class ModelCache:
                 del self._slots[key]
                 # the sentence alone: a kept error would keep its traceback, and that the half-loaded weights
                 known = isinstance(error, PlaygroundError)
-                self._failures[key] = str(error) if known else f"{key} could not be loaded: see the server's log."
-                while len(self._failures) > _FAILURES:
-                    del self._failures[next(iter(self._failures))]
+                self._failures.note(key, str(error) if known else f"{key} could not be loaded: see the server's log.")
                 self._changed.notify_all()
             release_memory()
             raise

@@ -7,22 +7,22 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from dataclasses import replace
 
 from playground.errors import PlaygroundError
 from playground.models import sources
 from playground.models.made import Made, MadeModels
 from playground.models.progress import quiet
-from playground.models.slots import Slot, Slots, release_memory
+from playground.models.slots import Failures, Slot, Slots, release_memory
 
 
 class Remaking:
     """Every method may be called from any thread."""
 
-    def __init__(self, made: MadeModels, slots: Slots, failures: dict[str, str], changed: threading.Condition) -> None:
+    def __init__(self, made: MadeModels, slots: Slots, failures: Failures, changed: threading.Condition) -> None:
         """
         Args:
-            failures: why a reference could not be had, by reference.
             changed: the lock of `slots` and `failures`, which is told of every change.
         """
         self.made = made
@@ -63,14 +63,25 @@ class Remaking:
             with self._changed:
                 del self._slots[key]
                 if isinstance(error, PlaygroundError):  # others are surprises, whose words are not for visitors
-                    self._failures[key] = str(error)
+                    self._failures.note(key, str(error))
                 self._changed.notify_all()
+            traceback.clear_frames(error.__traceback__)  # they hold the model, as these two do
+            slot = engine = None
+            release_memory()
             raise
         with self._changed:
             new.engine, new.state = replace(engine, reference=key, revision=made.revision), "ready"
             new.last_used = time.monotonic()
             self._changed.notify_all()
         return key
+
+    def hold(self, reference: str, owner: str) -> None:
+        """Somebody has a use for a merge. One that was given up, and is still lent, then stays."""
+        with self._changed:
+            self.made.hold(reference, owner)
+            for key, slot in self._slots.items():
+                if plain(key) == reference:
+                    slot.unwanted = False
 
     def drop(self, owner: str) -> None:
         """Gives up what `owner` holds: merges that nobody else holds leave the memory, lent ones once they are back."""
@@ -79,10 +90,10 @@ class Remaking:
 
     def let_go(self, reference: str, owner: str) -> None:
         """As `drop`, for one merge."""
-        if not self.made.let_go(reference, owner):
-            return
         freed = False
         with self._changed:
+            if not self.made.let_go(reference, owner):
+                return
             for key in [key for key in self._slots if plain(key) == reference]:
                 if self._slots[key].idle:
                     del self._slots[key]

@@ -1,4 +1,4 @@
-"""The models that are in memory or on their way there: what they hold, and who goes first when room is needed.
+"""The models that are in memory or on their way there: what they hold, who goes first when room is needed, what failed.
 
 It has no lock: `cache` holds its own around every use. It does not know how models are loaded.
 """
@@ -21,6 +21,8 @@ if TYPE_CHECKING:  # which imports torch
     from playground.engine.engine import Engine
 
 log = logging.getLogger(__name__)
+
+_FAILURES = 100  # remembered, the latest
 
 
 @dataclass
@@ -92,6 +94,16 @@ class Slots(dict[str, Slot]):
             del self[reference]
             n_evicted += 1
         return n_evicted
+
+
+class Failures(dict[str, str]):
+    """Why models could not be had, as sentences by reference; of the latest ones."""
+
+    def note(self, reference: str, sentence: str) -> None:
+        self.pop(reference, None)
+        self[reference] = sentence
+        while len(self) > _FAILURES:
+            del self[next(iter(self))]
 
 
 def release_memory() -> None:

@@ -34,6 +34,14 @@ def test_a_merge_is_a_model_for_every_other_endpoint(call, parents):
     assert call("merge", "\n".join(["merge_method: linear", "models:", *lines]))["model"] == made["model"]
     written = call("complete", "The cat", model=made["model"], max_new_tokens=3, temperature=0)
     assert written["new_tokens"] == 3
+    for name, *asked in (
+        ("next_tokens", "The cat"),
+        ("attention", "The cat sat"),
+        ("logit_lens", "The cat sat"),
+        ("bias_fill", "The [MASK] sat."),
+        ("label", "The cat", ["good", "bad"]),
+    ):
+        assert call(name, *asked, model=made["model"])["model"] == made["model"], name
 
 
 def test_inspection_and_saving_and_bad_input(call, parents):

@@ -75,6 +75,18 @@ def test_blend_slide_sweep_pick_save_and_talk(visit, shot, accessible):
     page.locator("#memory button").first.click()
     expect(page.locator("#memory")).to_contain_text(second.removeprefix("merge:"), timeout=LONG)
 
+    page.locator("#merge-layers > button").click()  # a share of its own for one part, and a curve for the others
+    slide(page, "#merge-share-attention", 1.0)
+    expect(page.locator("#merge-own").get_by_label("attention")).to_be_checked(timeout=LONG)
+    expect(page.locator("#merge-answers li .text").nth(1)).to_have_text(
+        b, timeout=LONG
+    )  # adapters change attention alone
+    assert answered(page) == [a, b, b]
+    shot(page, "merge-2-parts", full_page=True)
+    page.locator("#merge-own").get_by_label("attention").uncheck()
+    expect(page.locator("#merge-answers li .text").nth(1)).to_have_text(a, timeout=LONG)
+    page.locator("#merge-layers > button").click()
+
     pane(page, "Sweep")
     slide(page, "#merge-sweep-steps", 3)
     page.locator("#merge-sweep-run").click()
@@ -82,8 +94,12 @@ def test_blend_slide_sweep_pick_save_and_talk(visit, shot, accessible):
     expect(page.locator("#merge-sweep-chart .js-plotly-plot")).to_be_visible()
     shot(page, "merge-3-sweep", full_page=True)
     accessible(page)
-    slide(page, "#merge-pick", 0.5)
-    page.locator("#merge-take").click()
+    heard = "document.querySelector('#merge-sweep-chart .js-plotly-plot')?._ev?._events?.plotly_click !== undefined"
+    page.wait_for_function(heard)
+    point = page.locator("#merge-sweep-chart .scatterlayer .trace .point").nth(1)  # t = 0.5
+    point.scroll_into_view_if_needed()
+    box = point.bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     expect(told.locator("code")).to_have_text(first, timeout=LONG)  # the same recipe has the same name
     answered(page)
 

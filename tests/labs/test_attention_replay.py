@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,7 +30,8 @@ def test_scripts_run_alone_and_give_the_same_numbers(tmp_path):
         maps = attention.attention(engine, **asked)
         expected.append(maps.weights)
         text = replay(engine, maps)
-        assert "playground" not in text
+        assert "playground" not in text and str(tmp_path) not in text
+        text = text.replace("PATH/TO/", f"{tmp_path}/")
         script = tmp_path / f"{number}.py"
         script.write_text(text.replace("attention.npy", f"{number}.npy"), "utf-8")
         scripts.append(str(script))
@@ -56,3 +58,5 @@ def test_only_what_the_model_computes_has_a_script():
             replay(engine, view(maps))
     with pytest.raises(PlaygroundError, match="maps as the model computes them"):
         replay(engine, attention_views.without(maps, "first"))
+    with pytest.raises(PlaygroundError, match="save this one first"):
+        replay(replace(engine, reference="merge:mine"), maps)

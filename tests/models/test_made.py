@@ -1,8 +1,10 @@
 """Models with adapters, and models that are made here: what they are, who holds them, what they leave alone."""
 
+import gc
 import json
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from playground.errors import PlaygroundError
 from playground.models.cache import ModelCache
 from playground.models.made import Made
 from playground.models.reference import parse
+from playground.models.slots import _FAILURES
 from playground.settings import Settings
 from tests import tiny
 
@@ -218,3 +221,71 @@ def test_whoever_leaves_gives_the_memory_back(cache, llama):
         cache.remaking.drop("you")
         assert len(cache.ledger().holdings) == 1  # it is lent
     assert cache.ledger().holdings == () and cache.ledger().used == 0
+
+
+def test_a_merge_that_is_gone_back_to_while_it_still_answers_stays(cache, llama):
+    one, two = shifted("one", llama, 0.5), shifted("two", llama, 1.5)
+    for made in (one, two):
+        cache.made.add(made)
+    cache.remaking.hold(one.reference, "me")
+    with cache.lease(one.reference) as engine:
+        model = engine.model
+        cache.remaking.hold(two.reference, "me")  # the slider moves on, and back, while `one` is lent
+        cache.remaking.let_go(one.reference, "me")
+        cache.remaking.hold(one.reference, "me")
+        cache.remaking.let_go(two.reference, "me")
+    assert [holding.reference for holding in cache.ledger().holdings] == [one.reference]
+    with cache.lease(one.reference) as engine:
+        assert engine.model is model
+    cache.remaking.drop("me")
+    assert cache.ledger().holdings == ()
+
+
+def test_weights_that_cannot_be_blended_are_given_back_and_only_the_latest_failures_are_kept(cache, llama, monkeypatch):
+    one = shifted("one", llama, 0.5)
+    cache.made.add(one)
+    held, released = [], []
+
+    def fill(model, report) -> None:
+        held[:] = [weakref.ref(model)]
+        raise PlaygroundError("It broke.")
+
+    monkeypatch.setattr("playground.models.remaking.release_memory", lambda: released.append(held[0]() is None))
+    with cache.lease(one.reference):
+        pass
+    for i in range(_FAILURES + 2):
+        cache._failures.note(f"org/{i}", "No.")
+    broken = Made("broken", "Broken", str(llama), (), "0", fill, dict)
+    with pytest.raises(PlaygroundError, match="It broke"):
+        cache.remaking.remake(one.reference, broken, "me")
+    gc.collect()
+    assert len(released) == 1 and held[0]() is None
+    assert len(cache._failures) == _FAILURES and cache.status(broken.reference).detail == "It broke."
+
+
+def test_a_slider_that_moves_as_spare_time_begins_waits_for_its_end(cache, llama, monkeypatch):
+    """The thread of spare time is known before it runs: whoever joins it then must find it started."""
+    one, two = shifted("one", llama, 0.5), shifted("two", llama, 1.5)
+    cache.made.add(one)
+    with cache.lease(one.reference):
+        pass
+    start, errors = threading.Thread.start, []
+
+    def remake() -> None:
+        try:
+            cache.remaking.remake(one.reference, two, "me")
+        except RuntimeError as error:  # "cannot join thread before it is started"
+            errors.append(error)
+
+    other = threading.Thread(target=remake)
+
+    def late(self) -> None:
+        if self.name.startswith("spare time"):
+            start(other)
+            time.sleep(0.2)
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", late)
+    cache.in_spare_time(one.reference, lambda engine, stopped: None)
+    other.join(20)
+    assert not errors and cache.status(two.reference).state == "ready"

@@ -16,7 +16,7 @@ def cook():
     first = {"a": "org/a", "b": "org/b", "base": "org/base", "method": "slerp", "told": ""}
     with gr.Blocks():
         page = SimpleNamespace(settings=Settings())
-        yield laying.build(page, [(m.title, name) for name, m in methods.METHODS.items()], first)
+        yield laying.build(page, [(m.title, name) for name, m in methods.METHODS.items()], first)[0]
 
 
 def values(cook, **changes) -> dict:
@@ -39,7 +39,7 @@ def test_the_slider_counts_until_there_is_a_curve(cook):
     assert recipe.method == "slerp" and recipe.t.flat == 0.25 and recipe.base is None
     curved = cook.recipe(values(cook, curve="0, 1", parts="attention: 0.5\n\nmlp.down: 0, 1"))
     assert curved.t.values == (0, 1)
-    assert curved.t.parts == (("attn", (0.5,)), ("attention", (0.5,)), ("mlp.down", (0, 1)))
+    assert curved.t.parts == (*((name, (0.5,)) for name in ("attn", "attention.", "Attention.")), ("mlp.down", (0, 1)))
     weighted = cook.recipe(values(cook, method="linear", curve="0, 0.25"))
     assert [model.weight.values for model in weighted.models] == [(1, 0.75), (0, 0.25)]
 
@@ -87,12 +87,47 @@ def test_presets_are_curves_and_parts_count_beside_the_slider(cook):
         assert by_part.t.at(weight, 0.5) == expected
 
 
-def test_further_models_stand_a_line_each(cook):
-    recipe = cook.recipe(values(cook, method="task_arithmetic", more="org/c -0.5\norg/d 0.2 0.9"))
+def test_each_part_has_a_slider_that_counts_once_it_is_ticked(cook):
+    moved = {"share_attention": 0.75, "share_mlp": 1.0, "share_norms": 0.0, "share_embeddings": 0.4}
+    assert cook.recipe(values(cook, t=0.25, **moved)).t.flat == 0.25
+    ticked = ["MLP", "attention", "norms"]
+    recipe = cook.recipe(values(cook, t=0.25, own=ticked, parts="mlp.down: 0, 1", **moved))
+    for weight, expected in (
+        ("model.layers.3.self_attn.q_proj.weight", 0.75),
+        ("model.layers.3.mlp.up_proj.weight", 1),
+        ("model.layers.3.mlp.down_proj.weight", 0.5),  # of the two that fit, the line counts
+        ("model.layers.3.post_attention_layernorm.weight", 0),
+        ("model.layers.3.self_attn.q_norm.weight", 0),
+        ("bert.encoder.layer.1.attention.output.LayerNorm.weight", 0),
+        ("transformer.h.2.ln_1.weight", 0),
+        ("transformer.h.2.attn.c_attn.weight", 0.75),
+        ("model.embed_tokens.weight", 0.25),  # not ticked: the slider t
+    ):
+        assert recipe.t.at(weight, 0.5) == expected, weight
+    again = filled(cook, recipe)
+    assert again[cook.own] == ["attention", "MLP", "norms"] and again[cook.parts] == "mlp.down: 0, 1"
+    assert again[cook.share_mlp] == 1 and again[cook.t] == 0.25 and again[cook.curve] == ""
+    assert cook.recipe(again) == recipe
+    weighted = cook.recipe(values(cook, method="linear", weight_a=0.3, weight_b=0.9, own=["MLP"], share_mlp=1.0))
+    a, b = (model.weight for model in weighted.models)
+    assert [s.at("model.layers.3.mlp.up_proj.weight", 0) for s in (a, b)] == [0, 1]
+    assert [s.at("model.norm.weight", 0) for s in (a, b)] == [0.3, 0.9]
+    assert cook.recipe(filled(cook, weighted)) == weighted
+    tick = laying._ticking("MLP")
+    assert tick(None) == ["MLP"] and tick(["norms"]) == ["norms", "MLP"] and tick(["MLP"]) == ["MLP"]
+
+
+def test_further_models_have_sliders_or_stand_a_line_each(cook):
+    own = {"c": "org/c", "weight_c": -0.5, "d": " org/d ", "weight_d": 0.2, "density_d": 0.9}
+    recipe = cook.recipe(values(cook, method="task_arithmetic", more="org/e 0.1\norg/f 0.2 0.7", **own))
     assert [(m.reference, m.weight.flat, m.density.flat) for m in recipe.models[2:]] == [
         ("org/c", -0.5, 1.0),
         ("org/d", 0.2, 0.9),
+        ("org/e", 0.1, 1.0),
+        ("org/f", 0.2, 0.7),
     ]
+    assert cook.recipe(filled(cook, recipe)) == recipe
+    assert not {cook.weight_c, cook.density_d, cook.weight_a} - set(cook.sliders)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +136,7 @@ def test_further_models_stand_a_line_each(cook):
         ({"curve": "0, high"}, "numbers with commas"),
         ({"parts": "attention"}, "no part with numbers"),
         ({"method": "linear", "more": "org/c much"}, "no model with a weight"),
-        ({"method": "slerp", "more": "org/c"}, "exactly two"),
+        ({"method": "slerp", "c": "org/c"}, "exactly two"),
         ({"method": "ties", "base": ""}, "base"),
     ],
 )

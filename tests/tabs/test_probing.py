@@ -159,17 +159,3 @@ def test_examples_name_tasks_and_poolings_that_exist(desk):
         task = tasks.named(example.task)
         assert example.pooling in probing.POOLINGS
         assert task.about_a_word or probing.POOLINGS[example.pooling] != "word"
-
-
-@pytest.mark.parametrize(
-    ("reference", "loaded"),
-    [
-        ("starter:smollm2-135m-instruct", ("HuggingFaceTB/SmolLM2-135M-Instruct", None)),
-        ("starter:all-minilm-l6-v2#float32", ("sentence-transformers/all-MiniLM-L6-v2", None)),
-        ("org/name@main#int8", ("org/name", "0123abc")),
-        ("org/name", ("org/name", "0123abc")),
-        ("/models/mine", ("/models/mine", None)),
-    ],
-)
-def test_the_script_names_a_model_that_transformers_can_load_as_it_was_read(reference, loaded):
-    assert probing.loadable(reference, "0123abc") == loaded

@@ -10,7 +10,9 @@ import torch
 from transformers import {auto}, AutoTokenizer
 
 torch.set_grad_enabled(False)
-source = {source!r}
+"""
+
+LOAD = """{named}
 tokenizer = AutoTokenizer.from_pretrained(source{at})
 model = {auto}.from_pretrained(source{at}, dtype="{dtype}").eval()
 """

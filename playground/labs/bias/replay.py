@@ -10,7 +10,8 @@ from pprint import pformat
 from playground.engine.engine import Engine
 from playground.engine.steps import end_ids
 from playground.errors import PlaygroundError
-from playground.labs.attention.replay import AUTO, source_of
+from playground.labs import published
+from playground.labs.attention.replay import AUTO
 from playground.labs.bias import fill, grid
 from playground.labs.bias import plain_code as code
 from playground.labs.bias.associations import Axis, Weat
@@ -20,7 +21,6 @@ from playground.labs.bias.fill import Filled
 from playground.labs.bias.grid import Grid
 from playground.labs.bias.measure import Measured
 from playground.labs.bias.pairs import Pair, filled
-from playground.models.reference import parse
 
 MOST = 400_000  # characters of a script
 
@@ -195,10 +195,9 @@ def of_other(one: Source, other: Source, pairs: Sequence[Pair], dialect: str, te
         raise PlaygroundError(one.refused or other.refused)
     values = {"pairs": [(pair.first, pair.second) for pair in pairs], "texts": list(texts)}
     block = _scoring(dialect, one.kind) + code.PERPLEXITY[one.kind] + code.MEASURED
-    loaded = other.load[other.load.index("source = ") :]
     again = "" if one.kind == "masked" else _START
-    middle = f'result = {{"before": measured()}}\n{loaded}{again}result["after"] = measured()\n'
-    return _put_together(one.load, block, values, middle)
+    middle = f'result = {{"before": measured()}}\n{other.load}{again}result["after"] = measured()\n'
+    return _put_together(one.kind, one.load, block, values, middle)
 
 
 _START = "start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id\n"
@@ -207,12 +206,12 @@ _START = "start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None e
 def _script(engine: Engine, block: str, values: Mapping[str, object], result: str = "", middle: str = "") -> str:
     _check(engine)
     last = f"result = {result}\n" if result else ""
-    return _put_together(_load(engine), block, values, middle + last)
+    return _put_together(engine.anatomy.kind, _load(engine), block, values, middle + last)
 
 
-def _put_together(load: str, block: str, values: Mapping[str, object], rest: str) -> str:
+def _put_together(kind: str, load: str, block: str, values: Mapping[str, object], rest: str) -> str:
     given = "".join(f"{name} = {pformat(value, width=118, sort_dicts=False)}\n" for name, value in values.items())
-    made = f"{load}{block}\n\n{given}{rest}{code.END.lstrip()}"
+    made = f"{code.HEAD.format(auto=AUTO[kind])}{load}{block}\n\n{given}{rest}{code.END.lstrip()}"
     if len(made) > MOST:
         raise PlaygroundError("The script would hold too many texts. Take fewer, and it comes.")
     return made
@@ -221,12 +220,9 @@ def _put_together(load: str, block: str, values: Mapping[str, object], rest: str
 def _check(engine: Engine) -> None:
     if engine.precision == "int8":
         raise PlaygroundError("int8 weights are Playground's own. Choose another precision, and take the script then.")
-    parsed = parse(engine.reference)
-    if parsed.adapters or parsed.kind == "merge":
-        raise PlaygroundError("The script is for models that stand in files of their own: save this one first.")
 
 
 def _load(engine: Engine) -> str:
-    source, revision = source_of(engine)
-    at = f", revision={revision!r}" if revision else ""
-    return code.HEAD.format(auto=AUTO[engine.anatomy.kind], source=source, at=at, dtype=engine.precision)
+    place = published.of(engine.reference, engine.revision)
+    named = place.line("source")
+    return code.LOAD.format(auto=AUTO[engine.anatomy.kind], named=named, at=place.at, dtype=engine.precision)

@@ -74,7 +74,11 @@ class Blend:
                 self._refuse(name)
             out.copy_(shared)
             return
-        models = [_rows(weights.read(name)) for weights in self.models]
+        counting = self.models
+        if self.base is not None and kind.skips_base(how):
+            places = [i for i, weights in enumerate(self.models) if not _shared([weights, self.base], name)]
+            how, counting = how.only(places), [self.models[i] for i in places]
+        models = [_rows(weights.read(name)) for weights in counting]
         base = None if self.base is None else _rows(self.base.read(name))
 
         def look() -> Iterator[Seen]:
@@ -154,9 +158,7 @@ class Blend:
 
     def _common(self, name: str) -> bool:
         """Whether all parents have a tensor from the same file, as models with adapters have what none adds to."""
-        opened = [*self.models, *([self.base] if self.base else [])]
-        place = opened[0].files.folder
-        return all(weights.files.folder == place and name not in weights.adapted for weights in opened)
+        return _shared([*self.models, *([self.base] if self.base else [])], name)
 
     def _refuse(self, name: str) -> None:
         for weights in [*self.models, *([self.base] if self.base else [])]:
@@ -168,6 +170,12 @@ class Blend:
         raise PlaygroundError(
             f"This recipe gives values in {name} that are no finite numbers. Choose smaller weights or more density."
         )
+
+
+def _shared(opened: Sequence[Weights], name: str) -> bool:
+    """Whether all have a tensor from the same file, with nothing added to it."""
+    place = opened[0].files.folder
+    return all(weights.files.folder == place and name not in weights.adapted for weights in opened)
 
 
 def _rows(tensor: Tensor) -> Tensor:

@@ -80,12 +80,12 @@ class Merges:
         started = time.perf_counter()
         made = self.made(recipe, report)
         if made.reference == current:
-            self.models.made.hold(made.reference, owner)
+            self.models.remaking.hold(made.reference, owner)
             with self.models.lease(made.reference, report):
                 return Update(made.reference, False, time.perf_counter() - started)
         reference = self.models.remaking.remake(current, made, owner) if current else None
         in_place = reference is not None
-        self.models.made.hold(made.reference, owner)
+        self.models.remaking.hold(made.reference, owner)
         if current:
             self.models.remaking.let_go(current, owner)
         with self.models.lease(made.reference, report):

@@ -188,18 +188,29 @@ def model_stock(models, base, how):
     return t * sum(models) / n + (1 - t) * base
 
 
-def opened(parent):
+def folder_of(place):
+    """The folder of a model or an adapter; what is none yet is fetched from the hub."""
+    if Path(place).is_dir():
+        return Path(place)
+    from huggingface_hub import snapshot_download
+
+    name, _, revision = place.partition("@")
+    return Path(snapshot_download(name, revision=revision or None))
+
+
+def opened(parent, places):
     """The tensors of a model's folder, in float32, one at a time; with what its adapters add."""
-    place, adapters = parent
+    model, adapters = parent
     files = {}
-    for path in sorted(Path(place).glob("model*.safetensors")):
+    for path in sorted(folder_of(places[model]).glob("model*.safetensors")):
         file = safe_open(path, "pt")
         files |= dict.fromkeys(file.keys(), file)
     deltas = []
-    for folder, weight in adapters:
-        config = json.loads((Path(folder) / "adapter_config.json").read_text("utf-8"))
+    for adapter, weight in adapters:
+        folder = folder_of(places[adapter])
+        config = json.loads((folder / "adapter_config.json").read_text("utf-8"))
         scaling = config["lora_alpha"] / (math.sqrt(config["r"]) if config.get("use_rslora") else config["r"])
-        halves = load_file(Path(folder) / "adapter_model.safetensors")
+        halves = load_file(folder / "adapter_model.safetensors")
         for key, half in halves.items():
             if ".lora_A." in key:
                 path = key.removeprefix("base_model.model.").partition(".lora_A.")[0]
@@ -237,10 +248,10 @@ def depths(names):
     return {name: int(m[2]) / max(last[m[1]], 1) if m else 0.0 for name, m in found.items()}
 
 
-def merge(recipe, method, out):
+def merge(recipe, places, method, out):
     """Writes the folder `out`: the merged weights, and beside them what the parent's folder has."""
-    models = [opened(parent) for parent in recipe["models"]]
-    base = opened(recipe["base"]) if recipe["base"] else None
+    models = [opened(parent, places) for parent in recipe["models"]]
+    base = opened(recipe["base"], places) if recipe["base"] else None
     files, merged = base[0] if base else models[0][0], {}
     for name, depth in depths(files).items():
         if not files[name].get_slice(name).get_dtype().startswith(("F", "BF")):  # a list of positions and the like
@@ -251,7 +262,7 @@ def merge(recipe, method, out):
         how |= {key: [at(setting, name, depth) for setting in recipe[key]] for key in ("weights", "densities")}
         tensor = method([read(name) for _, read in models], base and base[1](name), how)
         merged[name] = tensor.to(getattr(torch, recipe["dtype"])).contiguous()
-    folder, source = Path(out), Path((recipe["base"] or recipe["models"][0])[0])
+    folder, source = Path(out), folder_of(places[(recipe["base"] or recipe["models"][0])[0]])
     folder.mkdir()
     for path in source.iterdir():
         if path.suffix in (".json", ".txt", ".jinja", ".model") and "index" not in path.name:

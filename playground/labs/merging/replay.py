@@ -8,9 +8,13 @@ import pprint
 import re
 from collections.abc import Mapping
 
+from playground.assets import ASSETS
 from playground.errors import PlaygroundError
+from playground.labs import published
 from playground.labs.merging import plain, saving
 from playground.labs.merging.recipe import Recipe, Setting
+from playground.labs.published import PLACE, Published
+from playground.models.reference import parse
 from playground.models.sources import Files
 from playground.models.weights import Weights
 
@@ -23,6 +27,7 @@ def script(recipe: Recipe, parents: Mapping[str, Weights], out: str = "merged") 
     Raises:
         PlaygroundError: the recipe is one that so short a script cannot follow; says which.
     """
+    places = _Places()
     if recipe.union:
         raise PlaygroundError("The script is for parents with one vocabulary. Save the merge, or turn the union off.")
     if recipe.method == "ties" and recipe.dialect == "paper":
@@ -30,8 +35,8 @@ def script(recipe: Recipe, parents: Mapping[str, Weights], out: str = "merged") 
     how = recipe.how("", 0.0)
     numbers = {
         "method": recipe.method,
-        "models": [_place(parents[model.reference].files) for model in recipe.models],
-        "base": _place(parents[recipe.base].files) if recipe.uses_base else None,
+        "models": [places.named(parents[model.reference].files) for model in recipe.models],
+        "base": places.named(parents[recipe.base].files) if recipe.uses_base else None,
         "dtype": str(saving.dtype_of(recipe, parents[recipe.skeleton])).removeprefix("torch."),
         "weights": [_numbers(model.weight) for model in recipe.models],
         "densities": [_numbers(model.density) for model in recipe.models],
@@ -44,23 +49,53 @@ def script(recipe: Recipe, parents: Mapping[str, Weights], out: str = "merged") 
     return (
         f'"""{recipe.kind.title}: {recipe.kind.paper}. Made by Playground; needs torch, safetensors and numpy."""\n\n'
         f"{_imports(body)}\n\n"
-        "# A number is (values over the depth, other values for parts of the network); a model is a folder and the\n"
-        "# adapters on it with their weights.\n"
+        "# Where the models and adapters are: each a folder, or a hub id, which needs huggingface_hub too.\n"
+        f"{places.lines()}\n\n"
+        "# A number is (values over the depth, other values for parts of the network); a model is its name above and\n"
+        "# the adapters on it and their weights.\n"
         f"RECIPE = {pprint.pformat(numbers, width=110, sort_dicts=False)}\n\n\n{body}\n\n\n"
-        f'if __name__ == "__main__":\n    merge(RECIPE, {recipe.method}, {out!r})\n'
+        f'if __name__ == "__main__":\n    merge(RECIPE, PLACES, {recipe.method}, {out!r})\n'
     )
 
 
-def _place(files: Files) -> tuple[str, list[tuple[str, float]]]:
-    from playground.models.lora import Lora
+class _Places:
+    """Where the script finds what it reads, under short names."""
 
-    adapters = []
-    for place, weight in files.adapters:
-        lora = Lora(place)
-        if lora.config.get("rank_pattern") or lora.config.get("alpha_pattern"):
-            raise PlaygroundError(f"The adapter {lora.folder.name} has ranks of its own for some layers.")
-        adapters.append((str(place), weight))
-    return str(files.folder), adapters
+    def __init__(self) -> None:
+        self._found: dict[str, tuple[object, Published]] = {}  # by short name: whose it is, and where
+
+    def named(self, files: Files) -> tuple[str, list[tuple[str, float]]]:
+        """(a model's short name, [(an adapter's, its weight)])."""
+        from playground.models.lora import Lora
+
+        adapters = []
+        for place, weight in files.adapters:
+            lora = Lora(place)
+            if lora.config.get("rank_pattern") or lora.config.get("alpha_pattern"):
+                raise PlaygroundError(f"The adapter {lora.folder.name} has ranks of its own for some layers.")
+            ships = place.is_relative_to(ASSETS)
+            remark = "It ships with Playground." if ships else "Put in its folder."
+            where = f"{PLACE}{place.relative_to(ASSETS.parent).as_posix() if ships else place.name}"
+            adapters.append((self._short(place, Published(where, remark=remark)), weight))
+        where = published.of_files(parse(files.reference), files.revision)
+        return self._short(files.folder, where), adapters
+
+    def _short(self, whose: object, where: Published) -> str:
+        usual = where.name.rpartition("/")[2]
+        name = next(
+            name
+            for name in (usual, *(f"{usual} {number}" for number in range(2, 100)))
+            if self._found.get(name, (whose, None))[0] == whose
+        )
+        self._found[name] = whose, where
+        return name
+
+    def lines(self) -> str:
+        rows = ""
+        for name, (_, where) in self._found.items():
+            at = f"@{where.revision}" if where.revision else ""
+            rows += (f"    # {where.remark}\n" if where.remark else "") + f"    {name!r}: {where.name + at!r},\n"
+        return f"PLACES = {{\n{rows}}}"
 
 
 def _numbers(setting: Setting) -> tuple:

@@ -17,12 +17,14 @@ from pathlib import Path
 import torch
 
 from playground.errors import PlaygroundError
+from playground.labs import published
 from playground.labs.merging import mergekit_yaml, safetensors_file
 from playground.labs.merging.blending import Blend
 from playground.labs.merging.recipe import Recipe
 from playground.labs.merging.saved import Saved
 from playground.models import disk
 from playground.models.progress import Report, quiet
+from playground.models.reference import parse
 from playground.models.weights import Weights
 from playground.settings import Settings
 
@@ -165,15 +167,20 @@ def card(name: str, recipe: Recipe, parents: Mapping[str, Weights]) -> str:
     return "\n".join(lines)
 
 
-def for_mergekit(recipe: Recipe, parents: Mapping[str, Weights]) -> str:
-    """The recipe with folders of this machine in place of references that only Playground knows."""
+def for_mergekit(recipe: Recipe, parents: Mapping[str, Weights], here: bool) -> str:
+    """The recipe with names that mergekit knows, in place of references that only Playground does.
+
+    here: folders of this machine, to be run on it; otherwise hub ids, and places that have to be put in.
+    """
 
     def name_of(reference: str) -> str:
         files = parents[reference].files
+        model = str(files.folder) if here else published.of_files(parse(files.reference), files.revision).name
         if not files.adapters:
-            return str(files.folder) if reference.startswith("starter:") else reference
+            return model if reference.startswith("starter:") or not here else reference
         if len(files.adapters) == 1 and files.adapters[0][1] == 1:
-            return f"{files.folder}+{files.adapters[0][0]}"
+            place = files.adapters[0][0]
+            return f"{model}+{place if here else published.PLACE + place.name}"
         return reference  # mergekit has no word for an adapter with a weight
 
     return mergekit_yaml.write(recipe, name_of)

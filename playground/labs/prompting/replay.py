@@ -1,14 +1,13 @@
 """A prompt as Python with plain transformers, and as a file that can be brought back. It does not know the page."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from playground.errors import PlaygroundError
+from playground.labs import published
 from playground.labs.prompting import prompts
 from playground.labs.prompting.prompts import Prompt, Row
-from playground.models.catalog import catalog
 from playground.models.reference import parse
 
 KIND = "playground prompts"
@@ -43,7 +42,7 @@ for prompt in PROMPTS:
 class Source:
     """What transformers loads in the place of a model."""
 
-    name: str  # a hub id, or a folder
+    name: str  # a hub id, or a folder that has to be put in
     revision: str | None = None  # of a hub id; None: the newest
     dtype: str | None = None  # None: as the weights are saved
     remark: str = ""  # what is not the same, as a sentence
@@ -61,26 +60,14 @@ def source_of(reference: str, provenance: Sequence[Mapping] = ()) -> Source:
     parsed = parse(reference)
     ran = next((each for each in provenance if each.get("reference") == str(parsed)), {})
     dtype = ran.get("dtype") or parsed.precision
-    if parsed.kind == "endpoint":
-        raise PlaygroundError("This model runs at an endpoint: transformers cannot load it.")
-    if parsed.adapters or parsed.kind == "merge":
-        raise PlaygroundError("The script is for models that stand in files of their own: save this one first.")
     if parsed.kind == "gguf" or parsed.file:
         raise PlaygroundError(
             "A GGUF file is unpacked by Playground. Take the script with the model that it was made of."
         )
     if dtype == "int8":
         raise PlaygroundError("int8 weights are Playground's own. Choose another precision, and take the script then.")
-    if parsed.kind == "starter":
-        hub_id = next((entry.hub_id for entry in catalog() if entry.reference == f"starter:{parsed.name}"), None)
-        if not hub_id:
-            raise PlaygroundError("This starter is not on the hub: transformers cannot load it.")
-        return Source(
-            hub_id, None, dtype, "The starter comes from 4-bit weights; these are the full ones, and may differ."
-        )
-    commit = str(ran.get("revision", ""))
-    known = parsed.kind == "hub" and re.fullmatch("[0-9a-f]{40}", commit)
-    return Source(parsed.name, commit if known else parsed.revision, dtype)
+    place = published.of(reference, str(ran.get("revision", "")))
+    return Source(place.name, place.revision, dtype, place.remark)
 
 
 def script(

@@ -4,14 +4,13 @@ It does not run it: a test does.
 """
 
 import json
-from pathlib import Path
 
 from playground.engine import embed
 from playground.engine.engine import Engine
 from playground.errors import PlaygroundError
+from playground.labs import published
 from playground.labs.retrieval import lexical
 from playground.labs.retrieval.search import Found, Searchable
-from playground.models.reference import parse
 
 CHUNKS = "chunks.jsonl"  # the download that the script reads
 MOST = 50_000  # chunks
@@ -28,7 +27,7 @@ searched = [i for i, chunk in enumerate(chunks){filter}]
 """
 _DENSE = """
 # by meaning: cosines of vectors of length 1
-model = SentenceTransformer({source!r}{revision}, device="cpu", model_kwargs={{"dtype": "{precision}"}})
+model = SentenceTransformer(MODEL{at}, device="cpu", model_kwargs={{"dtype": "{precision}"}})
 model.max_seq_length = {limit}
 vectors = model.encode([{passage!r} + text for text in texts], prompt="", normalize_embeddings=True)
 vector = model.encode([{query!r} + QUERY], prompt="", normalize_embeddings=True)
@@ -139,10 +138,11 @@ def script(engine: Engine, found: Found) -> str:
         )
     ]  # fmt: skip
     if dense:
-        source, revision = _source(engine)
+        place = published.of(engine.reference, engine.revision)
+        lines[0] += place.line("MODEL") + "\n"
         lines.append(
             _DENSE.format(
-                source=source, revision=f", revision={revision!r}" if revision else "", precision=engine.precision,
+                at=place.at, precision=engine.precision,
                 limit=embed.limit(engine), passage=embed.prefix(engine, "passage"),
                 query=embed.prefix(engine, "query"),
             )
@@ -166,11 +166,3 @@ def script(engine: Engine, found: Found) -> str:
     if how.mmr is not None:
         lines.append(_MMR.format(trade=how.mmr, rest=1 - how.mmr))
     return "".join([*lines, _TAIL])
-
-
-def _source(engine: Engine) -> tuple[str, str | None]:
-    """(what `SentenceTransformer` takes, the revision): a hub id, or the folder on this machine that was loaded."""
-    parsed = parse(engine.reference)
-    if parsed.kind == "hub" and parsed.file is None:
-        return parsed.repo, engine.revision
-    return str(Path(engine.model.name_or_path)), None

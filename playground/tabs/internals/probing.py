@@ -14,8 +14,6 @@ import gradio as gr
 from playground.errors import PlaygroundError
 from playground.labs.internals.probing import table, tasks
 from playground.labs.internals.probing.examples import Examples, find
-from playground.models.catalog import catalog
-from playground.models.reference import parse
 from playground.tabs.attention.panes import Stops
 from playground.tabs.internals.benches import Files
 from playground.tabs.kit import AT_ONCE, MAY_REFUSE, SEEN, UNSEEN, WAITING, Page, arriving, title_of, user_errors
@@ -225,6 +223,7 @@ class Pane:
 
     def drawn(self, found, reference: str) -> dict:
         """Everything that a finished or stopped probing shows."""
+        from playground.labs import published
         from playground.labs.internals.probing import plain, replay
         from playground.views.internals import probing as view
 
@@ -234,7 +233,7 @@ class Pane:
             "probing.json": plain.as_json(found),
         }
         try:
-            code = replay.script(found, *loadable(reference, found.provenance.revision))
+            code = replay.script(found, published.of(reference, found.provenance.revision))
         except PlaygroundError as error:
             code = f"# {error}"
         last = found.layers[-1]
@@ -483,16 +482,3 @@ def whole(number: float | None) -> int:
     if number is None:
         raise PlaygroundError("No layer was given. Type its number, or pick every layer.")
     return int(number)
-
-
-def loadable(reference: str, revision: str) -> tuple[str, str | None]:
-    """(what transformers loads for a reference, its revision there): of a starter, the same model on the hub.
-
-    revision: of the model that was read. It is a commit of the hub where the reference names a model there.
-    """
-    plain = reference.partition("#")[0]
-    entry = next((entry for entry in catalog() if entry.reference == plain), None)
-    if entry is not None and entry.hub_id:
-        return entry.hub_id, None
-    parsed = parse(plain)
-    return (parsed.repo, revision) if parsed.kind == "hub" and parsed.file is None else (plain, None)

@@ -144,10 +144,10 @@ def build(page: Page, visitors: Visitors) -> Pane:
             min_width=300,
             elem_id="merge-prompt",
         )
-        with gr.Column(scale=2, min_width=280), gr.Row():
-            parts["tokens"] = gr.Slider(8, 256, 48, step=8, label="New tokens", min_width=120)
-            parts["temperature"] = gr.Slider(0, 2, 0, step=0.1, label="Temperature", min_width=120)
-            parts["seed"] = gr.Number(0, precision=0, label="Seed", min_width=80)
+        with gr.Column(scale=3, min_width=280), gr.Row():
+            parts["tokens"] = gr.Slider(8, 256, 48, step=8, label="New tokens", min_width=170, scale=2)
+            parts["temperature"] = gr.Slider(0, 2, 0, step=0.1, label="Temperature", min_width=170, scale=2)
+            parts["seed"] = gr.Number(0, precision=0, label="Seed", min_width=90)
     with gr.Row(elem_classes="buttons"):
         run = gr.Button("Blend and ask", variant="primary", elem_id="merge-run")
         stop = gr.Button("Stop", variant="stop", elem_id="merge-stop")

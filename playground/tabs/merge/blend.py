@@ -122,7 +122,7 @@ def build(page: Page) -> None:
             for i, example in enumerate(listed)
         ]
     gr.HTML(INTRODUCTION, elem_id="merge-introduction", elem_classes="introduction")
-    cook = laying.build(page, [(method.title, name) for name, method in methods.METHODS.items()], first)
+    cook, moved = laying.build(page, [(method.title, name) for name, method in methods.METHODS.items()], first)
     visitors = Visitors(page, cook)
     built = {}
     with gr.Tabs(elem_id="merge-blend") as strip:
@@ -130,6 +130,8 @@ def build(page: Page) -> None:
             with gr.Tab(pane.TITLE, id=pane.TITLE):
                 built[pane.TITLE] = pane.build(page, visitors)
     _connect(cook, strip, built, buttons, listed)
+    for event in moved:
+        built[asking.TITLE].after(event)
 
 
 def _connect(cook: Kitchen, strip: gr.Tabs, built: dict, buttons: list[gr.Button], listed: tuple[Example, ...]) -> None:

@@ -15,7 +15,7 @@ from playground.errors import PlaygroundError
 from playground.tabs.attention.source import Kept
 from playground.tabs.internals import desk
 from playground.tabs.internals.desk import Desk
-from playground.tabs.kit import AT_ONCE, Page
+from playground.tabs.kit import AT_ONCE, Page, arriving
 from playground.tabs.merge.adapter_batch import mixture
 from playground.views.continuations import note
 
@@ -50,6 +50,8 @@ class Bench:
     table: gr.HTML
 
     def work(self, values: dict, stop: threading.Event) -> Iterator[dict]:
+        from contextlib import ExitStack
+
         import numpy as np
 
         from playground.labs.adapters import catalogue
@@ -70,15 +72,21 @@ class Bench:
         names = dict.fromkeys(name for member in asked for name, _ in member.adapters)
         adapters = {name: catalogue.ready(name, page.settings) for name in names}
         everybody = [*asked, *([merged] if merged else [])]
-        with page.models.lease(reference) as engine:
+        by_meaning = any(member.kind == "meaning" for member in asked)
+        for news in arriving(page.models, members.MEANING, stop) if by_meaning else ():
+            yield {self.desk.status: note(news)}
+        with ExitStack() as held:
+            writer = held.enter_context(page.models.lease(reference))
+            embedder = held.enter_context(page.models.lease(members.MEANING)) if by_meaning else writer
             found = []
             for n, member in enumerate(everybody):
+                engine = embedder if member.kind == "meaning" else writer
                 yield {
                     self.desk.status: note(f"{member.name} reads {len(rows) + 1} texts ({n + 1} of {len(everybody)}) …")
                 }
-                key = (reference, engine.revision, member, tuple(texts), new, tuple(labels))
+                key = (engine.reference, engine.revision, member, tuple(texts), new, tuple(labels))
 
-                def read(member=member):
+                def read(engine=engine, member=member):
                     return members.probabilities(engine, adapters, member, [*texts, new], labels, stop)
 
                 found.append(self.kept.get(key, read, lambda p: p.nbytes))
@@ -103,21 +111,25 @@ def _members(rows: list) -> list:
     for name, kind, adapters, prompt in rows or ():
         if not str(name or "").strip() and not str(prompt or "").strip():
             continue
-        chat = str(kind or "").strip().lower() != "text"
         weights = tuple(mixture(adapters).items())
-        found.append(Member(str(name or "").strip() or "unnamed", str(prompt or ""), weights, chat))
+        asked_as = str(kind or "").strip().lower() or "chat"
+        found.append(Member(str(name or "").strip() or "unnamed", str(prompt or ""), weights, asked_as))
     return found
 
 
 def _merge(asked: list):
-    """The mean of the members' adapters in one model, asked with the first prompt. None: they have no adapters."""
-    from playground.labs.ensembles.members import Member
+    """The mean of the members' weights in one model, asked with the prompt of the first that has an adapter. None: they
+    have no adapters, or are of one model alone.
+    """
+    from dataclasses import replace
 
     total: dict[str, float] = {}
-    for member in asked:
+    same = [member for member in asked if member.kind != "meaning"]  # of one architecture
+    for member in same:
         for name, weight in member.adapters:
-            total[name] = total.get(name, 0.0) + weight / len(asked)
-    return Member("merge", asked[0].prompt, tuple(total.items()), asked[0].chat) if total else None
+            total[name] = total.get(name, 0.0) + weight / len(same)
+    first = next((member for member in same if member.adapters), None)
+    return replace(first, name="merge", adapters=tuple(total.items())) if first and len(same) > 1 else None
 
 
 def shipped_rows() -> list[list[str]]:

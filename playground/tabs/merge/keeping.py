@@ -88,7 +88,9 @@ class Pane:
             contents = {"recipe.yml": text, "recipe.json": json.dumps(mergekit_yaml.mapping(recipe), indent=2)}
             try:
                 opened = self.visitors.merges.opened(recipe)
-                contents["recipe-for-mergekit.yml"] = saving.for_mergekit(recipe, opened)
+                contents["recipe-for-mergekit.yml"] = saving.for_mergekit(
+                    recipe, opened, self.page.settings.may_read_local_paths
+                )
                 code = contents["merge.py"] = replay.script(recipe, opened)
             except Exception as error:  # the recipe itself can be taken along all the same
                 code = f"# {in_words(error)}"
@@ -118,7 +120,12 @@ def build(page: Page, visitors: Visitors) -> Pane:
                 parts["show"] = gr.Button("Show the sliders' recipe", size="sm", elem_id="merge-recipe-show")
                 parts["bring"] = gr.Button("Use this recipe", size="sm", elem_id="merge-recipe-use")
             with gr.Accordion("Downloads and code", open=False):
-                gr.HTML(note("“Show the sliders' recipe” fills these in. The Python needs no Playground."))
+                gr.HTML(
+                    note(
+                        "“Show the sliders' recipe” fills these in. The Python needs no Playground; where its models "
+                        "are stands on top."
+                    )
+                )
                 parts["files"] = gr.File(
                     label="The recipe as YAML and JSON, and the Python", file_count="multiple", interactive=False
                 )

@@ -3,14 +3,21 @@
 It does not know what is done with the recipe.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import gradio as gr
 
 from playground.tabs.merge import typed
 
 STARTER = "starter:smollm2-135m-instruct"
-SLIDING = ("t", "weight_a", "weight_b", "density_a", "density_b", "scale")  # what acts when it is let go
+PARTS = ("attention", "MLP", "norms", "embeddings")  # with a slider each, in screen order
+SHARES = tuple(f"share_{part.lower()}" for part in PARTS)
+FURTHER = ("c", "d")  # models that have sliders and may be missing
+# what acts when it is let go; a part's slider first ticks its part
+SLIDING = (
+    *("t", "weight_a", "weight_b", "density_a", "density_b", "scale"),
+    *(f"{what}_{model}" for model in FURTHER for what in ("weight", "density")),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +27,8 @@ class Kitchen:
     a: gr.Dropdown
     b: gr.Dropdown
     base: gr.Dropdown
+    c: gr.Dropdown
+    d: gr.Dropdown
     more: gr.Textbox
     method: gr.Dropdown
     dialect: gr.Radio
@@ -29,6 +38,10 @@ class Kitchen:
     weight_b: gr.Slider
     density_a: gr.Slider
     density_b: gr.Slider
+    weight_c: gr.Slider
+    density_c: gr.Slider
+    weight_d: gr.Slider
+    density_d: gr.Slider
     scale: gr.Slider
     epsilon: gr.Slider
     gamma: gr.Slider
@@ -39,6 +52,11 @@ class Kitchen:
     seed: gr.Number
     preset: gr.Dropdown
     curve: gr.Textbox
+    share_attention: gr.Slider
+    share_mlp: gr.Slider
+    share_norms: gr.Slider
+    share_embeddings: gr.Slider
+    own: gr.CheckboxGroup  # parts whose slider counts
     parts: gr.Textbox
     union: gr.Checkbox
 
@@ -57,29 +75,38 @@ class Kitchen:
     def recipe(self, values: dict):
         """The recipe that all boxes say, checked. Raises PlaygroundError: it makes no sense."""
         from playground.labs.merging import methods
-        from playground.labs.merging.recipe import Ingredient, Recipe, check, constant
+        from playground.labs.merging.recipe import Ingredient, Recipe, Setting, check, constant
 
         kind = methods.find(values[self.method] or "")
-        curve = typed.setting(values[self.curve] or "", values[self.parts] or "", float(values[self.t]))
         slides = "t" in kind.parameters
         number = lambda box: float(values[box] if values[box] is not None else 0)  # noqa: E731
+        curve = typed.numbers(values[self.curve] or "", "The curve")
+        shares = {part: number(getattr(self, share)) for part, share in zip(PARTS, SHARES, strict=True)}
+        parts = typed.parts(
+            values[self.parts] or "", {p: v for p, v in shares.items() if p in (values[self.own] or ())}
+        )
+        mirrored = tuple((part, typed.mirrored(own)) for part, own in parts)
 
-        def weight(box: gr.Slider):
-            return constant(number(box))
+        def named(model: str, weight: Setting | None = None) -> Ingredient:
+            usual = constant(number(getattr(self, f"weight_{model}")))
+            density = constant(number(getattr(self, f"density_{model}")))
+            return Ingredient((values[getattr(self, model)] or "").strip(), weight or usual, density)
 
-        models = [
-            Ingredient((values[self.a] or "").strip(), weight(self.weight_a), constant(number(self.density_a))),
-            Ingredient((values[self.b] or "").strip(), weight(self.weight_b), constant(number(self.density_b))),
-        ]
-        if curve is not None and not slides:
-            models[0] = replace(models[0], weight=typed.mirrored(curve))
-            models[1] = replace(models[1], weight=curve)
+        if slides:
+            models = [named("a"), named("b")]
+        else:
+            usual = {model: (number(getattr(self, f"weight_{model}")),) for model in ("a", "b")}
+            models = [
+                named("a", Setting(typed.mirrored(curve) or usual["a"], mirrored)),
+                named("b", Setting(curve or usual["b"], parts)),
+            ]
+        models += [named(model) for model in FURTHER if (values[getattr(self, model)] or "").strip()]
         models += typed.further(values[self.more] or "")
         recipe = Recipe(
             method=kind.name,
             models=tuple(models),
             base=(values[self.base] or "").strip() or None if kind.needs_base or kind.name == "nuslerp" else None,
-            t=curve if curve is not None and slides else constant(number(self.t)),
+            t=Setting(curve or (number(self.t),), parts) if slides else constant(number(self.t)),
             scale=constant(number(self.scale)),
             normalize=bool(values[self.normalize]) if "normalize" in kind.parameters else None,
             rescale=bool(values[self.rescale]) if "rescale" in kind.parameters else None,
@@ -97,21 +124,17 @@ class Kitchen:
     def shown(self, recipe) -> dict:
         """Updates that fill in a recipe."""
         kind = recipe.kind
-        first, second, *others = [*recipe.models, *[None] * max(0, 2 - len(recipe.models))]
-        setting = recipe.t if "t" in kind.parameters else second.weight if second else None
-        curved = setting is not None and setting.flat is None
+        listed = [*recipe.models, *[None] * max(0, 4 - len(recipe.models))]
+        by_name = dict(zip(("a", "b", *FURTHER), listed, strict=False))
+        second = by_name["b"]
+        setting = second.weight if second and "t" not in kind.parameters else recipe.t
+        lines, own = typed.sorted_out(setting.parts)
         flat = typed.flat
         filled = {
-            self.a: first.reference,
-            self.b: second.reference if second else "",
             self.base: recipe.base or STARTER,
-            self.more: "\n".join(typed.line(model) for model in others if model),
+            self.more: "\n".join(typed.line(model) for model in listed[4:]),
             self.method: recipe.method,
             self.t: flat(recipe.t, 0.5),
-            self.weight_a: flat(first.weight),
-            self.weight_b: flat(second.weight) if second else 0.0,
-            self.density_a: flat(first.density),
-            self.density_b: flat(second.density) if second else 1.0,
             self.scale: flat(recipe.scale),
             self.epsilon: recipe.epsilon,
             self.gamma: recipe.gamma,
@@ -120,13 +143,18 @@ class Kitchen:
             self.row_wise: recipe.row_wise,
             self.election: recipe.election,
             self.seed: recipe.seed,
-            self.curve: typed.listed(setting.values) if curved else "",
-            self.parts: "\n".join(f"{part}: {typed.listed(values)}" for part, values in setting.parts)
-            if setting
-            else "",
+            self.curve: typed.listed(setting.values) if len(setting.values) > 1 else "",
+            self.own: [part for part in PARTS if part in own],
+            self.parts: lines,
             self.union: recipe.union,
             self.preset: gr.skip(),
         }
+        for name, model in by_name.items():
+            filled[getattr(self, name)] = model.reference if model else ""
+            filled[getattr(self, f"weight_{name}")] = flat(model.weight) if model else 1.0
+            filled[getattr(self, f"density_{name}")] = flat(model.density) if model else 1.0
+        for part, share in zip(PARTS, SHARES, strict=True):
+            filled[getattr(self, share)] = own.get(part, 0.5)
         fitted = self.fit(recipe.method, recipe.dialect)
         return {
             box: {**fitted[box], "value": filled[box]}
@@ -148,10 +176,8 @@ class Kitchen:
             self.dialect: gr.update(choices=dialects, value=chosen, visible=bool(dialects)),
             self.told: described(kind),
             self.t: has("t"),
-            self.weight_a: has("weights"),
-            self.weight_b: has("weights"),
-            self.density_a: has("densities"),
-            self.density_b: has("densities"),
+            **{getattr(self, f"weight_{model}"): has("weights") for model in ("a", "b", *FURTHER)},
+            **{getattr(self, f"density_{model}"): has("densities") for model in ("a", "b", *FURTHER)},
             self.scale: has("scale"),
             self.epsilon: has("epsilon"),
             self.gamma: has("gamma"),

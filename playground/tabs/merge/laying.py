@@ -3,7 +3,7 @@
 It does not know how they are read: `kitchen.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 
 import gradio as gr
@@ -14,7 +14,7 @@ from playground.models.catalog import catalog
 from playground.settings import Settings
 from playground.tabs.kit import AT_ONCE, Page, title_of
 from playground.tabs.merge import typed
-from playground.tabs.merge.kitchen import STARTER, Kitchen
+from playground.tabs.merge.kitchen import FURTHER, PARTS, SHARES, STARTER, Kitchen
 from playground.views.merge import curve as curves
 
 PRESETS = {
@@ -46,9 +46,14 @@ def offered(settings: Settings) -> list[tuple[str, str]]:
     return [(title_of(reference), reference) for reference in dict.fromkeys([*adapted, *settings.default_models, *own])]
 
 
-def build(page: Page, methods: Sequence[tuple[str, str]], first: dict) -> Kitchen:
-    """Lays the recipe out. `methods`: (title, name); `first`: values of boxes by name, of the first example."""
-    choices = offered(page.settings)
+def build(
+    page: Page, methods: Sequence[tuple[str, str]], first: dict
+) -> tuple[Kitchen, tuple[gr.events.Dependency, ...]]:
+    """Lays the recipe out. Returns it, and the events beside its sliders after which the merge is made anew.
+
+    methods: (title, name); first: values of boxes by name, of the first example.
+    """
+    choices, first = offered(page.settings), dict(first)
     parts: dict = {}
 
     def model(name: str, label: str, info: str, **more) -> gr.Dropdown:
@@ -63,7 +68,9 @@ def build(page: Page, methods: Sequence[tuple[str, str]], first: dict) -> Kitche
             **more,
         )
 
-    def slider(name: str, low: float, high: float, value: float, label: str, info: str, visible: bool) -> gr.Slider:
+    def slider(
+        name: str, low: float, high: float, value: float, label: str, info: str | None, visible: bool
+    ) -> gr.Slider:
         return gr.Slider(
             low, high, value, step=0.01, label=label, info=info, visible=visible, min_width=160,
             elem_id=f"merge-{name.replace('_', '-')}",
@@ -92,42 +99,69 @@ def build(page: Page, methods: Sequence[tuple[str, str]], first: dict) -> Kitche
                 parts["density_a"] = slider("density_a", 0, 1, 1, "Density of A", "Share of changes kept.", False)
                 parts["density_b"] = slider("density_b", 0, 1, 1, "Density of B", "Share of changes kept.", False)
             parts["scale"] = slider("scale", 0, 2, 1, "λ", "How much of the joint change is added.", False)
-    with gr.Accordion("More: layers, parts, further models, options", open=False, elem_id="merge-more"):
-        with gr.Row():
-            parts["preset"] = gr.Dropdown(
-                list(PRESETS), value=next(iter(PRESETS)), label="Curve preset", min_width=200, elem_id="merge-preset"
-            )
-            parts["curve"] = gr.Textbox(
-                "",
-                label="Share of B over the layers",
-                info="Numbers from the first layer to the last, straight lines between. Empty: the slider counts.",
-                placeholder="0, 0.5, 1",
-                min_width=240,
-                elem_id="merge-curve",
-            )
+    with gr.Accordion("Layers and parts", open=False, elem_id="merge-layers"), gr.Row():
+        with gr.Column(min_width=280):
+            with gr.Row():
+                parts["preset"] = gr.Dropdown(
+                    list(PRESETS),
+                    value=next(iter(PRESETS)),
+                    label="Curve over the layers",
+                    min_width=180,
+                    elem_id="merge-preset",
+                )
+                parts["curve"] = gr.Textbox(
+                    "",
+                    label="Its numbers: shares of B",
+                    placeholder="0, 0.5, 1",
+                    min_width=140,
+                    elem_id="merge-curve",
+                )
             drawing = gr.HTML(curves.html(()), js_on_load=curves.DRAG, min_width=240, elem_id="merge-drawing")
+        with gr.Column(min_width=280):
+            parts["own"] = gr.CheckboxGroup(
+                list(PARTS),
+                label="Parts with a share of their own",
+                info="Moving a part's slider ticks it. The others follow the curve, or the sliders above.",
+                elem_id="merge-own",
+            )
+            for pair in zip(PARTS[::2], PARTS[1::2], strict=True):
+                with gr.Row():
+                    for part in pair:
+                        name = f"share_{part.lower()}"
+                        parts[name] = slider(name, 0, 1, 0.5, f"Share of B in {part}", None, True)
             parts["parts"] = gr.Textbox(
                 "",
-                label="By part",
-                info=f"A line a part: {', '.join(typed.PARTS)}, or any piece of a weight's name.",
-                placeholder="attention: 0\nMLP: 1",
-                lines=2,
+                label="Other pieces",
+                info="A line a piece of a weight's name: one share, or a curve. These come first.",
+                placeholder="mlp.down: 0, 1",
+                lines=1,
+                max_lines=4,
                 min_width=240,
                 elem_id="merge-parts",
             )
+    with gr.Accordion("Further models and options", open=False, elem_id="merge-more"):
+        with gr.Row(elem_classes="asked"):
+            for name in FURTHER:
+                with gr.Column(min_width=280):
+                    first[name] = ""
+                    parts[name] = model(name, f"Model {name.upper()}", "Empty: there is none.")
+                    with gr.Row():
+                        for what, low, high in (("weight", -1, 2), ("density", 0, 1)):
+                            label = f"{what.capitalize()} of {name.upper()}"
+                            parts[f"{what}_{name}"] = slider(f"{what}_{name}", low, high, 1, label, None, False)
+        parts["more"] = gr.Textbox(
+            "",
+            label="Still more models",
+            info="One a line: reference, weight, density. Eight in all.",
+            placeholder=f"{STARTER} 0.5 1",
+            lines=1,
+            max_lines=4,
+            min_width=280,
+            elem_id="merge-further",
+        )
         with gr.Row():
-            parts["more"] = gr.Textbox(
-                "",
-                label="Further models",
-                info="One a line: reference, weight, density.",
-                placeholder=f"{STARTER} 0.5 1",
-                lines=2,
-                min_width=280,
-                elem_id="merge-further",
-            )
             parts["epsilon"] = slider("epsilon", 0, 0.49, 0.15, "ε", "DELLA: half the range of probabilities.", False)
             parts["gamma"] = slider("gamma", 0, 0.5, 0.01, "γ", "Breadcrumbs: share of outliers left out.", False)
-        with gr.Row():
             parts["normalize"] = gr.Checkbox(True, label="Divide by the sum of weights", visible=False, min_width=180)
             parts["rescale"] = gr.Checkbox(True, label="Make up for what is dropped", visible=False, min_width=180)
             parts["row_wise"] = gr.Checkbox(False, label="Row by row", visible=False, min_width=140)
@@ -141,7 +175,19 @@ def build(page: Page, methods: Sequence[tuple[str, str]], first: dict) -> Kitche
     kitchen = Kitchen(**{item.name: parts[item.name] for item in fields(Kitchen)})
     fitted = [box for box in kitchen.all if box in kitchen.fit(first["method"])]
     kitchen.method.input(kitchen.fit, kitchen.method, fitted, **AT_ONCE)
-    kitchen.preset.input(lambda name: PRESETS[name], kitchen.preset, kitchen.curve, **AT_ONCE)
-    drawing.select(picked, None, kitchen.curve, **AT_ONCE)
     kitchen.curve.change(drawn, kitchen.curve, drawing, **AT_ONCE)
-    return kitchen
+    moved = (
+        kitchen.preset.input(lambda name: PRESETS[name], kitchen.preset, kitchen.curve, **AT_ONCE),
+        drawing.select(picked, None, kitchen.curve, **AT_ONCE),
+        kitchen.own.input(lambda: None, None, None, **AT_ONCE),
+        *(
+            getattr(kitchen, share).release(_ticking(part), kitchen.own, kitchen.own, **AT_ONCE)
+            for part, share in zip(PARTS, SHARES, strict=True)
+        ),
+    )
+    return kitchen, moved
+
+
+def _ticking(part: str) -> Callable[[list[str] | None], list[str]]:
+    """Ticks a part."""
+    return lambda own: list(dict.fromkeys([*(own or ()), part]))

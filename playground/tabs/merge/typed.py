@@ -3,16 +3,16 @@
 It does not know the boxes.
 """
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 
 from playground.errors import PlaygroundError
 
-PARTS = {  # of the network, and what names of their weights contain
-    "attention": ("attn", "attention"),
-    "MLP": ("mlp", "ffn", "feed_forward"),
-    "norms": ("norm", "ln_"),
+# Of the network, and what names of their weights contain. In this order: norms stand inside attention and embeddings.
+PARTS = {
+    "norms": ("norm", "Norm", "ln_"),
     "embeddings": ("embed", "wte", "wpe", "lm_head"),
+    "attention": ("attn", "attention.", "Attention."),  # with a dot: post_attention_layernorm is a norm
+    "MLP": ("mlp", "ffn", "feed_forward"),
 }
 
 
@@ -31,31 +31,34 @@ def listed(values: Iterable[float]) -> str:
     return ", ".join(f"{value:g}" for value in values)
 
 
-def setting(curve: str, parts: str, usual: float):
-    """What a curve and the parts say, as a setting; None: both are empty. `usual`: where only parts are said."""
-    from playground.labs.merging.recipe import Setting
-
-    values, found = numbers(curve, "The curve"), []
-    for line in parts.splitlines():
+def parts(text: str, own: Mapping[str, float]) -> tuple[tuple[str, tuple[float, ...]], ...]:
+    """What is said of parts, as a setting has it: lines of text first, then a number for each part in `own`."""
+    found = []
+    for line in text.splitlines():
         if not line.strip():
             continue
-        name, separator, text = line.partition(":")
-        if not separator or not (own := numbers(text, f"The part “{name.strip()}”")):
+        name, separator, written = line.partition(":")
+        if not separator or not (values := numbers(written, f"The part “{name.strip()}”")):
             raise PlaygroundError(f"“{line}” is no part with numbers. Write for example “attention: 0, 1”.")
-        for contained in PARTS.get(name.strip(), (name.strip(),)):
-            found.append((contained, own))
-    if not values and not found:
-        return None
-    return Setting(values or (usual,), tuple(found))
+        found += [(contained, values) for contained in PARTS.get(name.strip(), (name.strip(),))]
+    return (*found, *((contained, (own[part],)) for part in PARTS if part in own for contained in PARTS[part]))
 
 
-def mirrored(setting):
+def sorted_out(found: Sequence[tuple[str, tuple[float, ...]]]) -> tuple[str, dict[str, float]]:
+    """The other way round: lines of text, and what stands behind all lines as one number for each part."""
+    left, own = list(found), {}
+    for part in reversed(PARTS):
+        names = PARTS[part]
+        last = left[-len(names) :]
+        if tuple(name for name, _ in last) == names and len({values for _, values in last}) == 1 == len(last[0][1]):
+            own[part] = last[0][1][0]
+            del left[-len(names) :]
+    return "\n".join(f"{part}: {listed(values)}" for part, values in left), own
+
+
+def mirrored(values: Iterable[float]) -> tuple[float, ...]:
     """1 minus every value: what the first model has where the second has this."""
-    return replace(
-        setting,
-        values=tuple(1 - value for value in setting.values),
-        parts=tuple((part, tuple(1 - value for value in values)) for part, values in setting.parts),
-    )
+    return tuple(1 - value for value in values)
 
 
 def further(text: str) -> list:
@@ -82,5 +85,5 @@ def line(model) -> str:
 
 
 def flat(setting, usual: float = 1.0) -> float:
-    """The number of a setting that is the same everywhere."""
-    return usual if setting is None or setting.flat is None else setting.flat
+    """The number of a setting that follows no curve."""
+    return setting.values[0] if len(setting.values) == 1 else usual

@@ -21,8 +21,8 @@ CHOICES = ["good", "bad"]
 
 def test_a_member_is_its_prompt_and_its_adapters():
     engine, adapters = made.engine(), dict(zip("abc", made.adapters(), strict=True))
-    plain = members.Member("plain", "{text} It is", chat=False)
-    adapted = members.Member("adapted", "{text} It is", (("a", 0.5), ("c", 1.0)), chat=False)
+    plain = members.Member("plain", "{text} It is", kind="text")
+    adapted = members.Member("adapted", "{text} It is", (("a", 0.5), ("c", 1.0)), kind="text")
     found = [members.probabilities(engine, adapters, one, TEXTS, CHOICES) for one in (plain, adapted)]
     for one, weights in zip(found, ((0, 0), (0.5, 1.0)), strict=True):
         with open_tap(Attached(engine, [adapters["a"], adapters["c"]], [weights]).tap):
@@ -39,6 +39,29 @@ def test_what_is_no_ensemble_is_refused():
             members.check(asked)
     with pytest.raises(PlaygroundError, match="not there"):
         members.probabilities(made.engine(), {}, members.Member("a", "{text}", (("x", 1.0),)), TEXTS, CHOICES)
+
+
+def test_a_member_by_meaning_is_the_softmax_of_cosines():
+    """Against the states of the model itself, one text at a time."""
+    engine = tiny.engine("bert")
+    member = members.Member("near", "It was {label}.", kind="meaning")
+    found = members.probabilities(engine, {}, member, TEXTS, CHOICES)
+
+    def vector(text: str) -> torch.Tensor:
+        with torch.inference_mode():
+            states = engine.model.base_model(**engine.tokenizer(text, return_tensors="pt")).last_hidden_state[0]
+        return torch.nn.functional.normalize(states.mean(0), dim=0)
+
+    labels = torch.stack([vector(f"It was {choice}.") for choice in CHOICES])
+    for row, text in zip(found, TEXTS, strict=True):
+        np.testing.assert_allclose(row, (20 * labels @ vector(text)).softmax(-1), rtol=1e-4)
+    for wrong, words in (
+        (members.Member("near", "{text}", kind="meaning"), "no {label}"),
+        (members.Member("near", "{label}", (("a", 1.0),), "meaning"), "no use for adapters"),
+        (members.Member("near", "{text}", kind="guess"), "chat, text, meaning"),
+    ):
+        with pytest.raises(PlaygroundError, match=words):
+            members.check([member, dataclasses.replace(wrong, name="wrong")])
 
 
 def voices():

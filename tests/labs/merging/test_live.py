@@ -135,6 +135,42 @@ def test_what_no_adapter_adds_to_is_the_bases_to_the_bit(method, monkeypatch, tm
         Merges(models("float32")).move(recipe, None, "me")
 
 
+@pytest.mark.parametrize(
+    ("method", "more"),
+    [
+        ("task_arithmetic", {}),
+        ("task_arithmetic", {"normalize": True}),
+        ("ties", {}),
+        ("ties", {"dialect": "peft", "election": "count"}),
+        ("ties", {"dialect": "paper"}),
+        ("dare_linear", {}),
+        ("dare_ties", {"dialect": "peft"}),
+        ("della", {}),
+        ("breadcrumbs_ties", {}),
+    ],
+)
+def test_a_parent_that_is_the_base_is_left_out_and_changes_nothing(family, tmp_path, monkeypatch, method, more):
+    """The same weights in another folder are blended as any other model's: the same bits come out."""
+    looks, plain = [], Blend._pieces
+
+    def pieces(self, models, base):
+        looks.append(len(models))
+        return plain(self, models, base)
+
+    monkeypatch.setattr(Blend, "_pieces", pieces)
+    copy, got, n = shutil.copytree(family["base"], tmp_path / "copy"), [], []
+    for parent in (family["base"], copy):
+        merges, density = Merges(models()), constant(0.5)
+        two = tuple(Ingredient(str(m), constant(w), density) for m, w in ((parent, 0.4), (family["a"], 0.7)))
+        looks.clear()
+        recipe = Recipe(method, two, str(family["base"]), **more)
+        with merges.models.lease(merges.move(recipe, None, "me").reference) as engine:
+            got.append({name: value.clone() for name, value in engine.model.named_parameters()})
+        n.append(max(looks))
+    assert all(torch.equal(value, got[1][name]) for name, value in got[0].items())
+    assert n == [2, 2] if more in ({"normalize": True}, {"dialect": "paper"}) else n == [1, 2]
+
+
 def test_a_linear_merge_that_does_not_average_scales_what_all_share_too():
     base = adapted.base_folder()
     parents = tuple(Ingredient(f"{base}+adapter:{folder}", constant(1.0)) for folder in adapted.folders()[:2])

@@ -4,12 +4,15 @@ import runpy
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from playground.assets import ASSETS
 from playground.errors import PlaygroundError
 from playground.labs.merging import methods, plain, replay, saving
 from playground.labs.merging.blending import PIECE
@@ -17,6 +20,7 @@ from playground.labs.merging.live import Merges
 from playground.labs.merging.methods import chance
 from playground.labs.merging.recipe import Ingredient, Recipe, Setting, constant
 from playground.models.cache import ModelCache
+from playground.models.sources import Files
 from playground.settings import Settings
 from tests.labs.adapters import made as adapted
 
@@ -31,7 +35,13 @@ def both(merges: Merges, recipe: Recipe, folder, run) -> tuple[dict, dict]:
     """The weights that were saved, and those of the script."""
     opened = merges.opened(recipe)
     saving.save(merges.blend(recipe), opened, folder / "saved")
-    (folder / "merge.py").write_text(replay.script(recipe, opened, str(folder / "again")))
+    text = script = replay.script(recipe, opened, "again")
+    for files in (weights.files for weights in opened.values()):
+        for place in (files.folder, *(adapter for adapter, _ in files.adapters)):
+            assert str(place.parent) not in script
+            text = text.replace(repr(f"PATH/TO/{place.name}"), repr(str(place)))
+    assert "PATH/TO" not in text
+    (folder / "merge.py").write_text(text.replace("'again')", f"{str(folder / 'again')!r})"))
     run(folder / "merge.py")
     saved, again = (load_file(folder / name / "model.safetensors") for name in ("saved", "again"))
     assert saved.keys() == again.keys()
@@ -79,6 +89,39 @@ def test_in_a_process_of_its_own_with_adapters_as_parents(merges, tmp_path):
     text = (tmp_path / "merge.py").read_text()
     assert "playground" not in text.replace(str(tmp_path), "").lower().partition("made by playground;")[2]
     assert "def ties" not in text and "hashlib" not in text  # only what the method needs
+
+
+def test_starters_and_what_ships_are_named_as_anybody_finds_them(monkeypatch, tmp_path):
+    """No weights are read: of parents the script needs only what they are called."""
+    files = Files("starter:smollm2-135m-instruct", tmp_path / "cache" / "smollm2", "0123", 0, 0, {})
+    pirate = replace(files, adapters=((ASSETS / "adapters" / "pirate", 0.7), (ASSETS / "adapters" / "json", 1.0)))
+    hub = replace(files, reference="org/name", folder=tmp_path / "snapshot", revision="0" * 40)
+    mine = replace(files, reference=str(tmp_path / "pirate"), folder=tmp_path / "pirate")
+    parents = {name: SimpleNamespace(files=f) for name, f in zip("abcd", (files, pirate, hub, mine), strict=True)}
+    recipe = Recipe("linear", tuple(Ingredient(name) for name in "abcd"), dtype="bfloat16")
+    text = replay.script(recipe, parents)
+    written: dict = {}
+    exec(text[text.index("PLACES = ") : text.index("\n\n\n")], written)
+    assert written["PLACES"] == {
+        "SmolLM2-135M-Instruct": "HuggingFaceTB/SmolLM2-135M-Instruct",
+        "pirate": "PATH/TO/assets/adapters/pirate",
+        "json": "PATH/TO/assets/adapters/json",
+        "name": f"org/name@{'0' * 40}",
+        "pirate 2": "PATH/TO/pirate",
+    }
+    assert written["RECIPE"]["models"] == [
+        ("SmolLM2-135M-Instruct", []),
+        ("SmolLM2-135M-Instruct", [("pirate", 0.7), ("json", 1.0)]),
+        ("name", []),
+        ("pirate 2", []),
+    ]
+    assert "4-bit" in text and str(tmp_path) not in text and str(ASSETS) not in text
+    fetched = []
+    monkeypatch.setattr(
+        "huggingface_hub.snapshot_download", lambda *a, **named: fetched.append((a, named)) or str(tmp_path)
+    )
+    assert plain.folder_of("org/name@abc") == plain.folder_of("org/name") == tmp_path == plain.folder_of(str(tmp_path))
+    assert fetched == [(("org/name",), {"revision": "abc"}), (("org/name",), {"revision": None})]
 
 
 def test_scripts_that_would_be_wrong_are_refused(merges, family):

@@ -11,15 +11,20 @@ import torch
 import yaml
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from playground.errors import PlaygroundError
 from playground.labs.merging import mergekit_yaml, saving
 from playground.labs.merging.blending import Blend
 from playground.labs.merging.live import Merges
-from playground.labs.merging.recipe import Ingredient, Recipe
+from playground.labs.merging.recipe import Ingredient, Recipe, constant
 from playground.labs.merging.saved import Saved
 from playground.models import disk
 from playground.models.cache import ModelCache
+from playground.models.sources import Files
+from playground.models.weights import Weights
 from playground.settings import Settings
 
 
@@ -85,6 +90,53 @@ def test_one_tensor_is_held_at_a_time_however_many_there_are(merges, family, tmp
     assert len(places) == 1
 
 
+class Peak(TorchDispatchMode):
+    """The most bytes that tensors made meanwhile have held at one time. Mapped files count by the tensors read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.most, self._held = 0, {}
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(made):
+            if isinstance(tensor, torch.Tensor):
+                storage = tensor.untyped_storage()
+                self._held[storage.data_ptr()] = StorageWeakRef(storage), storage.nbytes()
+        self._held = {place: one for place, one in self._held.items() if not one[0].expired()}
+        self.most = max(self.most, sum(size for _, size in self._held.values()))
+        return made
+
+
+def test_the_memory_of_a_save_grows_with_the_largest_tensor_and_not_with_the_model(tmp_path):
+    """Measured where memory is taken: in torch's own operations."""
+    from tokenizers import Tokenizer, models
+
+    def peak(width: int, layers: int) -> tuple[int, int]:
+        """(most bytes held while a TIES merge was saved, bytes of the model)"""
+        shapes = {f"model.layers.{i}.mlp.up_proj.weight": (width, width) for i in range(layers)}
+        opened = {}
+        for name in ("base", "a", "b"):
+            folder = tmp_path / f"{name}-{width}-{layers}"
+            folder.mkdir()
+            save_file(
+                {key: torch.randn(shape).bfloat16() for key, shape in shapes.items()}, folder / "model.safetensors"
+            )
+            Tokenizer(models.BPE()).save(str(folder / "tokenizer.json"))
+            opened[name] = Weights(Files(name, folder, "0", 0, 0, {}))
+        halves = tuple(Ingredient(name, density=constant(0.5)) for name in ("a", "b"))
+        made = Recipe("ties", halves, "base")
+        with Peak() as seen:
+            saved = saving.save(Blend(made, opened), opened, tmp_path / f"merged-{width}-{layers}")
+        return seen.most, saved.n_bytes
+
+    small, deep, wide = peak(768, 2), peak(768, 16), peak(1536, 2)
+    assert deep[1] > 7.9 * small[1] and wide[1] > 3.9 * small[1]
+    assert deep[0] < 1.1 * small[0]
+    assert deep[0] < 0.8 * deep[1]  # where the counting itself is wrong, everything would be held
+    assert wide[0] > 1.5 * small[0]
+
+
 def test_a_disk_that_fills_leaves_nothing_that_could_be_taken_for_a_model(merges, family, tmp_path, monkeypatch):
     made, target = recipe(family), tmp_path / "merges" / "mine"
     plain, done = Blend.tensor, []
@@ -141,5 +193,10 @@ def test_mergekit_is_given_folders_that_it_knows(merges, family):
     parents = merges.opened(made)
     starter = replace(parents[str(family["a"])].files, adapters=((Path("/adapters/pirate"), 1.0),))
     parents[str(family["a"])].files = starter
-    plain = yaml.safe_load(saving.for_mergekit(made, parents))
+    plain = yaml.safe_load(saving.for_mergekit(made, parents, here=True))
     assert plain["models"][0]["model"] == f"{family['a']}+/adapters/pirate"
+    elsewhere = saving.for_mergekit(made, parents, here=False)
+    assert [model["model"] for model in yaml.safe_load(elsewhere)["models"]] == [
+        "PATH/TO/a+PATH/TO/pirate",
+        "PATH/TO/b",
+    ]

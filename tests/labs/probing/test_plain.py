@@ -10,9 +10,11 @@ import sys
 import numpy as np
 import pytest
 
+from playground.labs import published
 from playground.labs.internals.probing import experiment, plain, replay
 from playground.labs.internals.probing.examples import checked
 from playground.labs.internals.probing.experiment import Settings
+from playground.labs.published import Published
 from tests import tiny
 from tests.labs.probing.made import finish, planted, texts
 
@@ -62,8 +64,9 @@ def test_the_script_makes_the_number_again_in_a_fresh_process(architecture, pool
     vectors, _ = finish(experiment.read(engine, examples, pooling))
     found, _ = finish(experiment.probe(vectors, Settings(pooling=pooling, probe=kind, layers=(2, 3))))
     (tmp_path / replay.TEXTS).write_text(plain.texts_csv(found), "utf-8")
-    code = replay.script(found, str(folder), layer=3)
-    assert "playground" not in code.replace("the playground", "")
+    code = replay.script(found, published.of(str(folder)), layer=3)
+    assert "playground" not in code.replace("the playground", "") and str(folder) not in code
+    code = code.replace("PATH/TO/", f"{tmp_path}/")
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
@@ -78,10 +81,10 @@ def test_the_script_makes_the_number_again_in_a_fresh_process(architecture, pool
 
 
 def test_the_script_asks_the_hub_for_the_revision_that_was_read(found):
-    code = replay.script(found, "org/name", "0123abc")
+    code = replay.script(found, Published("org/name", "0123abc"))
     for auto in ("AutoTokenizer", "AutoModel"):
         assert f"{auto}.from_pretrained(MODEL, revision='0123abc'" in code
-    assert "revision=" not in replay.script(found, "/models/mine")
+    assert "revision=" not in replay.script(found, Published("org/name"))
 
 
 def test_a_state_space_model_has_no_script_and_says_why(found):
@@ -90,4 +93,4 @@ def test_a_state_space_model_has_no_script_and_says_why(found):
     from playground.errors import PlaygroundError
 
     with pytest.raises(PlaygroundError, match="counts the layers of a state-space model otherwise"):
-        replay.script(dataclasses.replace(found, is_recurrent=True), "some/mamba")
+        replay.script(dataclasses.replace(found, is_recurrent=True), Published("some/mamba"))

@@ -39,14 +39,16 @@ for script in sys.argv[1:]:
 """
 
 
-def ran(folder: Path, scripts: list[str]) -> list[list[dict]]:
-    """What each script prints, all in one fresh process, since the imports are what takes the time."""
+def ran(folder: Path, scripts: list[str], model: str, here: str) -> list[list[dict]]:
+    """What each script prints, all in one fresh process, since the imports are what takes the time. The model that they
+    name, `model`, is at `here`.
+    """
     kept = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     names = []
     for number, script in enumerate(scripts):
-        assert "playground" not in script.replace(str(folder), "").lower().replace(".cache/playground", "")
+        assert "playground" not in script.lower() and here not in script
         names.append(f"{number}.py")
-        (folder / names[-1]).write_text(script, "utf-8")
+        (folder / names[-1]).write_text(script.replace(repr(model), repr(here)), "utf-8")
     done = subprocess.run(
         [sys.executable, "-c", NO_NETWORK, *names], cwd=folder, env=kept, capture_output=True, text=True, timeout=300
     )
@@ -75,7 +77,7 @@ def test_every_way_to_search_has_a_script_that_finds_the_same(pets):
     query = 'Where did the cat\'s cat sleep, dog or "fish"? 鳥 {x}'
     vector = embed.embed(engine, [query], "query")[0]
     found = [searching.search(kept, query, vector, how, 4) for how in HOWS]
-    told = ran(folder, [replay.script(engine, each) for each in found])
+    told = ran(folder, [replay.script(engine, each) for each in found], "PATH/TO/bert", str(folder / "bert"))
     for each, rows in zip(found, told, strict=True):
         assert each.hits
         compare(each, rows)
@@ -115,7 +117,7 @@ def test_the_script_of_the_shipped_collection_with_the_starter(starter_cache, tm
         found = [documents.read(name, content) for name, content in shipped.sources()[:40]]
         kept = indexing.in_memory(found, encoder, shipped.CHUNKING)
         asked = searching.search(kept, query, embed.embed(encoder, [query], "query")[0], How(), 5)
-        script = replay.script(encoder, asked)
+        script, here = replay.script(encoder, asked), str(encoder.model.name_or_path)
     (tmp_path / replay.CHUNKS).write_text(replay.chunks(kept), "utf-8")
-    (told,) = ran(tmp_path, [script])
+    (told,) = ran(tmp_path, [script], "sentence-transformers/all-MiniLM-L6-v2", here)
     compare(asked, told)

@@ -5,6 +5,7 @@ It does not run it: a test does.
 
 from playground.errors import PlaygroundError
 from playground.labs.internals.probing.experiment import Probing
+from playground.labs.published import Published
 
 TEXTS = "probing-texts.csv"  # the download that the script reads
 
@@ -29,12 +30,11 @@ _IMPORT = {
 }
 
 
-def script(found: Probing, model: str, revision: str | None = None, layer: int | None = None) -> str:
+def script(found: Probing, place: Published, layer: int | None = None) -> str:
     """A script for one layer's accuracy; the best one's when none is given.
 
     Args:
-        model: what transformers loads: a hub id or a folder.
-        revision: of the hub id; None: the newest.
+        place: what transformers loads.
 
     Raises:
         PlaygroundError: transformers counts the layers of this architecture otherwise.
@@ -48,7 +48,6 @@ def script(found: Probing, model: str, revision: str | None = None, layer: int |
     at = found.at(layer)
     pooling, kind = found.settings.pooling, found.settings.probe
     offsets = pooling == "word"
-    pinned = f", revision={revision!r}" if revision else ""
     encoder = ".get_encoder()" if found.kind == "seq2seq" else ""
     strengths = [round(float(value), 10) for value in found.strength[at]]
     lines = [
@@ -65,12 +64,12 @@ def script(found: Probing, model: str, revision: str | None = None, layer: int |
         "from sklearn.preprocessing import StandardScaler",
         "from transformers import AutoModel, AutoTokenizer",
         "",
-        f"MODEL = {model!r}",
+        place.line("MODEL"),
         f"LAYER = {layer}",
         f"STRENGTHS = {strengths}  # one a fold, chosen in folds inside its training texts",
         "",
-        f"tokenizer = AutoTokenizer.from_pretrained(MODEL{pinned})",
-        f"model = AutoModel.from_pretrained(MODEL{pinned}, dtype=torch.float32).eval(){encoder}",
+        f"tokenizer = AutoTokenizer.from_pretrained(MODEL{place.at})",
+        f"model = AutoModel.from_pretrained(MODEL{place.at}, dtype=torch.float32).eval(){encoder}",
         "",
         "",
         "def vector(row):",

@@ -57,6 +57,7 @@ def _method(name: str, title: str, about: str, blend, *parameters: str) -> Metho
         measure=measure,
         measures=lambda how: (how.densities, how.gamma),
         needs_base=True,
+        skips_base=lambda how: blend is blend_ties or not how.normalize,
         parameters=("weights", "densities", "scale", "normalize", "gamma", *parameters),
     )
 

@@ -30,7 +30,7 @@ def dropped(seen: Seen, how: How) -> list[Tensor]:
     deltas = seen.deltas()
     for i, (delta, density) in enumerate(zip(deltas, how.densities, strict=True)):
         if density < 1:
-            chance.drop(delta, chance.kept(how.seed, how.name, i, seen.start, delta.shape, density))
+            chance.drop(delta, chance.kept(how.seed, how.name, how.number(i), seen.start, delta.shape, density))
     return deltas
 
 
@@ -87,6 +87,7 @@ def _method(name: str, title: str, about: str, blend, *parameters: str) -> Metho
         measure=measure,
         measures=lambda how: (how.densities, how.rescale, how.dialect, how.seed),
         needs_base=True,
+        skips_base=lambda how: blend is blend_ties or not how.normalize,
         parameters=("weights", "densities", "scale", "normalize", "rescale", "seed", *parameters),
         rescale=True,
         dialects=DIALECTS,

@@ -41,7 +41,7 @@ def dropped(seen: Seen, how: How) -> list[Tensor]:
     for i, (delta, density) in enumerate(zip(seen.deltas(), how.densities, strict=True)):
         if density < 1:
             chances = probabilities(delta, density, how.epsilon)
-            mask = chance.uniform(how.seed, how.name, i, seen.start, delta.shape) < chances
+            mask = chance.uniform(how.seed, how.name, how.number(i), seen.start, delta.shape) < chances
             chance.drop(delta, mask)
             if how.rescale and how.dialect == "paper":
                 delta.div_(chances)
@@ -85,6 +85,7 @@ def _method(name: str, title: str, about: str, blend, normalize: bool, *paramete
         measure=measure,
         measures=lambda how: (how.densities, how.rescale, how.epsilon, how.dialect, how.seed),
         needs_base=True,
+        skips_base=lambda how: blend is blend_ties or not how.normalize,
         parameters=("weights", "densities", "scale", "normalize", "rescale", "epsilon", "seed", *parameters),
         normalize=normalize,
         rescale=True,

@@ -9,7 +9,7 @@ files, models or pages.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:  # torch is imported when weights are blended: the page must not wait for it
@@ -36,6 +36,20 @@ class How:
     election: Literal["sum", "count"] = "sum"  # TIES: signs elected by mass or by heads
     dialect: Dialect = "mergekit"
     seed: int = 0
+    numbers: tuple[int, ...] = ()  # which of the recipe's models these are, where some were left out
+
+    def number(self, i: int) -> int:
+        """The place of the i-th model here in the recipe."""
+        return self.numbers[i] if self.numbers else i
+
+    def only(self, places: Sequence[int]) -> How:
+        """The same for some of the models."""
+        return replace(
+            self,
+            weights=tuple(self.weights[i] for i in places),
+            densities=tuple(self.densities[i] for i in places),
+            numbers=tuple(self.number(i) for i in places),
+        )
 
 
 @dataclass(frozen=True)
@@ -72,6 +86,7 @@ class Method:
     survey: Callable[[Callable[[], Iterator[tuple[str, Look]]], How], object] | None = None  # of the whole model
     needs_base: bool = False
     keeps_common: Callable[[How], bool] = lambda how: True  # whether a tensor that all parents share comes out as it is
+    skips_base: Callable[[How], bool] = lambda how: False  # whether a model that has learned nothing changes nothing
     exactly_two: bool = False
     parameters: tuple[str, ...] = ()  # names in `How` that a person can set, "weights" and "densities" among them
     normalize: bool = False  # what it does unless told otherwise

@@ -20,7 +20,9 @@ def blend(seen: Seen, how: How, facts: object) -> Tensor:
 
 def added(base: Tensor, task: Tensor, scale: float) -> Tensor:
     """base + scale * task, into `task`; the base itself, to the bit, where the scale is 0."""
-    return base if scale == 0 else task.mul_(scale).add_(base)
+    if scale == 0:
+        return base
+    return (task if scale == 1 else task.mul_(scale)).add_(base)
 
 
 TASK_ARITHMETIC = Method(
@@ -31,5 +33,6 @@ TASK_ARITHMETIC = Method(
     about="Adds what each model has learned since the base. A negative weight takes it away again.",
     blend=blend,
     needs_base=True,
+    skips_base=lambda how: not how.normalize,  # divided by the sum of all weights, it would count
     parameters=("weights", "scale", "normalize"),
 )

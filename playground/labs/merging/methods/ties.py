@@ -89,25 +89,41 @@ def blend(seen: Seen, how: How, facts: tuple[Cut, ...] | Whole) -> Tensor:
 
 
 def agreed(taus: Sequence[Tensor], weights: Sequence[float], how: How, zero: float = 1.0) -> Tensor:
-    """The merged task vector of trimmed ones. `zero`: the sign where votes cancel out."""
-    voices = taus if how.dialect != "mergekit" else [tau.mul_(w) for tau, w in zip(taus, weights, strict=True)]
-    if how.election == "count":
-        elected = _total([voice.sign() for voice in voices]).sign_()
-    else:
-        elected = _total(voices).sign_()
-    elected.add_(0.5 * zero).sign_()  # signs are whole numbers: only a tie is decided by this
-    divided = how.normalize or how.dialect != "mergekit"
-    total = elected.new_zeros(elected.shape)
-    divisor = elected.new_zeros(elected.shape) if divided else None
+    """The merged task vector of trimmed ones, which it writes into. `zero`: the sign where votes cancel out."""
+    mergekit = how.dialect == "mergekit"
+    voices = [tau if not mergekit or w == 1 else tau.mul_(w) for tau, w in zip(taus, weights, strict=True)]
+    counted = how.election == "count"
+    elected = _signs(_total([voice.sign() for voice in voices] if counted else voices), zero)
+    divided = how.normalize or not mergekit
+    total = divisor = None
     for voice, weight in zip(voices, weights, strict=True):
         agreeing = voice.mul_(elected).relu_()  # the size of what agrees; 0 for what does not
-        total.add_(agreeing, alpha=1.0 if how.dialect == "mergekit" else weight)
         if divided:
-            divisor.add_(agreeing.sign_(), alpha=weight if how.dialect == "mergekit" else 1.0)
+            divisor = _plus(divisor, agreeing.sign(), weight if mergekit else 1.0)
+        total = _plus(total, agreeing, 1.0 if mergekit else weight)
     total.mul_(elected)
     if divided:
-        total.div_(divisor.add_(divisor.abs().lt_(1e-8)))  # 1 where nobody agrees
+        if not mergekit or min(weights) >= 1e-8:
+            total.div_(divisor.clamp_(min=1e-8))  # where nobody agrees there is nothing to divide
+        else:
+            total.div_(divisor.add_(divisor.abs().lt_(1e-8)))  # 1 where nobody agrees, or weights cancel out
     return total
+
+
+def _signs(votes: Tensor, zero: float) -> Tensor:
+    """1 or -1 of each; of 0, which sums have without a minus, that of `zero`."""
+    import torch
+
+    if zero > 0:
+        return torch.copysign(votes.new_ones(()), votes)
+    return votes.sign_().sub_(0.5).sign_()  # signs are whole numbers: only a tie is decided by this
+
+
+def _plus(total: Tensor | None, tensor: Tensor, weight: float) -> Tensor:
+    """total + weight * tensor, in the place of the total, or of the tensor where there is none yet."""
+    if total is None:
+        return tensor if weight == 1 else tensor.mul_(weight)
+    return total.add_(tensor, alpha=weight)
 
 
 def _cut(deltas: Sequence[Tensor], cuts: Sequence[Cut], start: int) -> list[Tensor]:
@@ -117,8 +133,10 @@ def _cut(deltas: Sequence[Tensor], cuts: Sequence[Cut], start: int) -> list[Tens
 
 
 def _total(tensors: Sequence[Tensor]) -> Tensor:
-    total = tensors[0].clone()
-    for tensor in tensors[1:]:
+    if len(tensors) == 1:
+        return tensors[0].clone()
+    total = tensors[0] + tensors[1]
+    for tensor in tensors[2:]:
         total.add_(tensor)
     return total
 
@@ -139,6 +157,7 @@ TIES = Method(
     measures=lambda how: (how.densities, how.dialect == "paper"),
     survey=survey,
     needs_base=True,
+    skips_base=lambda how: how.dialect != "paper",
     parameters=("weights", "densities", "scale", "normalize", "election"),
     normalize=True,
     dialects=DIALECTS,
