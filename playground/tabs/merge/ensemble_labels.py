@@ -22,15 +22,14 @@ from playground.views.continuations import note
 TITLE = "Classifiers"
 KEEP = 4_000_000  # bytes of probabilities, for all visitors together
 MOST_ROWS = 200
-TEXT = "This movie is absolutely fantastic!"
+TEXT = "I expected much more of such a famous place."
 LABELS = "positive, negative"
 MEMBERS = [
-    ["asked", "chat", "", "Is this review positive or negative?\n{text}"],
-    ["few-shot", "text", "", "Review: I want my money back.\nSentiment: negative\n\nReview: We laughed all evening.\n"
-     "Sentiment: positive\n\nReview: The staff was rude.\nSentiment: negative\n\nReview: I would go again at once.\n"
-     "Sentiment: positive\n\nReview: {text}\nSentiment:"],
-    ["opinion", "text", "", "{text} In short, my opinion of it is"],
-    ["adapter", "chat", "sentiment*0.5", "Is this review positive or negative?\n{text}"],
+    ["after praise", "text", "", "Review: We laughed all evening.\nSentiment: positive\n\nReview: {text}\nSentiment:"],
+    ["after a complaint", "text", "",
+     "Review: I want my money back.\nSentiment: negative\n\nReview: {text}\nSentiment:"],
+    ["asked", "chat", "sentiment*0.05", "Is this review positive or negative?\n{text}"],
+    ["by meaning", "meaning", "", "A {label} review."],
 ]  # fmt: skip
 
 
@@ -148,13 +147,16 @@ def build(page: Page) -> Bench:
         )
     gr.HTML(
         note(
-            "Each member says how probable each label is after its prompt; nothing is written. {text} is where the "
-            "text goes. The merge is one model with the mean of all members' adapters, asked with the first prompt."
+            "Four weak readers: two have seen one example and lean to its side, one is asked with a hint of the "
+            "sentiment adapter, one compares meanings. A member says how probable each label is; nothing is written. "
+            "{text} is where the text goes; a member of the kind “meaning” (all-MiniLM-L6-v2) compares the text with "
+            "its sentence for each {label}. The merge is one model with the mean of the weights of all members of the "
+            "picked model, asked with the first prompt that has an adapter."
         )
     )
     parts["members"] = gr.Dataframe(
         MEMBERS,
-        headers=["Member", "As (chat or text)", "Adapters", "Prompt"],
+        headers=["Member", "As (chat, text, meaning)", "Adapters", "Prompt"],
         type="array",
         interactive=True,
         wrap=True,

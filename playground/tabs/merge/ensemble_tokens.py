@@ -87,12 +87,18 @@ def _pairs(sets, n: int) -> list[tuple[str, str]]:
 def build(page: Page) -> Bench:
     sets = sorted(path.name.partition(".")[0] for path in FOLDER.glob("*.heldout.jsonl"))
     parts: dict = {}
+    gr.HTML(
+        note(
+            "Specialists that each know one of the tasks. Averaged, whoever knows the next token is heard; merged, "
+            "each has a share of one model's weights."
+        )
+    )
     with gr.Row(elem_classes="asked"):
         parts["members"] = gr.Textbox(
-            "pirate\njson",
+            "\n".join(sets),
             label="Members: adapters on the picked model",
-            info="One a line, like pirate*0.7 + json*0.3, or “as it is”. The merge is the mean of their weights.",
-            lines=3,
+            info="One a line, like `pirate*0.7 + json*0.3`, or “as it is”. The merge is the mean of their weights.",
+            lines=4,
             min_width=280,
             elem_id="merge-tokens-members",
         )
@@ -100,7 +106,7 @@ def build(page: Page) -> Bench:
             "",
             label="Members: other models",
             info="A reference a line, of the same vocabulary.",
-            lines=3,
+            lines=4,
             min_width=240,
             elem_id="merge-tokens-others",
         )
@@ -111,12 +117,12 @@ def build(page: Page) -> Bench:
         )  # fmt: skip
         parts["sets"] = gr.CheckboxGroup(
             sets,
-            value=[name for name in ("pirate", "json") if name in sets],
+            value=sets,
             label="Judged by the held-out answers of",
             min_width=240,
             elem_id="merge-tokens-sets",
         )
-        parts["n"] = gr.Slider(4, MOST_TEXTS, 12, step=2, label="Texts", min_width=140, elem_id="merge-tokens-n")
+        parts["n"] = gr.Slider(4, MOST_TEXTS, 16, step=4, label="Texts", min_width=140, elem_id="merge-tokens-n")
     with gr.Row(elem_classes="buttons"):
         run = gr.Button("Average and compare", variant="primary", elem_id="merge-tokens-run")
         stop = gr.Button("Stop", variant="stop", elem_id="merge-tokens-stop")

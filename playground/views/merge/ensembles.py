@@ -199,7 +199,8 @@ def bits_told(found: Bits) -> str:
         gap, low, high = found.difference(len(found.names) - 1, average)
         sure = "" if low > 0 or high < 0 else ": on these texts they cannot be told apart"
         said += (
-            f" The merge needs {gap:+.2f} bits a token beside the average of the probabilities "
-            f"(95 % interval {low:+.2f} to {high:+.2f}){sure}. It runs one model, the average {len(found.names) - 3}."
+            f" The merge needs {abs(gap):.2f} bits a token {'more' if gap > 0 else 'fewer'} than the average of the "
+            f"probabilities (95 % interval {low:+.2f} to {high:+.2f}){sure}. It runs one model, the average "
+            f"{len(found.names) - 3}."
         )
     return f"<p>{said}</p>"
