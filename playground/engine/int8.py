@@ -40,12 +40,13 @@ class Int8Linear(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         flat = inputs.reshape(-1, self.in_features)
-        outputs = None
-        if len(flat) <= _FEW_ROWS and self.packs and flat.device.type == "cpu" and flat.dtype == torch.bfloat16:
-            if self.joint and len(flat) == 1:
+        n, outputs = flat.shape[0], None
+        if n <= _FEW_ROWS and self.packs and flat.is_cpu and flat.dtype == torch.bfloat16:
+            if self.joint and n == 1:
                 outputs = self.joint[0].share(self.joint[1], inputs)
             if outputs is None:
-                outputs = torch._weight_int8pack_mm(flat.contiguous(), self.rows, self.scale)
+                kept = self._buffers  # a module's own way to them takes as long as a small product
+                outputs = torch._weight_int8pack_mm(flat.contiguous(), kept["rows"], kept["scale"])
         else:
             outputs = functional.linear(flat, self.weight.to(flat.dtype))
         if self.bias is not None:
@@ -63,7 +64,7 @@ class Int8Linear(nn.Module):
         def product(few: Tensor) -> Tensor:
             return torch._weight_int8pack_mm(few, rows, scale)
 
-        joint = Joint(family, lambda layer: layer.rows, product, _FEW_ROWS if family[0].packs else 0)
+        joint = Joint(family, lambda layer: layer._buffers["rows"], product, _FEW_ROWS if family[0].packs else 0)
         for place, layer in enumerate(family):
             layer.joint = (joint, place)
 

@@ -27,7 +27,7 @@ class Joint:
     ) -> None:
         """
         Args:
-            weights: of a member, (out, in); they are rows of one tensor.
+            weights: of a member, (out, in); they are rows of one tensor. Asked for with every product, so quick.
             product: (row, in) -> (row, sum of out), for at most `most_rows`.
         """
         self.members = tuple(members)

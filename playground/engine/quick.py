@@ -9,16 +9,20 @@ which is tried when the model is loaded. Whoever watches or changes something in
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import DynamicCache
 
 from playground.engine import tap
 from playground.engine.joint import Joint
 
+log = logging.getLogger(__name__)
+_FAR = 1_000_000  # position of a token: beyond what any context holds
 _SIGNED = "_playground_signed"  # the name under which sines carry themselves with the first half negative
 
 
@@ -49,14 +53,21 @@ class QuickBlock:
         query, key = both.split([self.n_query_heads, self.n_heads - self.n_query_heads], dim=1)
         value = products[:, turning:].view(n, -1, 1, self.width)
         key, value = cache.update(key, value, self.attention.layer_idx)
-        mask, scaling = named.get("attention_mask"), self.attention.scaling
-        attended, _ = tap.attention(self.attention, query, key, value, mask, dropout=0.0, scaling=scaling)
+        attended = self._attend(query, key, value, named.get("attention_mask"))
         hidden = hidden_states + self.attention.o_proj(attended.reshape(n, 1, -1))
         products = self.into_mlp.products(_normed(self.norms[1], hidden).view(n, -1))
         if products is None:
             return hidden + self.mlp(self.norms[1](hidden))
         gate, up = products.view(n, 1, -1).chunk(2, dim=-1)
         return hidden + self.mlp.down_proj(self.mlp.act_fn(gate) * up)
+
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+        """(text, 1, head, width)."""
+        scaling = self.attention.scaling
+        if mask is None and isinstance(key, Tensor):
+            attended = functional.scaled_dot_product_attention(query, key, value, scale=scaling, enable_gqa=True)
+            return attended.transpose(1, 2)
+        return tap.attention(self.attention, query, key, value, mask, dropout=0.0, scaling=scaling)[0]
 
 
 def _normed(norm: nn.Module, hidden: Tensor) -> Tensor:
@@ -113,24 +124,31 @@ def quicken(model: nn.Module, blocks: Sequence[nn.Module], ids: Tensor) -> bool:
     made = [(block, _made_for(block)) for block in blocks]
     if not made or any(quick is None for _, quick in made):
         return False
-    own = _tried(model, ids)
-    for block, quick in made:
-        block.forward = quick
-    found = _tried(model, ids)
-    if all(torch.equal(a, b) for a, b in zip(own, found, strict=True)):
-        return True
+    try:
+        own = _tried(model, ids)
+        for block, quick in made:
+            block.forward = quick
+        found = _tried(model, ids)
+        if all(torch.equal(a, b) for a, b in zip(own, found, strict=True)):
+            return True
+    except (RuntimeError, TypeError, ValueError, AttributeError, IndexError) as error:
+        log.info("%s keeps its own blocks: %s", type(model).__name__, error)
     for block, _ in made:
-        del block.forward
+        block.__dict__.pop("forward", None)
     return False
 
 
 @torch.inference_mode()
 def _tried(model: nn.Module, ids: Tensor) -> list[Tensor]:
-    """Logits of the last token, read after the others, of one text and of two; and all keys and values."""
+    """Logits of the last token, read after the others, of one text and of two; and all keys and values.
+
+    Its place is far away at first, for what depends on it, and then the next one.
+    """
     found = []
-    for texts in (ids, torch.cat([ids, ids.flip(1)])):
+    for place, texts in ((_FAR, ids), (ids.shape[1] - 1, ids), (ids.shape[1] - 1, torch.cat([ids, ids.flip(1)]))):
         cache = DynamicCache(config=model.config)
         model(input_ids=texts[:, :-1], past_key_values=cache, use_cache=True)
-        found.append(model(input_ids=texts[:, -1:], past_key_values=cache, use_cache=True).logits)
+        last = {"input_ids": texts[:, -1:], "position_ids": torch.full((len(texts), 1), place)}
+        found.append(model(**last, past_key_values=cache, use_cache=True).logits)
         found += [tensor for layer in cache.layers for tensor in (layer.keys, layer.values)]
     return found

@@ -35,7 +35,7 @@ class RowLinear(nn.Linear):
         weight = torch.cat([layer.weight.detach() for layer in family])
         for layer, rows in zip(family, weight.split([layer.out_features for layer in family]), strict=True):
             layer.weight = nn.Parameter(rows, requires_grad=layer.weight.requires_grad)
-        joint = Joint(family, lambda layer: layer.weight, lambda row: torch.mv(weight, row[0])[None])
+        joint = Joint(family, lambda layer: layer._parameters["weight"], lambda row: torch.mv(weight, row[0])[None])
         for place, layer in enumerate(family):
             layer.joint = (joint, place)
 

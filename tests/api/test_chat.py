@@ -31,6 +31,7 @@ def test_only_named_and_typed_endpoints_are_there(client):
     inside |= {"/attention", "/attention_heads", "/attention_pairs", "/attribution"}
     prompting = {"/prompt_run", "/label"}
     search = {"/collection_add", "/collections", "/search", "/answer", "/search_evaluate"}
+    search |= {"/collection_export", "/collection_import", "/collection_delete"}
     bias = {"/bias_fill", "/bias_pairs", "/bias_association", "/bias_generation"}
     merge = {"/merge", "/merge_inspect", "/merge_save", "/compose_adapters"}
     writing = {"/models", "/chat", "/complete", "/next_tokens"}

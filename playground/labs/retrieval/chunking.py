@@ -121,15 +121,15 @@ def _told(document: Document) -> list[Section]:
     title by itself fits many questions and answers none."""
     sections, text = document.sections, document.text
     kept: list[Section] = []
-    begin: int | None = None  # of headings that wait for what is below them
+    first: Section | None = None  # of the headings that wait for what is below them
     for section, after in itertools.zip_longest(sections, sections[1:]):
         said = text[section.start : after.start if after else len(text)].strip().strip("#").strip()
         alone = bool(section.heading and said) and "\n" not in said and section.heading.endswith(said)
         if alone and after is not None and not after.apart:
-            begin = section.start if begin is None else begin
+            first = first or section
             continue
-        kept.append(section if begin is None else replace(section, start=begin))
-        begin = None
+        kept.append(replace(section, start=first.start, page=first.page) if first else section)
+        first = None
     return kept
 
 
