@@ -91,7 +91,8 @@ def test_a_blank_is_filled_by_both_kinds_of_model(laid, kind):
     assert {row[0] for row in section(shown, pane).rows} == {"cat", "doctor"}
     written = [Path(path) for path in shown[pane.out.files]]
     assert {path.suffix for path in written} == {".csv", ".json"}
-    assert getattr(laid, kind) in shown[pane.out.code] and "transformers" in shown[pane.out.code]
+    folder, code = getattr(laid, kind), shown[pane.out.code]
+    assert f"PATH/TO/{Path(folder).name}" in code and folder not in code and "transformers" in code
     told = json.loads(next(path for path in written if path.suffix == ".json").read_text())
     assert told["sections"][0]["provenance"]["model"] == getattr(laid, kind)
 
