@@ -23,7 +23,7 @@ def ranks(found: Found, collection: Collection, picked: int | None, n: int = 10)
     """A line a chunk: its number by words, by meaning, and as shown. What a ranking does not have stands below it."""
     figure = go.Figure()
     columns = ["by words (BM25)", "by meaning (vectors)", "as shown"]
-    worst = n + 1
+    worst, labels = n + 1, {}
     for hit in found.hits[:n]:
         chunk = collection.chunks[hit.id]
         values = [hit.bm25_rank, hit.dense_rank, hit.rank]
@@ -31,20 +31,24 @@ def ranks(found: Found, collection: Collection, picked: int | None, n: int = 10)
         own = hit.id == picked
         label = chunk.heading.rsplit("›", 1)[-1].strip() or chunk.document
         label = label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
+        labels[hit.rank] = f"{hit.rank}. {plain(label)}"
         said = [f"number {value}" if value else "not among the candidates" for value in values]
         figure.add_scatter(
-            x=columns, y=heights, mode="lines+markers+text", showlegend=False,
+            x=columns, y=heights, mode="lines+markers", showlegend=False, cliponaxis=False,
             line=dict(color=AMBER if own else TEAL, width=4 if own else 2),
             marker=dict(size=11, symbol="diamond" if own else "circle"),
-            text=["", "", f"  {hit.rank}. {plain(label)}"], textposition="middle right", cliponaxis=False,
             customdata=said, hovertemplate=f"{plain(chunk.place)}<br>%{{x}}: %{{customdata}}<extra></extra>",
         )  # fmt: skip
     figure.update_yaxes(
         range=[worst + 0.5, 0.5], title="Rank (1 is best)", tickvals=[*range(1, n + 1), worst],
         ticktext=[*map(str, range(1, n + 1)), f"> {n}"], gridcolor="rgba(128,128,128,0.2)", zeroline=False,
     )  # fmt: skip
-    figure.update_xaxes(side="top", range=[-0.25, 3.1], tickvals=columns, showgrid=False)
-    return figure.update_layout(**LOOK | dict(height=430, margin=dict(l=60, r=10, t=50, b=20)))
+    figure.update_xaxes(side="top", range=[-0.25, 2.1], tickvals=columns, showgrid=False)
+    # the names are an axis of their own, for which room is made however narrow the page is
+    figure.add_scatter(x=columns[:1], y=[1], yaxis="y2", opacity=0, hoverinfo="skip", showlegend=False)
+    names = dict(tickvals=list(labels), ticktext=list(labels.values()), automargin=True, showgrid=False, zeroline=False)
+    names |= dict(overlaying="y", side="right", range=[worst + 0.5, 0.5])
+    return figure.update_layout(**LOOK | dict(height=430, margin=dict(l=60, r=10, t=50, b=20), yaxis2=names))
 
 
 def tokens(seen: Tokens, parts: bool) -> go.Figure:
