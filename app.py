@@ -36,6 +36,8 @@ def serve(settings: Settings) -> None:
 
     from playground import api
     from playground.models.cache import ModelCache
+    from playground.serving import zero
+    from playground.serving.layers import Serving
     from playground.tabs import lookups, sessions
     from playground.tabs.layout import lay_out
     from playground.tabs.theme import theme
@@ -45,8 +47,11 @@ def serve(settings: Settings) -> None:
         gr.HTML((ASSETS / "header.html").read_text("utf-8"))
         api.add(models, settings)  # first: of functions with the same name, the one that comes later gets another
         lay_out(blocks, models, settings)
+    zero.hand_over(blocks)
 
-    blocks.queue(max_size=settings.queue_size, default_concurrency_limit=settings.concurrency)
+    # not open: what runs a model waits in the queue, whoever asks
+    blocks.queue(max_size=settings.queue_size, default_concurrency_limit=settings.concurrency, api_open=False)
+    serving = Serving(blocks, models, settings)
     try:
         blocks.launch(
             server_name=settings.host,
@@ -66,6 +71,8 @@ def serve(settings: Settings) -> None:
             enable_monitoring=False,
             prevent_thread_lock=True,
             state_session_capacity=sessions.MOST,
+            mcp_server=settings.mcp,
+            app_kwargs={"middleware": serving.layers()},
         )
     except OSError as error:
         raise PlaygroundError(
@@ -76,14 +83,16 @@ def serve(settings: Settings) -> None:
             raise
     sessions.slim(blocks)
     lookups.use_tables(blocks)
+    serving.connect()
+    serving.begin()
     print(f"Playground is at {blocks.local_url}", flush=True)
-    threading.Thread(target=get_ready, args=(models, settings), daemon=True).start()
-    blocks.block_thread()  # until Ctrl-C
+    threading.Thread(target=get_ready, args=(models, settings, serving.health.started), daemon=True).start()
+    blocks.block_thread()  # until Ctrl-C, or until what is under way has ended after SIGTERM
     sys.stdout.flush()
     os._exit(0)  # threads that still load or compute would make Python's own way out end in an abort
 
 
-def get_ready(models, settings: Settings) -> None:
+def get_ready(models, settings: Settings, done: threading.Event) -> None:
     """The default models, one after the other; the terminal is told how far it is, and the page by its bar."""
     from playground.models.progress import terminal
 
@@ -93,6 +102,7 @@ def get_ready(models, settings: Settings) -> None:
                 print(f"{reference} is ready", file=sys.stderr)
         except PlaygroundError as error:
             print(error, file=sys.stderr)
+    done.set()
 
 
 def free_port(host: str) -> int:

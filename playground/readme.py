@@ -1,4 +1,4 @@
-"""Writes the parts of README.md that are made from the code: the settings, the endpoints and the map.
+"""Writes the parts of README.md that are made from the code: the settings, the endpoints, their reference and the map.
 
     python -m playground.readme      writes them anew
 
@@ -23,7 +23,14 @@ def written_anew(text: str, root: Path = ROOT) -> str:
     Raises:
         ValueError: a part has lost its markers.
     """
-    parts = {"settings": flags.table(Settings), "endpoints": endpoints(root), "map": f"```\n{code_map(root)}\n```\n"}
+    from playground.api import reference  # late: it brings Gradio
+
+    parts = {
+        "settings": flags.table(Settings),
+        "endpoints": endpoints(root),
+        "reference": f"\n{reference.TOOLS}\n\n{reference.markdown()}\n",
+        "map": f"```\n{code_map(root)}\n```\n",
+    }
     for name, made in parts.items():
         part = re.compile(rf"(?<=<!-- {name} -->\n).*?(?=<!-- /{name} -->)", re.DOTALL)
         if not part.search(text):

@@ -30,6 +30,10 @@ def _on_a_space() -> bool:
     return "SPACE_ID" in os.environ
 
 
+def _proxies_of_a_space() -> int:
+    return int(_on_a_space())
+
+
 def _gradio_host() -> str:
     return os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")  # a Space sets these two
 
@@ -59,6 +63,12 @@ class Settings(BaseSettings):
         "collections_dir": "`collections` in the cache folder",
         "shared_collections": "on unless public",
         "collections_limit": "2GB",
+        "request_limit": "8MB",
+        "rate_limit": "0; 60 when public",
+        "visitor_limit": "0; 4 when public",
+        "prompt_limit": "0; 8192 when public",
+        "token_limit": "0; 1024 when public",
+        "proxies": "0; 1 when on a Space",
     }
 
     cache_dir: Path = Field(
@@ -156,6 +166,59 @@ class Settings(BaseSettings):
     upload_limit: ByteSize = Field(
         ByteSize(50_000_000), gt=0, title="SIZE", description="Largest file that may be uploaded."
     )
+    request_limit: ByteSize = Field(
+        ByteSize(8_000_000), gt=0, title="SIZE", description="Largest request, files that are uploaded apart."
+    )
+    rate_limit: int | None = Field(
+        None, ge=0, title="N", description="Requests a minute that run models, of one visitor. 0: any number."
+    )
+    visitor_limit: int | None = Field(
+        None,
+        ge=0,
+        title="N",
+        description="Requests that run models which one visitor may have waiting and running at once. 0: any number.",
+    )
+    prompt_limit: int | None = Field(
+        None, ge=0, title="N", description="Most tokens of a text that a model is given. 0: as many as it holds."
+    )
+    token_limit: int | None = Field(
+        None, ge=0, title="N", description="Most tokens that a model writes for one request. 0: as many as it holds."
+    )
+    proxies: int = Field(
+        default_factory=_proxies_of_a_space,
+        ge=0,
+        le=10,
+        title="N",
+        description="Reverse proxies before this server, each of which adds to X-Forwarded-For: so many addresses are "
+        "believed, counted from the right. Others could be made up.",
+    )
+    mcp: bool = Field(
+        True, description="Offer every endpoint as a tool of the Model Context Protocol, at /gradio_api/mcp/."
+    )
+    metrics_token: str = Field(
+        "",
+        repr=False,
+        json_schema_extra=flags.VARIABLE_ONLY,
+        title="TOKEN",
+        description="What /metrics asks for as a bearer token. Without one a log-in opens it, or, where there are no "
+        "log-ins, it is open unless public.",
+    )
+    log: Literal["text", "json"] = Field(
+        "text",
+        title="FORM",
+        description="How the log is written: text, or json, one object a line and one line for each request, "
+        "without addresses and without what people write.",
+    )
+    log_text: bool = Field(
+        False, description="Allow what people write in the log that is JSON: their requests, and whole error messages."
+    )
+    grace: int = Field(
+        30,
+        ge=0,
+        le=3600,
+        title="SECONDS",
+        description="How long requests that are under way may go on after SIGTERM, while new ones are refused.",
+    )
 
     collections_dir: Path | None = Field(
         None,
@@ -251,6 +314,27 @@ class Settings(BaseSettings):
     @property
     def may_fetch_addresses(self) -> bool:
         return self.web_addresses and not self.offline
+
+    @property
+    def requests_a_minute(self) -> int | None:
+        """Of one visitor; None: any number."""
+        return self._limit(self.rate_limit, 60)
+
+    @property
+    def requests_at_once(self) -> int | None:
+        """Of one visitor; None: any number."""
+        return self._limit(self.visitor_limit, 4)
+
+    @property
+    def most_prompt_tokens(self) -> int | None:
+        return self._limit(self.prompt_limit, 8192)
+
+    @property
+    def most_new_tokens(self) -> int | None:
+        return self._limit(self.token_limit, 1024)
+
+    def _limit(self, given: int | None, for_strangers: int) -> int | None:
+        return ((for_strangers if self.public else 0) if given is None else given) or None
 
     @property
     def urls_of_endpoints(self) -> dict[str, str]:

@@ -22,7 +22,8 @@ SCREEN = ("views", *VIEWS)
 
 # room: what it may import, beside itself. A room that is not named here fails the test: decide where it belongs.
 MAY_IMPORT = {
-    "app": ("tabs", "api", *SCREEN),
+    "app": ("serving", "tabs", "api", *SCREEN),
+    "serving": ("models", *MODELS),
     "tabs": SCREEN,
     "api": ("tabs", *SCREEN),  # the queue that tabs and endpoints share
     "views": VIEWS,
@@ -33,14 +34,15 @@ MAY_IMPORT = {
     "flags": ("errors",),
     "errors": (),
     "assets": (),
-    "readme": ENGINE,
+    "readme": ("api", *ENGINE),
+    "space": ("settings", *BELOW),
     "__init__": (),
 }
-KNOW_GRADIO = ("app", "tabs", "api")
+KNOW_GRADIO = ("app", "tabs", "api", "serving")
 
 # Slow to import: the page is up before any of them is.
 HEAVY = ("torch", "transformers", "peft", "sentence_transformers", "sklearn", "faiss", "bertviz", "gguf")
-AT_START = ("playground.settings", "playground.tabs", "playground.api", "app")
+AT_START = ("playground.settings", "playground.tabs", "playground.api", "playground.serving.layers", "app")
 
 
 def room(path: Path) -> str:

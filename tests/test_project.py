@@ -1,6 +1,7 @@
 """What stands around the code is true: README, the Space's manifest, the commands."""
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from playground import readme
+from playground.flags import variable
 from playground.models import catalog, reference
 from playground.settings import Settings, read
 
@@ -50,7 +52,7 @@ def test_a_stale_readme_is_noticed():
 def test_readme_shows_and_links_only_what_is_there():
     targets = re.findall(r"\]\((?!https?:|#)([^)]+)\)", README)
     assert any(target.endswith(".png") for target in targets)
-    for target in [*targets, "LICENSE", "assets/LICENSES.md", "assets/models.toml"]:
+    for target in [*targets, "LICENSE", "SECURITY.md", "assets/LICENSES.md", "assets/models.toml"]:
         assert (ROOT / target).is_file(), f"README.md names {target}"
 
 
@@ -62,7 +64,8 @@ def test_commands_in_the_readme_exist():
     assert named
     assert named <= set(targets)
     for module in re.findall(r"python -m (playground[\w.]*)", README):
-        assert (ROOT / module.replace(".", "/")).with_suffix(".py").is_file(), module
+        place = ROOT / module.replace(".", "/")
+        assert place.with_suffix(".py").is_file() or (place / "__main__.py").is_file(), module
 
 
 @pytest.mark.parametrize("path", PYTHON_FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -188,3 +191,33 @@ def test_without_a_browser_and_the_right_to_install_one_it_says_so(clone, tmp_pa
     )
     assert done.returncode == 1
     assert "need Chromium" in done.stderr
+
+
+# The container
+
+
+def test_the_container_has_what_runs_and_starts_it_as_the_readme_says():
+    text = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
+    lines = [line.split(maxsplit=1) for line in text.splitlines() if line and not line.startswith("#")]
+    copied = [path for order, rest in lines if order == "COPY" for path in rest.split()[:-1]]
+    assert all((ROOT / path).exists() for path in copied) and {"app.py", "playground", "assets"} <= set(copied)
+    let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert let_in == set(copied), "what is not let in cannot be copied"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    base = next(rest for order, rest in lines if order == "FROM")
+    assert SpecifierSet(project["requires-python"]).contains(re.search(r"python:([\d.]+)", base)[1])
+    assert json.loads(lines[-1][1]) == ["python", "app.py"] and "python app.py" in README.replace(".venv/bin/", "")
+    assert [rest for order, rest in lines if order == "USER"] == ["playground"]
+    given = dict(pair.split("=") for order, rest in lines if order == "ENV" for pair in rest.split())
+    named = {variable(name) for name in Settings.model_fields}
+    assert {name for name in given if name.startswith("PLAYGROUND_")} <= named
+    assert (
+        given["PLAYGROUND_HOST"] == "0.0.0.0"
+        and ["EXPOSE", str(Settings.model_fields["port"].default_factory())] in lines
+    )
+
+
+def test_the_container_takes_the_torch_that_requirements_name():
+    pattern = re.search(r"grep -o '([^']+)' requirements.txt", (ROOT / "Dockerfile").read_text())[1]
+    found = re.findall(pattern, (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+    assert found == [f"torch{REQUIREMENTS['torch'].specifier}"]

@@ -40,12 +40,25 @@ WRITTEN = {
     "shared_collections": ("false", False),
     "collections_limit": ("1GB", 10**9),
     "web_addresses": ("true", True),
+    "request_limit": ("1MB", 10**6),
+    "rate_limit": ("30", 30),
+    "visitor_limit": ("2", 2),
+    "prompt_limit": ("100", 100),
+    "token_limit": ("50", 50),
+    "proxies": ("2", 2),
+    "mcp": ("false", False),
+    "metrics_token": ("sesame", "sesame"),
+    "log": ("json", "json"),
+    "log_text": ("true", True),
+    "grace": ("5", 5),
 }
 
 WRONG = [
     ("port", "x", "give a whole number"),
     ("port", "65536", "the most is 65535"),
     ("port", "-1", "the least is 0"),
+    ("rate_limit", "-1", "the least is 0"),
+    ("log", "xml", "choose text or json"),
     ("threads", "1.5", "give a whole number"),
     ("threads", "-2", "the least is 0"),
     ("concurrency", "0", "the least is 1"),
@@ -76,7 +89,7 @@ WRONG = [
     ("endpoint_keys", "a=ses ame\x07", "a key has only letters, digits and signs of ASCII"),
     ("endpoint_keys", "c=sesame", "each key belongs to an endpoint that is set: name=key"),
 ]
-SECRET = {"endpoint_keys"}  # no flags: every user of the machine can read them
+SECRET = {"endpoint_keys", "metrics_token"}  # no flags: every user of the machine can read them
 
 
 @pytest.fixture(autouse=True)
@@ -115,7 +128,7 @@ def test_a_flag_wins_over_a_variable(name, monkeypatch):
     text, value = WRITTEN[name]
     opposite = {"true": "false", "1": "0", "yes": "no", "false": "true"}
     other = {"device": "cpu", "dtype": "float32", "auth": "x:y", "memory_budget": "1GB", "upload_limit": "1GB"}
-    other["endpoints"] = "c=http://z"
+    other |= {"endpoints": "c=http://z", "log": "text"}
     monkeypatch.setenv(variable(name), other.get(name, opposite.get(text, "9")))
     assert getattr(read(), name) != value
     assert getattr(read(arguments(name, text)), name) == value
@@ -183,6 +196,15 @@ def test_offline_endpoints_are_those_of_this_machine():
     for url in ("http://10.0.0.1:1/v1", "https://127.0.0.1.example.org/v1", "http://127.example.org"):
         with pytest.raises(PlaygroundError, match=r"Endpoint a is not on this machine.*--offline"):
             read(["--offline", f"--endpoints=a={url}"])
+
+
+def test_strangers_get_limits_unless_the_operator_says_otherwise():
+    here, public = read(), read(["--public"])
+    names = ("requests_a_minute", "requests_at_once", "most_prompt_tokens", "most_new_tokens")
+    assert [getattr(here, name) for name in names] == [None] * 4
+    assert [getattr(public, name) for name in names] == [60, 4, 8192, 1024]
+    assert read(["--public", "--rate-limit=0"]).requests_a_minute is None
+    assert read(["--token-limit=7"]).most_new_tokens == 7
 
 
 def test_a_mistyped_variable_is_refused(monkeypatch):

@@ -3,6 +3,8 @@
 One file a tab. They compute nothing and draw nothing.
 """
 
+from gradio.context import Context
+
 from playground.api import (
     adapters,
     attention,
@@ -16,6 +18,7 @@ from playground.api import (
     prompting,
     search,
     search_evaluate,
+    typed,
 )
 from playground.models.cache import ModelCache
 from playground.settings import Settings
@@ -38,6 +41,7 @@ ENDPOINTS = (
 
 
 def add(cache: ModelCache, settings: Settings) -> None:
-    """Declares every endpoint; call it inside `gr.Blocks`."""
+    """Declares every endpoint; call it inside `gr.Blocks`, before anything else is in it."""
     for module in ENDPOINTS:
         module.add(cache, settings)
+    typed.check_all(Context.root_block)

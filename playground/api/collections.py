@@ -237,6 +237,8 @@ def _files(files: list | None) -> list[tuple[str, Path]]:
     """(name, path) of files that came by upload, and of no others: a path is the caller's word."""
     uploads = Path(get_upload_folder()).resolve()
     found = []
+    if not isinstance(files or [], list) or not all(isinstance(each, dict | FileData) for each in files or []):
+        raise PlaygroundError("`files` has to be a list of files that were uploaded here, as gradio_client sends them.")
     for each in files or []:
         given = each if isinstance(each, dict) else {"path": each.path, "orig_name": each.orig_name}
         path = Path(str(given.get("path") or "")).resolve()

@@ -328,6 +328,7 @@ class _Batch:
                 continue
             ended = row.add(token, logits[place, token].item() - totals[place], self._ends)
             self._n_tokens += 1
+            self._engine.written.add()
             if ended:
                 written.append(ended)
             else:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from playground.engine import anatomy as anatomies
 from playground.engine import parts as all_parts
 from playground.engine import tap
+from playground.engine.allowance import Allowance, Tally
 from playground.engine.anatomy import Anatomy, Kind
 from playground.engine.company import Company, accepted
 from playground.engine.parts import Part
@@ -51,6 +52,8 @@ class Engine:
     company: Company | None = None  # those who do, and can be read together; None: everybody goes alone
     checks: tuple[Check, ...] = ()
     sentence: Recipe = field(default_factory=Recipe)  # how it makes one vector of a text
+    allowance: Allowance = field(default_factory=Allowance)  # what one request may ask of it
+    written: Tally = field(default_factory=Tally)  # tokens so far; it may be shared with other models
 
     def encode(self, text: str, add_special_tokens: bool = True) -> Tensor:
         """Token ids of `text`, (1, position), on the model's device.
@@ -65,7 +68,8 @@ class Engine:
         return ids.to(self.device, torch.long)
 
     def check_fits(self, n_tokens: int) -> None:
-        """Raises PlaygroundError when `n_tokens` are more than the model reads at once."""
+        """Raises PlaygroundError when `n_tokens` are more than the model reads at once, or may be given."""
+        self.allowance.check_prompt(n_tokens)
         limit = self.anatomy.context_length
         if limit is not None and n_tokens > limit:
             raise PlaygroundError(

@@ -57,14 +57,19 @@ def stream(
     def stopped() -> bool:
         return left.is_set() or (stop is not None and stop.is_set())
 
+    def put(step: Step) -> None:
+        if step.token is not None:
+            engine.written.add()
+        steps.put(step)
+
     def work() -> None:
         try:
             with torch.inference_mode(), open_tap(tap) if tap else contextlib.nullcontext():
                 reuse = tap is None  # what a tap has changed is nobody else's
                 if sampling.beams > 1:
-                    beams.search(engine, ids, written, sampling, room, stopped, steps.put, reuse)
+                    beams.search(engine, ids, written, sampling, room, stopped, put, reuse)
                 else:
-                    _write(engine, Decoder(engine, reuse), ids, written, sampling, room, stopped, steps.put)
+                    _write(engine, Decoder(engine, reuse), ids, written, sampling, room, stopped, put)
         except BaseException as error:  # it must reach the caller, whatever it is
             steps.put(error)
 
@@ -89,7 +94,13 @@ def stream(
 
 
 def room_for(engine: Engine, n_prompt: int, n_written: int, wanted: int) -> int:
-    """How many tokens can be written after a prompt. Raises PlaygroundError: none, the context is full."""
+    """How many tokens can be written after a prompt.
+
+    Raises:
+        PlaygroundError: none, the context is full; or more were asked for than one request may.
+    """
+    engine.allowance.check_new(wanted)
+    engine.allowance.check_prompt(n_prompt + n_written)
     limit = engine.anatomy.context_length
     if limit is None:
         return wanted

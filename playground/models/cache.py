@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from playground.engine.allowance import Allowance, Tally
 from playground.errors import PlaygroundError
 from playground.models import heap, room, sources
 from playground.models.catalog import catalog
@@ -47,6 +48,8 @@ class ModelCache:
         self.settings = settings
         self.endpoints = Endpoints(settings)
         self.made = MadeModels()
+        self.allowance = Allowance(settings.most_prompt_tokens, settings.most_new_tokens)
+        self.written = Tally()  # tokens, by all models of this machine
         self._changed = threading.Condition()
         self._slots = Slots()
         self._failures = Failures()
@@ -267,6 +270,7 @@ class ModelCache:
         try:
             with self._loading:
                 engine = self._load(key, slot, report)
+            engine = replace(engine, allowance=self.allowance, written=self.written)
         except BaseException as error:
             with self._changed:
                 del self._slots[key]

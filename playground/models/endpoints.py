@@ -9,6 +9,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+from playground.engine.allowance import Allowance
 from playground.errors import PlaygroundError
 from playground.models import reference as references
 from playground.models import remote_errors, sse
@@ -46,6 +47,7 @@ class Endpoints:
         every = [Endpoint(name, url, keys.get(name, "")) for name, url in settings.urls_of_endpoints.items()]
         self._listings = {endpoint.name: Listing(endpoint) for endpoint in every}
         self._lock = threading.Lock()
+        self._allowance = Allowance(new=settings.most_new_tokens)
 
     def offered(self, wait: float = 0.0) -> tuple[str, ...]:
         """References of all models that are served, as far as is known; `wait` at most so long for the first answer."""
@@ -82,7 +84,8 @@ class Endpoints:
         Raises:
             PlaygroundError: the operator has set no such endpoint.
         """
-        return RemoteModel(str(reference), self._find(reference).endpoint, reference.served_id)
+        endpoint = self._find(reference).endpoint
+        return RemoteModel(str(reference), endpoint, reference.served_id, allowance=self._allowance)
 
     def ask_anew(self, reference: Reference) -> None:
         """Forgets when an endpoint was last asked. Raises PlaygroundError as `model`."""

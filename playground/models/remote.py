@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from playground.engine.allowance import Allowance
 from playground.errors import PlaygroundError
 from playground.models import remote_errors, sse
 
@@ -79,6 +80,7 @@ class RemoteModel:
     endpoint: Endpoint
     id: str  # as the endpoint calls it
     silence: float = SILENCE
+    allowance: Allowance = field(default_factory=Allowance)  # its prompts are counted elsewhere, if at all
 
     def stream_chat(self, messages: Sequence[Mapping[str, str]], settings: Mapping[str, Any]) -> Iterator[Piece]:
         """Answers the last message. `settings` are the protocol's own, as `translated` gives them.

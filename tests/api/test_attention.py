@@ -80,7 +80,7 @@ def test_attribution_adds_up(client):
         ("/attention", {"text": ""}, "no text to read"),
         ("/attention", {"text": "cat " * 3000}, "reads at most 2,048"),
         ("/attention", {"text": TEXT, "layers": [9]}, "9 is no layer"),
-        ("/attention", {"text": TEXT, "layers": 1}, "layers are 1, and not a list"),
+        ("/attention", {"text": TEXT, "layers": 1}, "`layers` does not fit: input should be a valid list"),
         ("/attention_pairs", {"text": TEXT}, "No word was named"),
         ("/attention", {"text": TEXT, "aggregate": "max"}, "aggregate is 'max'"),
         ("/attention", {"text": TEXT, "hide": "all"}, "'all' cannot be hidden"),

@@ -43,7 +43,7 @@ def test_texts_are_streamed_and_compared(client):
     ("name", "arguments", "sentence"),
     [
         ("/bias_fill", ["The cat sat"], "There is no blank"),
-        ("/bias_fill", [5], "must be a text"),
+        ("/bias_fill", [5], "`template` does not fit: input should be a valid string"),
         ("/bias_pairs", [[{"first": "a"}]], "Pair 1 cannot be read"),
         ("/bias_pairs", [[]], "There are no pairs"),
         ("/bias_association", [["cat"], ["a", "b"], ["c"], ["d"]], "1 and 2 words"),

@@ -84,9 +84,9 @@ def test_neuron(client, engine):
         ("/ablate", (TEXT, "head 9.1"), "no layer 9"),
         ("/steer", (TEXT, [], ["x"], 1), "Both sets need"),
         ("/neuron", (TEXT, 1, 10**6), "they are 0 to 63"),
-        ("/neuron", (TEXT, 1.5, 3), "layer is 1.5; it must be a whole number from 0"),
-        ("/neuron", (5, 1, 3), "text is 5; it must be a text"),
-        ("/steer", (TEXT, ["a"], ["b"], "1"), "it must be a whole number from 0"),
+        ("/neuron", (TEXT, 1.5, 3), "`layer` does not fit: input should be a valid integer"),
+        ("/neuron", (5, 1, 3), "`text` does not fit: input should be a valid string"),
+        ("/steer", (TEXT, ["a"], ["b"], "1"), "`layer` does not fit"),
         ("/ablate", (TEXT, "mlp 1", None, "resample", 5, -1), "seed is -1; it must be a whole number from 0"),
     ],
 )

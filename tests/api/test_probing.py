@@ -47,9 +47,9 @@ def test_a_task_that_ships(client):
         ({"rows": ROWS, "layers": [9]}, "There is no layer 9. This model has layers 0 to 3"),
         ({"rows": ROWS, "probe": "tree"}, "no probe 'tree'"),
         ({"rows": ROWS, "pooling": "word"}, "no word of their own"),
-        ({"layers": [1, "2"]}, "must be a list of whole numbers"),
+        ({"layers": [1, "2"]}, "`layers[1]` does not fit: input should be a valid integer"),
         ({"seed": -1}, "must be a whole number from 0"),
-        ({"rows": 5}, "rows must be a list of objects"),
+        ({"rows": 5}, "`rows` does not fit: input should be a valid list"),
     ],
 )
 def test_bad_input_gets_a_sentence(client, models, arguments, sentence):

@@ -135,7 +135,7 @@ def test_label(client, engine):
         (([ZERO], [{"text": "x" * 2_100_000}]), "at most 2,000,000 are read"),
         (([], ROWS), "There is no prompt to run"),
         (([ZERO], []), "table is empty"),
-        (([ZERO], [["text"]]), "Row 1 cannot be read"),
+        (([ZERO], [["text"]]), r"`rows\[0\]` does not fit"),
         (([{"query": "{{text"}], ROWS), "braces"),
         (([{"colour": "red"}], ROWS), "no field “colour”"),
         (([ZERO], ROWS, None, {"heat": 1}), "There is no setting “heat”"),

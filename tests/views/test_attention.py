@@ -14,6 +14,7 @@ from playground.views.attention import bertviz
 from playground.views.attention import map as attention_map
 from playground.views.attention import mosaic as attention_mosaic
 from playground.views.attention import row as attention_row
+from playground.views.attention.frames import NUMBER
 
 NASTY = [
     "</script><script>alert(1)</script>",
@@ -67,7 +68,8 @@ def inside(frame: bertviz.Frame) -> Reader:
     assert tag == "iframe"
     assert attributes["sandbox"] == "allow-scripts"
     assert attributes["title"]
-    return Reader(attributes["srcdoc"])
+    assert attributes["data-held"].count(f"<script {NUMBER}") == attributes["data-held"].count("</script>")
+    return Reader(attributes["data-held"])
 
 
 def drawn(name: str, labels=NASTY) -> bertviz.Frame:

@@ -101,6 +101,7 @@ def write(
                 logits[at].float().cpu(), torch.tensor([*prompts[row], *written[row]]), sampling, generators[row]
             )
             written[row].append(token)
+            engine.written.add()
             if token in ends:
                 done[row] = True
             else:

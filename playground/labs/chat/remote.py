@@ -63,6 +63,7 @@ def _follow(
     sampling: Sampling,
     stop: threading.Event | None,
 ) -> Iterator[Reply]:
+    model.allowance.check_new(sampling.max_new_tokens)
     if sampling.seed is None:  # drawn here, so that the reply can say which it was
         sampling = dataclasses.replace(sampling, seed=secrets.randbelow(2**31))
     settings, not_used = translated(asdict(sampling), NEUTRAL)

@@ -112,7 +112,10 @@ def build(page: Page | None = None) -> Controls:
         0.05, 1, 0.9, step=0.05, label="Top-p", info="Draw from the likeliest tokens that share this much probability."
     )
     top_k = gr.Slider(0, 200, 50, step=1, label="Top-k", info="Draw from this many likeliest tokens. 0: from all.")
-    max_new_tokens = gr.Slider(1, 2048, 256, step=1, label="Max new tokens", info="The reply is cut after so many.")
+    most = min(2048, (page and page.settings.most_new_tokens) or 2048)
+    max_new_tokens = gr.Slider(
+        1, most, min(256, most), step=1, label="Max new tokens", info="The reply is cut after so many."
+    )
     seed = gr.Textbox(label="Seed", placeholder="random", info="The same seed and settings give the same text.")
     with gr.Accordion("More ways to choose", open=False):
         rarer = _rarer()

@@ -1,0 +1,168 @@
+"""Who may come in. With log-ins set, everything but the log-in page is closed, MCP too, which Gradio leaves open.
+
+A log-in counts by the cookie of Gradio's own page or as HTTP's Basic authentication, which programs and MCP clients can
+send. It also keeps other sites' scripts out. It does not know what is asked for.
+"""
+
+import base64
+import re
+import secrets
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import gradio as gr
+from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from playground.serving import visit
+from playground.serving.answers import RefusedError
+from playground.serving.rates import Rates
+from playground.serving.visit import Visit
+
+INSIDE = "x-playground-inside"  # the header by which this process knows itself
+TRIES = 10  # log-ins a minute that may fail, of one address
+
+# What the log-in page needs, and what says nothing of anybody. Everything else is closed, also what is yet to be.
+OPEN = {"/", "/login", "/logout", "/favicon.ico", "/manifest.json", "/robots.txt", "/theme.css", "/health", "/metrics"}
+OPEN |= {f"{visit.API}{name}" for name in ("login_check", "user", "token", "app_id", "startup-events", "theme.css")}
+OPEN_FOLDERS = ("/static/", "/assets/", "/svelte/", "/pwa_icon/")
+_API_OF_THE_PAGE = re.compile(rb"(window\.gradio_api_info = )\{.*?\}(;</script>)", re.DOTALL)
+
+
+class Gate:
+    """ASGI middleware. Gives each request its `Visit`.
+
+    Args:
+        logins: passwords by user; none: nobody has to log in.
+        inside: what the header INSIDE must be for a request of this process to itself.
+        proxies: as in `visit.address`.
+        closed_to_sites: other sites' scripts may ask nothing.
+        here_only: the server listens on this machine alone.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        blocks: gr.Blocks,
+        logins: Mapping[str, str],
+        inside: str,
+        proxies: int,
+        closed_to_sites: bool,
+        here_only: bool,
+    ) -> None:
+        self._app, self._blocks, self._logins, self._inside = app, blocks, logins, inside
+        self._proxies, self._closed, self._here_only = proxies, closed_to_sites, here_only
+        self._tokens = {user: secrets.token_urlsafe(16) for user in [*logins, ""]}  # as Gradio's page gives them out
+        self._rates = Rates()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        here = Visit(visit.address(scope, self._proxies))
+        scope[visit.KEY] = here
+        here.inside = secrets.compare_digest(headers.get(INSIDE, "").encode(), self._inside.encode())
+        try:
+            self._check_site(scope, headers)
+            if self._logins:
+                self._check_login(scope, headers, here)
+        except RefusedError as refused:
+            here.refused = refused.kind
+            await refused.send(scope, receive, send)
+            return
+        anonymous = bool(self._logins) and here.user is None and not here.inside
+        await self._app(scope, receive, _without_endpoints(send) if anonymous and scope["path"] == "/" else send)
+
+    def _check_site(self, scope: Scope, headers: Headers) -> None:
+        origin = headers.get("origin")
+        if origin is None or scope["method"] == "OPTIONS":
+            return
+        if visit.is_mcp(scope["path"]) and self._here_only and not _local(urlsplit(origin).hostname):
+            # also when the site's name was made to mean this machine, so that it equals Host
+            raise RefusedError(403, "Other sites may not use the tools of this machine.", "foreign site")
+        if not self._closed and not visit.is_mcp(scope["path"]):
+            return
+        site = urlsplit(origin)
+        ours = {headers.get("host"), headers.get("x-forwarded-host", "").split(",")[0].strip()}
+        if site.netloc not in ours - {"", None} and not (self._here_only and _local(site.hostname)):
+            raise RefusedError(
+                403,
+                "This page may not be used from another site. If it is reached through a proxy, that has to pass on "
+                "the Host header.",
+                "foreign site",
+            )
+
+    def _check_login(self, scope: Scope, headers: Headers, here: Visit) -> None:
+        here.user = self._user(scope, headers, here.visitor)
+        if here.inside:
+            self._let_in(scope, "")
+        if here.user is not None:
+            here.visitor = here.user
+        path = scope["path"].rstrip("/") or "/"
+        if scope["method"] == "POST" and path == "/login":
+            self._count_try(here.visitor)
+        if here.user is not None or here.inside or path in OPEN or scope["path"].startswith(OPEN_FOLDERS):
+            return
+        # a browser asks for a name and password by itself when told so, which would be in the page's way
+        program = visit.is_mcp(path)
+        how = {"WWW-Authenticate": 'Basic realm="Playground"'} if program else None
+        raise RefusedError(401, "Log in first: this page asks for a name and a password.", "not logged in", how)
+
+    def _user(self, scope: Scope, headers: Headers, asker: str) -> str | None:
+        """Who has logged in: by the cookie, or by Basic authentication, which Gradio is then told by a cookie."""
+        tokens, name = self._blocks.app.tokens, self._blocks.app.cookie_id
+        cookies = cookie_parser(headers.get("cookie", ""))
+        for cookie in (f"access-token-{name}", f"access-token-unsecure-{name}"):
+            if (user := tokens.get(cookies.get(cookie))) is not None:
+                return user
+        kind, _, given = headers.get("authorization", "").partition(" ")
+        if kind.lower() != "basic":
+            return None
+        try:
+            user, _, password = base64.b64decode(given, validate=True).decode().partition(":")
+        except ValueError:  # neither the one nor the other
+            user, password = "", ""
+        right = self._logins.get(user)
+        if not secrets.compare_digest(password.encode(), (right or "").encode()) or right is None:
+            self._count_try(asker)
+            return None
+        self._let_in(scope, user)
+        return user
+
+    def _let_in(self, scope: Scope, user: str) -> None:
+        """Adds the cookie by which Gradio knows who has logged in."""
+        token = self._tokens[user]
+        self._blocks.app.tokens[token] = user or "playground"
+        cookie = f"access-token-{self._blocks.app.cookie_id}={token}".encode()
+        scope["headers"] = [(k, v) for k, v in scope["headers"] if k != b"cookie"] + [(b"cookie", cookie)]
+
+    def _count_try(self, asker: str) -> None:
+        if wait := self._rates.wait("log-in", asker, TRIES):
+            raise RefusedError(
+                429, f"Too many tries to log in. Wait {wait} seconds.", "log-in tries", {"Retry-After": str(wait)}
+            )
+
+
+def _local(host: str | None) -> bool:
+    return host in ("localhost", "127.0.0.1", "::1")
+
+
+def _without_endpoints(send: Send) -> Send:
+    """Gradio writes the list of all endpoints into the log-in page: sends the page on without it."""
+    start, body = {}, bytearray()
+
+    async def pass_on(message) -> None:
+        if message["type"] == "http.response.start":
+            start.update(message)
+            return
+        body.extend(message.get("body", b""))
+        if message.get("more_body"):
+            return
+        page = _API_OF_THE_PAGE.sub(rb"\1{}\2", bytes(body))
+        kept = [(k, v) for k, v in start["headers"] if k.lower() != b"content-length"]
+        await send(start | {"headers": [*kept, (b"content-length", str(len(page)).encode())]})
+        await send({"type": "http.response.body", "body": page})
+
+    return pass_on

@@ -1,0 +1,45 @@
+"""What browsers are told: every answer has the headers, every script of the page its number, and files run nothing."""
+
+import re
+
+import pytest
+
+EVERYWHERE = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+
+def policy(answer) -> dict[str, str]:
+    parts = [part.strip().partition(" ") for part in answer.headers["content-security-policy"].split(";")]
+    return {name: value for name, _, value in parts}
+
+
+@pytest.mark.parametrize("path", ["/", "/config", "/theme.css", "/gradio_api/info", "/health", "/nowhere"])
+def test_every_answer_has_them(site, path):
+    answer = site().get(path)
+    assert EVERYWHERE.items() <= dict(answer.headers).items()
+    rules = policy(answer)
+    assert "'unsafe-inline'" not in rules["script-src"] and rules["object-src"] == "'none'"
+    assert rules["connect-src"] == "'self'" and "https://huggingface.co" in rules["frame-ancestors"]
+    assert not re.search(r"\*(?!\.hf\.space)", answer.headers["content-security-policy"])
+
+
+def test_every_script_of_the_page_has_the_number_of_this_answer_alone(site):
+    first, second = site().get("/"), site().get("/")
+    numbers = set(re.findall(r"<script nonce=\"([^\"]+)\"", first.text))
+    assert len(numbers) == 1 and f"'nonce-{numbers.pop()}'" in policy(first)["script-src"]
+    assert first.text.count("<script") == len(re.findall(r"<script nonce=", first.text)) >= 4
+    assert policy(first)["script-src"] != policy(second)["script-src"]
+    assert int(first.headers.get("content-length", len(first.content))) == len(first.content)
+
+
+def test_an_uploaded_page_is_shown_without_its_scripts(site):
+    page = site()
+    files = {"files": ("x.html", b"<script>alert(1)</script>", "text/html")}
+    (path,) = page.post("/gradio_api/upload", files=files).json()
+    answer = page.get(f"/gradio_api/file={path}")
+    assert answer.status_code == 200
+    assert "sandbox" in policy(answer) and policy(answer)["default-src"] == "'none'"
+    assert b"<script>alert" in answer.content, "the file itself is as it came"
