@@ -34,6 +34,8 @@ class Hub:
     status: int | None = None  # answer everything with this error
     seconds_per_megabyte: float = 0.0
     received: dict[str, dict[str, bytes]] = field(default_factory=dict)  # by repository: files that were sent to it
+    made: dict[str, dict] = field(default_factory=dict)  # by repository: what it was to be
+    variables: dict[str, dict[str, str]] = field(default_factory=dict)  # by Space
 
     def add(self, name: str, folder: Path, revision: str = "main", **options) -> str:
         """Offers a folder's files as a revision of a repository; returns the commit."""
@@ -100,10 +102,15 @@ class _Handler(BaseHTTPRequestHandler):
                 name, Repository(private=wanted.get("private") or wanted.get("visibility") == "private")
             )
             self.hub.received.setdefault(name, {})
+            self.hub.made.setdefault(name, wanted)
             return self._json({"url": f"{self.hub.endpoint}/{name}", "name": name, "id": name})
         if path == "/api/validate-yaml":
             return self._json({"errors": [], "warnings": []})
         name = "/".join(words[2:4])
+        if words[4:5] == ["variables"]:
+            given = json.loads(body)
+            self.hub.variables.setdefault(name, {})[given["key"]] = given["value"]
+            return self._json({})
         if words[4:5] == ["preupload"]:
             files = [
                 {"path": file["path"], "uploadMode": "regular", "shouldIgnore": False, "oid": None}
