@@ -211,8 +211,9 @@ def test_bodies_of_every_kind_at_every_route(there, still_right, what):
         answer = there.post(route, headers=headers, content=BODIES[what])
         assert answer.status_code < 500, (route, kind, answer.status_code, answer.text[:300])
         assert "Traceback" not in answer.text and '", line ' not in answer.text
-        if answer.status_code != 200 and isinstance(words := answer.json().get("detail"), str):
-            check_words(words)
+        if answer.status_code != 200 and "json" in answer.headers["content-type"]:  # MCP's own server writes text
+            words = answer.json().get("detail")
+            check_words(words) if isinstance(words, str) else None
     still_right()
 
 
