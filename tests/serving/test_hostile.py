@@ -149,7 +149,7 @@ def test_every_argument_of_every_endpoint(there, good, still_right):
         outcomes = Counter(callers.map(send, cases))
     wrong = [outcome for outcome in outcomes if outcome not in ("refused", "answered")]
     assert not wrong, f"{len(wrong)} of {len(cases)}:\n" + "\n".join(wrong)
-    assert len(cases) + len(BODIES) * len(ROUTES) >= 300 and min(outcomes.values()) >= 25, outcomes
+    assert len(cases) + len(BODIES) * len(ROUTES) >= 300 and min(outcomes.values()) >= 15, outcomes
 
 
 def test_what_the_good_calls_are_spoilt_from_works(there, good):
@@ -211,7 +211,7 @@ def test_bodies_of_every_kind_at_every_route(there, still_right, what):
         answer = there.post(route, headers=headers, content=BODIES[what])
         assert answer.status_code < 500, (route, kind, answer.status_code, answer.text[:300])
         assert "Traceback" not in answer.text and '", line ' not in answer.text
-        if answer.status_code != 200 and "json" in answer.headers["content-type"]:  # MCP's own server writes text
+        if answer.status_code != 200 and "json" in answer.headers.get("content-type", ""):  # MCP's own server writes text
             words = answer.json().get("detail")
             check_words(words) if isinstance(words, str) else None
     still_right()
