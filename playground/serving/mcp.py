@@ -43,4 +43,5 @@ def use(blocks: gr.Blocks, inside: str) -> None:
 
 def _as_json(value: Any) -> Any:
     """Gradio would write objects as Python does, which other languages do not read."""
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+    plain = isinstance(value, list) or (isinstance(value, dict) and "meta" not in value)  # files have that
+    return json.dumps(value, ensure_ascii=False) if plain else value
