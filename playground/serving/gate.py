@@ -67,7 +67,7 @@ class Gate:
         try:
             self._check_site(scope, headers)
             if self._logins:
-                self._check_login(scope, headers, here)
+                send = self._check_login(scope, headers, here, send)
         except RefusedError as refused:
             here.refused = refused.kind
             await refused.send(scope, receive, send)
@@ -79,14 +79,12 @@ class Gate:
         origin = headers.get("origin")
         if origin is None or scope["method"] == "OPTIONS":
             return
-        if visit.is_mcp(scope["path"]) and self._here_only and not _local(urlsplit(origin).hostname):
+        if visit.is_mcp(scope["path"]) and self._here_only and not _local(_host(origin)):
             # also when the site's name was made to mean this machine, so that it equals Host
             raise RefusedError(403, "Other sites may not use the tools of this machine.", "foreign site")
         if not self._closed and not visit.is_mcp(scope["path"]):
             return
-        site = urlsplit(origin)
-        ours = {headers.get("host"), headers.get("x-forwarded-host", "").split(",")[0].strip()}
-        if site.netloc not in ours - {"", None} and not (self._here_only and _local(site.hostname)):
+        if _site(origin) != headers.get("host") and not (self._here_only and _local(_host(origin))):
             raise RefusedError(
                 403,
                 "This page may not be used from another site. If it is reached through a proxy, that has to pass on "
@@ -94,17 +92,20 @@ class Gate:
                 "foreign site",
             )
 
-    def _check_login(self, scope: Scope, headers: Headers, here: Visit) -> None:
-        here.user = self._user(scope, headers, here.visitor)
+    def _check_login(self, scope: Scope, headers: Headers, here: Visit, send: Send) -> Send:
+        """Returns how to answer: a log-in that fails is counted."""
+        asker = here.visitor
+        here.user = self._user(scope, headers, asker)
         if here.inside:
             self._let_in(scope, "")
         if here.user is not None:
             here.visitor = here.user
         path = scope["path"].rstrip("/") or "/"
         if scope["method"] == "POST" and path == "/login":
-            self._count_try(here.visitor)
+            self._check_tries(asker)
+            return self._counting(send, asker)
         if here.user is not None or here.inside or path in OPEN or scope["path"].startswith(OPEN_FOLDERS):
-            return
+            return send
         # a browser asks for a name and password by itself when told so, which would be in the page's way
         program = visit.is_mcp(path)
         how = {"WWW-Authenticate": 'Basic realm="Playground"'} if program else None
@@ -120,13 +121,14 @@ class Gate:
         kind, _, given = headers.get("authorization", "").partition(" ")
         if kind.lower() != "basic":
             return None
+        self._check_tries(asker)  # before the password is looked at: a right one must not stand out
         try:
             user, _, password = base64.b64decode(given, validate=True).decode().partition(":")
         except ValueError:  # neither the one nor the other
             user, password = "", ""
         right = self._logins.get(user)
         if not secrets.compare_digest(password.encode(), (right or "").encode()) or right is None:
-            self._count_try(asker)
+            self._rates.wait("log-in", asker, TRIES)
             return None
         self._let_in(scope, user)
         return user
@@ -138,11 +140,34 @@ class Gate:
         cookie = f"access-token-{self._blocks.app.cookie_id}={token}".encode()
         scope["headers"] = [(k, v) for k, v in scope["headers"] if k != b"cookie"] + [(b"cookie", cookie)]
 
-    def _count_try(self, asker: str) -> None:
-        if wait := self._rates.wait("log-in", asker, TRIES):
+    def _check_tries(self, asker: str) -> None:
+        if wait := self._rates.full("log-in", asker, TRIES):
             raise RefusedError(
                 429, f"Too many tries to log in. Wait {wait} seconds.", "log-in tries", {"Retry-After": str(wait)}
             )
+
+    def _counting(self, send: Send, asker: str) -> Send:
+        async def pass_on(message) -> None:
+            if message["type"] == "http.response.start" and message["status"] >= 400:
+                self._rates.wait("log-in", asker, TRIES)
+            await send(message)
+
+        return pass_on
+
+
+def _site(origin: str) -> str | None:
+    """Host and port of an origin; None where it has none, or is no origin at all."""
+    try:
+        return urlsplit(origin).netloc or None
+    except ValueError:
+        return None
+
+
+def _host(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).hostname
+    except ValueError:
+        return None
 
 
 def _local(host: str | None) -> bool:

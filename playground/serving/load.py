@@ -25,11 +25,11 @@ class Work:
 
     def waiting(self) -> list[Event]:
         queues = list(self._blocks._queue.event_queue_per_concurrency_id.values())
-        return [event for queue in queues for event in list(queue.queue) if event.concurrency_id == visit.WORK]
+        return [event for queue in queues for event in list(queue.queue) if event.concurrency_id in visit.WORK]
 
     def running(self) -> list[Event]:
         jobs = [job for job in list(self._blocks._queue.active_jobs) if job]
-        return [event for job in jobs for event in job if event.concurrency_id == visit.WORK]
+        return [event for job in jobs for event in job if event.concurrency_id in visit.WORK]
 
     def of(self, visitor: str) -> int:
         return sum(self._visitor(event) == visitor for event in (*self.waiting(), *self.running()))
@@ -52,7 +52,7 @@ class Bounds:
     ) -> None:
         self._app, self._work, self._a_minute, self._at_once, self._ending = app, work, a_minute, at_once, ending
         self._rates = Rates()
-        self._tools: Counter[str] = Counter()  # calls of tools under way, by visitor
+        self._asking: Counter[str] = Counter()  # requests that are not in the queue yet and calls of tools, by visitor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         here = visit.of(scope) if scope["type"] == "http" else None
@@ -70,7 +70,7 @@ class Bounds:
                 scope, receive, send
             )
             return
-        with _one_more(self._tools, here.visitor) if here.works and here.tool_call is not None else nullcontext():
+        with _one_more(self._asking, here.visitor) if here.works else nullcontext():
             await self._app(scope, receive, send)
 
     def _check(self, here: Visit) -> None:
@@ -78,7 +78,7 @@ class Bounds:
             raise RefusedError(
                 503, "The server is about to end and takes nothing new. Try again in a minute.", "ending"
             )
-        at_once = self._work.of(here.visitor) + self._tools[here.visitor]
+        at_once = self._work.of(here.visitor) + self._asking[here.visitor]
         if self._at_once and at_once >= self._at_once:
             raise RefusedError(
                 429,

@@ -19,13 +19,13 @@ from playground.serving import visit
 from playground.serving.answers import RefusedError
 
 # Uploads come as forms, and Gradio has a limit of its own for them.
-FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
+_FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 # /call/chat and /call/v2/chat queue a call of an endpoint by name; /run/predict calls an event that is not queued by
 # its number, and /queue/join one that is.
 _CALL = re.compile(r"/gradio_api/(?:call/(?P<v2>v2/)?|(?:run|api)/)(?P<name>[^/]+)/?")
 _RUN = ("/gradio_api/run/", "/gradio_api/api/")
 _RESULT = re.compile(r"/gradio_api/call/(?:v2/)?[^/]+/(?P<number>[^/]+)/?")
-_JOIN, _UPLOAD = "/gradio_api/queue/join", "/gradio_api/upload"
+_JOIN, _UPLOAD, _LOGIN = "/gradio_api/queue/join", "/gradio_api/upload", "/login"
 _LONGEST_SESSION = 100  # characters; Gradio's own have 36 at most
 
 
@@ -46,7 +46,8 @@ class ReadRequests:
         try:
             if scope["method"] == "GET":
                 self._check_result(scope["path"])
-            form = Headers(scope=scope).get("content-type", "").startswith(FORMS)
+            form = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower() in _FORMS
+            form = form and scope["path"].rstrip("/") in (_LOGIN, _UPLOAD)  # elsewhere Gradio may read it as JSON
             if form or scope["method"] not in ("POST", "PUT", "PATCH", "DELETE"):
                 await self._pass_on_form(scope, receive, send)
                 return
@@ -113,7 +114,7 @@ class ReadRequests:
         if not called and not joins:
             return
         here = visit.of(scope)
-        numbered = None if called and called["v2"] else given.get("fn_index")  # there a name may be anything
+        numbered = given.get("fn_index") if joins or path.startswith(_RUN) else None  # elsewhere the name alone counts
         here.function = self._named(called) if numbered is None else self._numbered(numbered)
         if here.endpoint:
             _check_files(given)

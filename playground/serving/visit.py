@@ -12,7 +12,7 @@ from starlette.types import Scope
 KEY = "playground.visit"
 API = "/gradio_api/"
 MCP = "/gradio_api/mcp"
-WORK = "models"  # the concurrency_id of all that runs models
+WORK = ("models", "addresses")  # the concurrency_ids of all that runs models; the second fetches pages first
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Visit:
     @property
     def works(self) -> bool:
         """Whether it runs models."""
-        return self.function is not None and self.function.concurrency_id == WORK
+        return self.function is not None and self.function.concurrency_id in WORK
 
     @property
     def endpoint(self) -> str:

@@ -27,7 +27,7 @@ def hand_over(blocks: gr.Blocks) -> int:
     if not os.environ.get("SPACES_ZERO_GPU"):
         return 0
     on_gpu = importlib.import_module("spaces").GPU
-    functions = [function for function in blocks.fns.values() if function.concurrency_id == WORK and function.fn]
+    functions = [function for function in blocks.fns.values() if function.concurrency_id in WORK and function.fn]
     for function in functions:
         function.fn = _handed_over(function, blocks, on_gpu)
     return len(functions)

@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from playground.serving.gate import TRIES
 from tests.serving.conftest import basic
 
 ANN = basic("ann", "sesame")
@@ -117,15 +118,21 @@ def test_passwords_cannot_be_tried_for_long(site):
     codes = [guarded.get("/gradio_api/info", headers=basic("ann", str(n))).status_code for n in range(12)]
     assert codes == [401] * 10 + [429] * 2
     assert "Wait" in guarded.get("/gradio_api/info", headers=basic("ann", "no")).json()["detail"]
-    assert guarded.get("/gradio_api/info", headers=ANN).status_code == 200, "who knows it is not kept out"
+    assert guarded.get("/gradio_api/info", headers=ANN).status_code == 429, "or guessing would go on"
     tried = guarded.post("/login", data={"username": "ann", "password": "no"})
     assert tried.status_code == 429
 
 
+def test_right_passwords_are_not_counted(site):
+    guarded = site(**LOGINS, queue_size=8)
+    assert {guarded.get("/gradio_api/info", headers=ANN).status_code for _ in range(TRIES + 2)} == {200}
+
+
 @pytest.mark.parametrize("path", ["/config", "/gradio_api/mcp/schema"])
 def test_other_sites_may_not_ask_with_a_visitor_s_log_in(closed, path):
-    for origin in ("https://elsewhere.example", "null"):
-        assert closed.get(path, headers=ANN | {"Origin": origin}).status_code == 403
+    for origin in ("https://elsewhere.example", "null", "http://["):
+        claim = {"X-Forwarded-Host": origin.rpartition("/")[2]}
+        assert closed.get(path, headers=ANN | {"Origin": origin} | claim).status_code == 403
     for origin in (closed.url, "http://localhost:3000"):
         assert closed.get(path, headers=ANN | {"Origin": origin}).status_code == 200
 
