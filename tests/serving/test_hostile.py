@@ -8,7 +8,6 @@ import itertools
 import json
 import random
 import re
-import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -321,19 +320,16 @@ def test_private_events_have_no_name_from_outside(there):
 def test_many_at_once_that_leave_at_once(there, still_right):
     """Callers who hang up in the middle of what they send or are sent."""
 
-    def leave(n: int) -> None:
+    def leave(n: int) -> bytes:
         with httpx.Client(base_url=there.url, timeout=10) as caller:
             number = caller.post(
                 "/gradio_api/call/v2/complete", json={"text": "a", "max_new_tokens": 500, "temperature": 1.0}
             ).json()["event_id"]
             with caller.stream("GET", f"/gradio_api/call/complete/{number}") as stream:
-                next(stream.iter_bytes())
+                return next(stream.iter_bytes())
 
-    threads = [threading.Thread(target=leave, args=(n,)) for n in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(6) as pool:
+        assert all(pool.map(leave, range(6)))
     still_right()
     until = time.monotonic() + 60
     while any(holding.lent for holding in there.models.ledger().holdings):

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import filelock
 
@@ -60,7 +61,7 @@ class Library:
         self._root = settings.collections_dir or settings.cache_dir / "collections"
         self._held: OrderedDict[Path, Collection] = OrderedDict()
         self._lock = threading.Lock()
-        self._loading: dict[Path, threading.Lock] = {}
+        self._loading: WeakValueDictionary[Path, threading.Lock] = WeakValueDictionary()  # while somebody holds it
         if settings.public:
             self._tidy()
 

@@ -24,7 +24,8 @@ const fill = () => {{
     frame.removeAttribute('data-held');
   }}
 }};
-new MutationObserver(fill).observe(element, {{childList: true, subtree: true}});
+// Gradio turns the frame that stands there into the next one by its attributes
+new MutationObserver(fill).observe(element, {{subtree: true, childList: true, attributeFilter: ['data-held']}});
 fill();
 window.addEventListener('message', (event) => {{
   const frame = element.querySelector('iframe');
