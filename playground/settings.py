@@ -24,6 +24,8 @@ Names = Annotated[tuple[str, ...], NoDecode]  # written as "a,b"
 
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")  # of an endpoint
+_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")  # a name, or an address
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")  # as browsers write them
 
 
 def _on_a_space() -> bool:
@@ -138,6 +140,12 @@ class Settings(BaseSettings):
         title="N",
         description="Port to listen on. 0: any free one.",
     )
+    allowed_hosts: Names = Field(
+        (),
+        title="A,B",
+        description="Names that this page is reached by, separated by commas, like chat.example.org. Others are "
+        "refused, but for localhost. Empty: any; just localhost when listening there.",
+    )
     auth: Names = Field(
         (),
         repr=False,
@@ -238,7 +246,9 @@ class Settings(BaseSettings):
         "but of those all, so keep off the web what trusts this machine's address. Not with `--offline`.",
     )
 
-    @field_validator("default_models", "organisations", "auth", "endpoints", "endpoint_keys", mode="before")
+    @field_validator(
+        "default_models", "organisations", "allowed_hosts", "auth", "endpoints", "endpoint_keys", mode="before"
+    )
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):
@@ -254,6 +264,13 @@ class Settings(BaseSettings):
         if value not in ("auto", "cpu", "cuda", "mps") and not (kind == "cuda" and number.isdecimal()):
             raise ValueError("choose auto, cpu, cuda, cuda:1 or mps")
         return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _only_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not _HOST.fullmatch(host) for host in value):
+            raise ValueError("write each name without http:// and without a port, like chat.example.org")
+        return tuple(host.lower() for host in value)
 
     @field_validator("auth")
     @classmethod
@@ -314,6 +331,18 @@ class Settings(BaseSettings):
     @property
     def may_fetch_addresses(self) -> bool:
         return self.web_addresses and not self.offline
+
+    @property
+    def listens_here_only(self) -> bool:
+        """Nobody but this machine reaches the page, unless something passes requests on."""
+        return self.host in ("localhost", "::1") or self.host.startswith("127.")
+
+    @property
+    def hosts(self) -> frozenset[str] | None:
+        """Names by which the page may be asked, without a port; None: any."""
+        if not self.allowed_hosts and not self.listens_here_only:
+            return None
+        return frozenset((*LOCAL_HOSTS, self.host.lower(), *self.allowed_hosts)) - {"0.0.0.0"}
 
     @property
     def requests_a_minute(self) -> int | None:

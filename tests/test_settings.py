@@ -29,6 +29,7 @@ WRITTEN = {
     "remote_code": ("yes", True),
     "host": ("0.0.0.0", "0.0.0.0"),
     "port": ("0", 0),
+    "allowed_hosts": ("Chat.example.org,[::2]", ("chat.example.org", "[::2]")),
     "auth": ("ann:a:b,bob:c", ("ann:a:b", "bob:c")),
     "endpoints": ("a=http://127.0.0.1:8080/v1, b=https://x/v1/", ("a=http://127.0.0.1:8080/v1", "b=https://x/v1/")),
     "endpoint_keys": ("a=k=1,b=l", ("a=k=1", "b=l")),
@@ -71,6 +72,8 @@ WRONG = [
     ("device", "tpu", "choose auto, cpu, cuda, cuda:1 or mps"),
     ("device", "cuda:x", "choose auto, cpu, cuda, cuda:1 or mps"),
     ("default_models", ",", "name at least one"),
+    ("allowed_hosts", "http://a", "write each name without http:// and without a port, like chat.example.org"),
+    ("allowed_hosts", "a:80", "write each name without http:// and without a port, like chat.example.org"),
     ("auth", "bob", "write each log-in as user:password"),
     ("auth", "ann:secret,:nobody", "write each log-in as user:password"),
     ("endpoints", "http://x/v1", "write each endpoint as name=http://host:port/v1, the name of letters and digits"),
@@ -248,6 +251,22 @@ def test_a_wrong_port_from_gradio_gets_its_sentence_too(monkeypatch):
     monkeypatch.setenv("GRADIO_SERVER_PORT", "abc")
     with pytest.raises(PlaygroundError, match="'abc': give a whole number"):
         read()
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed", "by", "not_by"),
+    [
+        ("127.0.0.1", "", ["localhost", "127.0.0.1", "[::1]"], ["evil.example", "0.0.0.0", ""]),
+        ("::1", "a.example", ["localhost", "a.example"], ["evil.example"]),
+        ("127.0.0.2", "", ["127.0.0.2"], ["evil.example"]),
+        ("0.0.0.0", "a.example", ["localhost", "a.example"], ["b.a.example", "0.0.0.0"]),
+        ("10.0.0.5", "a.example", ["10.0.0.5", "a.example"], ["10.0.0.6"]),
+    ],
+)
+def test_the_names_that_a_page_is_reached_by(host, allowed, by, not_by):
+    hosts = read(["--host", host, *(["--allowed-hosts", allowed] if allowed else [])]).hosts
+    assert hosts.issuperset(by) and hosts.isdisjoint(not_by)
+    assert read(["--host", "0.0.0.0"]).hosts is None
 
 
 def test_settings_do_not_change():

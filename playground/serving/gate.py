@@ -7,7 +7,7 @@ send. It also keeps other sites' scripts out. It does not know what is asked for
 import base64
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from urllib.parse import urlsplit
 
 import gradio as gr
@@ -37,6 +37,8 @@ class Gate:
         logins: passwords by user; none: nobody has to log in.
         inside: what the header INSIDE must be for a request of this process to itself.
         proxies: as in `visit.address`.
+        hosts: names by which the page may be asked; None: any. A site whose name was made to mean this machine (DNS
+            rebinding) is stopped by them, since browsers send the name that they were given.
         closed_to_sites: other sites' scripts may ask nothing.
         here_only: the server listens on this machine alone.
     """
@@ -48,11 +50,12 @@ class Gate:
         logins: Mapping[str, str],
         inside: str,
         proxies: int,
+        hosts: Set[str] | None,
         closed_to_sites: bool,
         here_only: bool,
     ) -> None:
         self._app, self._blocks, self._logins, self._inside = app, blocks, logins, inside
-        self._proxies, self._closed, self._here_only = proxies, closed_to_sites, here_only
+        self._proxies, self._hosts, self._closed, self._here_only = proxies, hosts, closed_to_sites, here_only
         self._tokens = {user: secrets.token_urlsafe(16) for user in [*logins, ""]}  # as Gradio's page gives them out
         self._rates = Rates()
 
@@ -65,6 +68,7 @@ class Gate:
         scope[visit.KEY] = here
         here.inside = secrets.compare_digest(headers.get(INSIDE, "").encode(), self._inside.encode())
         try:
+            self._check_host(headers)
             self._check_site(scope, headers)
             if self._logins:
                 send = self._check_login(scope, headers, here, send)
@@ -75,13 +79,16 @@ class Gate:
         anonymous = bool(self._logins) and here.user is None and not here.inside
         await self._app(scope, receive, _without_endpoints(send) if anonymous and scope["path"] == "/" else send)
 
+    def _check_host(self, headers: Headers) -> None:
+        host = re.sub(r":\d*$", "", headers.get("host", "")).lower()
+        if self._hosts is not None and host not in self._hosts:
+            sentence = f"This page is not called {host[:100] or 'nothing'}. Its operator can allow it: --allowed-hosts."
+            raise RefusedError(403, sentence, "foreign host")
+
     def _check_site(self, scope: Scope, headers: Headers) -> None:
         origin = headers.get("origin")
         if origin is None or scope["method"] == "OPTIONS":
             return
-        if visit.is_mcp(scope["path"]) and self._here_only and not _local(_host(origin)):
-            # also when the site's name was made to mean this machine, so that it equals Host
-            raise RefusedError(403, "Other sites may not use the tools of this machine.", "foreign site")
         if not self._closed and not visit.is_mcp(scope["path"]):
             return
         if _site(origin) != headers.get("host") and not (self._here_only and _local(_host(origin))):

@@ -1,5 +1,6 @@
 """The layers around Gradio's app in their order, and what they share. `app` starts with this."""
 
+import os
 import secrets
 import threading
 
@@ -29,16 +30,19 @@ class Serving:
         self.health = Health(models, settings.default_models, self._ending)
 
     def layers(self) -> list[Middleware]:
-        """The outermost first."""
+        """The outermost first. Call it before the launch: it takes from uvicorn a layer of its own, by which whoever is
+        on this machine, or comes through a proxy there, could make up an address.
+        """
+        os.environ["FORWARDED_ALLOW_IPS"] = ""
         settings, blocks = self._settings, self._blocks
         as_json = settings.log == "json"
         unguarded = settings.public and not settings.logins
         known_only = settings.public or bool(settings.logins)
-        here_only = settings.host in ("127.0.0.1", "localhost", "::1")
+        logins, hosts, here_only = dict(settings.logins), settings.hosts, settings.listens_here_only
         return [
             Middleware(Journal, self.metrics, as_json, settings.log_text),
             Middleware(SafeHeaders),
-            Middleware(Gate, blocks, dict(settings.logins), self._inside, settings.proxies, not unguarded, here_only),
+            Middleware(Gate, blocks, logins, self._inside, settings.proxies, hosts, not unguarded, here_only),
             Middleware(Told, self.health, self.metrics, settings.metrics_token, not known_only),
             Middleware(ReadRequests, blocks, settings.request_limit),
             Middleware(Bounds, self.work, settings.requests_a_minute, settings.requests_at_once, self._ending),

@@ -137,10 +137,37 @@ def test_other_sites_may_not_ask_with_a_visitor_s_log_in(closed, path):
         assert closed.get(path, headers=ANN | {"Origin": origin}).status_code == 200
 
 
-def test_a_name_that_was_made_to_mean_this_machine_opens_no_tools(site):
-    rebound = {"Origin": "http://evil.example", "Host": "evil.example", **EVENTS}
-    assert site(mcp=True).post("/gradio_api/mcp/", ASK, headers=rebound).status_code == 403
-    assert site(mcp=True).post("/gradio_api/mcp/", ASK, headers=EVENTS).status_code == 200
+@pytest.mark.parametrize("path", ["/", "/config", "/gradio_api/mcp/schema", "/metrics"])
+def test_a_name_that_was_made_to_mean_this_machine_opens_nothing(site, path):
+    page = site(mcp=True, allowed_hosts=("lab.example",))
+    port = page.url.rpartition(":")[2]
+    for name in (
+        f"evil.example:{port}",
+        "evil.example",
+        "lab.example.evil.example",
+        "0.0.0.0",
+        "[::2]",
+        "x\xe9".encode(),
+    ):
+        refused = page.get(path, headers={"Host": name})
+        assert refused.status_code == 403 and "--allowed-hosts" in refused.json()["detail"]
+    for name in (f"127.0.0.1:{port}", f"LOCALHOST:{port}", "[::1]:80", "lab.example", f"Lab.example:{port}"):
+        assert page.get(path, headers={"Host": name}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "status"),
+    [
+        ("http://evil.example", "evil.example", 403),
+        ("http://evil.example", "lab.example", 403),
+        ("http://lab.example", "lab.example", 200),
+        (None, None, 200),
+    ],
+)
+def test_other_sites_scripts_use_no_tools(site, origin, host, status):
+    page = site(mcp=True, allowed_hosts=("lab.example",))
+    claim = {"Origin": origin, "Host": host} if origin else {}
+    assert page.post("/gradio_api/mcp/", ASK, headers=EVENTS | claim).status_code == status
 
 
 def test_without_log_ins_everything_is_open(site):

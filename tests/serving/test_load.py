@@ -36,6 +36,13 @@ def test_made_up_addresses_do_not_help(site):
     assert codes == [200, 200, 429]
 
 
+def test_without_proxies_no_header_makes_an_address_up(site):
+    """This machine's own callers neither, whom uvicorn would believe."""
+    page = site(rate_limit=2, queue_size=6)
+    codes = [page.ask("next_tokens", behind_a_proxy(f"1.2.3.{n}"), text="Paris", k=1)[0] for n in range(3)]
+    assert codes == [200, 200, 429]
+
+
 @pytest.mark.parametrize(
     ("headers", "proxies", "address"),
     [

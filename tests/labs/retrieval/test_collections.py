@@ -357,6 +357,7 @@ def test_a_collection_is_read_once_and_anew_when_it_has_changed(shelves, engine)
     assert shelves.open("mine/N", "k") is first
     add(kept, engine, {"b.md": FILES["b.md"]})
     assert len(shelves.open("mine/N", "k").documents) == 2
+    assert not shelves._loading, "locks that nobody holds"
     shelves.delete("mine/N", "k")
     with pytest.raises(PlaygroundError):
         shelves.open("mine/N", "k")
