@@ -342,7 +342,8 @@ class Settings(BaseSettings):
         """Names by which the page may be asked, without a port; None: any."""
         if not self.allowed_hosts and not self.listens_here_only:
             return None
-        return frozenset((*LOCAL_HOSTS, self.host.lower(), *self.allowed_hosts)) - {"0.0.0.0"}
+        own = f"[{self.host}]" if ":" in self.host else self.host
+        return frozenset((*LOCAL_HOSTS, own.lower(), *self.allowed_hosts)) - {"0.0.0.0"}
 
     @property
     def requests_a_minute(self) -> int | None:

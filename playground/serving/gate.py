@@ -7,7 +7,9 @@ send. It also keeps other sites' scripts out. It does not know what is asked for
 import base64
 import re
 import secrets
+from collections import Counter
 from collections.abc import Mapping, Set
+from contextlib import nullcontext
 from urllib.parse import urlsplit
 
 import gradio as gr
@@ -17,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from playground.serving import visit
 from playground.serving.answers import RefusedError
-from playground.serving.rates import Rates
+from playground.serving.rates import Rates, one_more
 from playground.serving.visit import Visit
 
 INSIDE = "x-playground-inside"  # the header by which this process knows itself
@@ -58,14 +60,15 @@ class Gate:
         self._proxies, self._hosts, self._closed, self._here_only = proxies, hosts, closed_to_sites, here_only
         self._tokens = {user: secrets.token_urlsafe(16) for user in [*logins, ""]}  # as Gradio's page gives them out
         self._rates = Rates()
+        self._trying: Counter[str] = Counter()  # log-ins of the page that are not answered yet, by address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        here = Visit(visit.address(scope, self._proxies))
-        scope[visit.KEY] = here
+        asker = visit.address(scope, self._proxies)
+        here = scope[visit.KEY] = Visit(asker)
         here.inside = secrets.compare_digest(headers.get(INSIDE, "").encode(), self._inside.encode())
         try:
             self._check_host(headers)
@@ -77,7 +80,8 @@ class Gate:
             await refused.send(scope, receive, send)
             return
         anonymous = bool(self._logins) and here.user is None and not here.inside
-        await self._app(scope, receive, _without_endpoints(send) if anonymous and scope["path"] == "/" else send)
+        with one_more(self._trying, asker) if self._logins and _logs_in(scope) else nullcontext():
+            await self._app(scope, receive, _without_endpoints(send) if anonymous and scope["path"] == "/" else send)
 
     def _check_host(self, headers: Headers) -> None:
         host = re.sub(r":\d*$", "", headers.get("host", "")).lower()
@@ -108,7 +112,7 @@ class Gate:
         if here.user is not None:
             here.visitor = here.user
         path = scope["path"].rstrip("/") or "/"
-        if scope["method"] == "POST" and path == "/login":
+        if _logs_in(scope):
             self._check_tries(asker)
             return self._counting(send, asker)
         if here.user is not None or here.inside or path in OPEN or scope["path"].startswith(OPEN_FOLDERS):
@@ -148,7 +152,7 @@ class Gate:
         scope["headers"] = [(k, v) for k, v in scope["headers"] if k != b"cookie"] + [(b"cookie", cookie)]
 
     def _check_tries(self, asker: str) -> None:
-        if wait := self._rates.full("log-in", asker, TRIES):
+        if wait := self._rates.full("log-in", asker, TRIES, self._trying[asker]):
             raise RefusedError(
                 429, f"Too many tries to log in. Wait {wait} seconds.", "log-in tries", {"Retry-After": str(wait)}
             )
@@ -160,6 +164,10 @@ class Gate:
             await send(message)
 
         return pass_on
+
+
+def _logs_in(scope: Scope) -> bool:
+    return scope["method"] == "POST" and scope["path"].rstrip("/") == "/login"
 
 
 def _site(origin: str) -> str | None:

@@ -2,8 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 
 import gradio as gr
 from gradio.queueing import Event
@@ -11,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from playground.serving import visit
 from playground.serving.answers import RefusedError
-from playground.serving.rates import Rates
+from playground.serving.rates import Rates, one_more
 from playground.serving.visit import Visit
 
 UPLOADS = 60  # a minute, of one visitor, where requests are limited
@@ -70,7 +69,7 @@ class Bounds:
                 scope, receive, send
             )
             return
-        with _one_more(self._asking, here.visitor) if here.works else nullcontext():
+        with one_more(self._asking, here.visitor) if here.works else nullcontext():
             await self._app(scope, receive, send)
 
     def _check(self, here: Visit) -> None:
@@ -98,14 +97,3 @@ class Bounds:
                 "too many a minute",
                 {"Retry-After": str(wait)},
             )
-
-
-@contextmanager
-def _one_more(counts: Counter[str], name: str) -> Iterator[None]:
-    counts[name] += 1
-    try:
-        yield
-    finally:
-        counts[name] -= 1
-        if not counts[name]:
-            del counts[name]

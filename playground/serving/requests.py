@@ -25,7 +25,7 @@ _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 _CALL = re.compile(r"/gradio_api/(?:call/(?P<v2>v2/)?|(?:run|api)/)(?P<name>[^/]+)/?")
 _RUN = ("/gradio_api/run/", "/gradio_api/api/")
 _RESULT = re.compile(r"/gradio_api/call/(?:v2/)?[^/]+/(?P<number>[^/]+)/?")
-_JOIN, _UPLOAD, _LOGIN = "/gradio_api/queue/join", "/gradio_api/upload", "/login"
+_JOIN, _UPLOAD = "/gradio_api/queue/join", "/gradio_api/upload"
 _LONGEST_SESSION = 100  # characters; Gradio's own have 36 at most
 
 
@@ -47,7 +47,7 @@ class ReadRequests:
             if scope["method"] == "GET":
                 self._check_result(scope["path"])
             form = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower() in _FORMS
-            form = form and scope["path"].rstrip("/") in (_LOGIN, _UPLOAD)  # elsewhere Gradio may read it as JSON
+            form = form and scope["path"].rstrip("/") == _UPLOAD  # elsewhere it may be read as JSON, and has no limit
             if form or scope["method"] not in ("POST", "PUT", "PATCH", "DELETE"):
                 await self._pass_on_form(scope, receive, send)
                 return

@@ -1,5 +1,9 @@
 """Who may come in: with log-ins set everything is closed but the log-in page, and other sites may not ask."""
 
+import contextlib
+import http.client
+import time
+
 import httpx
 import pytest
 
@@ -121,6 +125,38 @@ def test_passwords_cannot_be_tried_for_long(site):
     assert guarded.get("/gradio_api/info", headers=ANN).status_code == 429, "or guessing would go on"
     tried = guarded.post("/login", data={"username": "ann", "password": "no"})
     assert tried.status_code == 429
+
+
+def test_passwords_cannot_be_tried_at_once_either(site):
+    """Log-ins whose bodies are held back until all have begun."""
+    guarded = site(**LOGINS, queue_size=10)
+    body = b"username=ann&password=no"
+    callers = [http.client.HTTPConnection(guarded.url.partition("//")[2], timeout=60) for _ in range(TRIES + 4)]
+    for caller in callers:
+        caller.putrequest("POST", "/login")
+        caller.putheader("Content-Type", "application/x-www-form-urlencoded")
+        caller.putheader("Content-Length", str(len(body)))
+        caller.endheaders()
+    until = time.monotonic() + 30
+    while guarded.serving.metrics.refused.labels("log-in tries")._value.get() < 4:
+        assert time.monotonic() < until, "more may try than one after the other"
+        time.sleep(0.02)
+    codes = []
+    for caller in callers:
+        with contextlib.suppress(OSError):  # of those that were refused some have hung up
+            caller.send(body)
+        codes.append(caller.getresponse().status)
+        caller.close()
+    assert sorted(codes) == [400] * TRIES + [429] * 4
+
+
+def test_a_log_in_cannot_be_of_any_size(site):
+    guarded = site(**LOGINS, request_limit=100_000)
+    large = {"username": "ann", "password": "x" * 200_000}
+    assert httpx.post(guarded.url + "/login", data=large, timeout=60).status_code == 413
+    assert httpx.post(guarded.url + "/login", files={"username": ("a", b"x" * 200_000)}, timeout=60).status_code == 413
+    right = {"username": "ann", "password": "sesame"}
+    assert httpx.post(guarded.url + "/login", data=right, timeout=60).status_code == 200
 
 
 def test_right_passwords_are_not_counted(site):
