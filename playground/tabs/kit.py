@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 from typing import Any, TypeVar
@@ -46,11 +46,15 @@ def model_work(settings: Settings) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Parcel:
-    """A text that one tab sends to another. Each is new, even when the same is sent again."""
+    """What one tab sends to another. Each is new, even when the same is sent again."""
 
     text: str
-    reference: str  # the model that it is about
+    reference: str = ""  # the model that it is about; "": the one in use
     complete: bool = False  # special tokens are in it already, so that none must be added
+    system: str = ""  # the system prompt that goes with it, for tabs that have one
+    layer: int | None = None  # what is to be looked at in the text, from 0
+    head: int | None = None
+    pane: str = ""  # the sub-tab that it is for; "": the tab's own choice
     number: str = field(default_factory=secrets.token_hex)
 
 
@@ -71,9 +75,16 @@ class Page:
     owner: gr.BrowserState  # the secret key of this visitor's own collections
     post: dict[str, gr.State]  # by title, of tabs that take texts: the last `Parcel`; its `change` tells that one came
 
-    def send(self, title: str, parcel: Parcel) -> dict:
-        """Updates that open a tab and hand it a text. Their outputs: `self.tabs` and `self.post[title]`."""
-        return {self.tabs: gr.update(selected=title), self.post[title]: parcel}
+    def send(self, title: str, parcel: Parcel, pane: str = "") -> dict:
+        """Updates that open a tab and hand it a parcel, with its model in use.
+
+        Their outputs: `self.tabs`, `self.reference` and `self.post[title]`.
+        """
+        return {
+            self.tabs: gr.update(selected=title),
+            self.reference: parcel.reference or gr.skip(),
+            self.post[title]: replace(parcel, pane=pane),
+        }
 
     @property
     def queued(self) -> dict[str, Any]:

@@ -315,12 +315,17 @@ def test_the_tab_adapts_to_a_model(desk, folders):
     assert second["visible"], "the catalog knows before it is loaded"
 
 
-def test_a_parcel_fills_the_box_and_brings_its_model(desk):
+def test_a_parcel_fills_the_box_and_opens_its_head(desk):
     receive = next(fn.fn for fn in desk.page.blocks.fns.values() if fn.name == "receive")
-    reference, text, pair, complete, word = receive(Parcel("<|im_start|>user", "a/model", complete=True))
-    assert (reference, text, pair, word) == ("a/model", "<|im_start|>user", "", "")
+    text, pair, complete, word, *head = receive(Parcel("<|im_start|>user", complete=True))
+    assert (text, pair, word) == ("<|im_start|>user", "", "")
     assert complete["value"]
     assert complete["visible"]
+    assert head == [gr.skip()] * 5
+    *_, strip, showing, how, layer, head = receive(Parcel("Hi", layer=2, head=1))
+    assert (strip["selected"], showing, how, layer, head) == ("Map", "Map", "One head", 2, 1)
+    *_, how, layer, head = receive(Parcel("Hi", layer=2))
+    assert (how, layer, head) == ("Mean over heads", 2, gr.skip())
 
 
 def test_every_pattern_has_a_chart_and_heads_to_open(desk, folders):

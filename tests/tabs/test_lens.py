@@ -20,6 +20,7 @@ from playground.tabs.kit import Page, Parcel
 from playground.tabs.layout import lay_out
 from tests import tiny
 from tests.tabs.conftest import visitor
+from tests.tabs.visitor import Visitor
 
 TEXT = "The cat sat on the mat because it was comfortable."
 
@@ -67,7 +68,7 @@ def desk(tmp_path_factory):
     original, bench = lens.build, lens.bench
     settings = Settings(cache_dir=tmp_path_factory.mktemp("cache"), dtype="float32", threads=1, memory_budget="200MB")
     with pytest.MonkeyPatch.context() as patch, gr.Blocks() as blocks:
-        patch.setattr(lens, "build", lambda page: built.append(original(page)) or built[-1])
+        patch.setattr(lens, "build", lambda *given: built.append(original(*given)) or built[-1])
         patch.setattr(lens, "bench", lambda *arguments: made.append(bench(*arguments)) or made[-1])
         page = lay_out(blocks, ModelCache(settings), settings, [internals])
     return Desk(page, made[0], built[0])
@@ -191,12 +192,16 @@ def test_files_do_not_pile_up(tmp_path):
     assert [Path(path).exists() for path in paths] == [False] * 3 + [True] * benches.MOST_FOLDERS
 
 
-def test_a_parcel_opens_the_lens_with_its_text_and_model(desk):
-    strip, reference, text, follow, written, complete = desk.handler("receive")(Parcel("<s>Hi", "a/model", True))
-    assert (strip["selected"], reference, text, follow, written) == (lens.TITLE, "a/model", "<s>Hi", "", "")
-    assert complete["value"] and complete["visible"]
-    assert desk.handler("receive")(None) == [gr.skip()] * 6
-    assert internals.TITLE in desk.page.post
+def test_a_parcel_opens_the_lens_with_its_text(desk):
+    post = desk.page.post[internals.TITLE]
+    ann = Visitor(desk.page.blocks)
+    ann.values |= {post: Parcel("<s>Hi", complete=True), desk.page.reference: "no model"}
+    with pytest.raises(gr.Error, match="does not name a model"):
+        ann.fire(post, "change")
+    assert ann.opened["internals"] == lens.TITLE
+    assert (ann.value(ann.find("lens-text")), ann.value(ann.find("lens-follow"))) == ("<s>Hi", "")
+    shown = next(update for updates in ann.updates for update in updates.values() if isinstance(update, dict))
+    assert shown.get("selected") == lens.TITLE
 
 
 def test_examples_have_words_that_can_be_followed():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
+from playground.tabs import sending
 from playground.tabs.attention import attribution as attention_attribution
 from playground.tabs.attention import bertviz as attention_bertviz
 from playground.tabs.attention import compare as attention_compare
@@ -38,6 +39,12 @@ class Example:
     against: str = ""  # that it is compared with
 
 
+THE_TEXT, THE_HEAD, THE_LAYER = "the text", "the head in Map", "the layer in Map"
+SENDING = {
+    THE_TEXT: (sending.LENS, sending.CHAT, sending.LAB, sending.BIAS, sending.SEARCH),
+    THE_HEAD: (sending.ABLATION,),
+    THE_LAYER: (sending.ABLATION, sending.PROBING),
+}
 CAT = "The cat sat on the mat because it was comfortable"
 EXAMPLES = (
     Example("The cat sat on the mat", "The cat sat on the mat", "mat", 5, 3),
@@ -86,6 +93,7 @@ def build(page: Page) -> None:
     showing = gr.State(attention_map.TITLE)
     bench = Bench(page, source, Stops(page.blocks), showing)
 
+    sending_place = gr.Column(min_width=0)
     opened = {}
     with gr.Tabs(elem_id="attention-panes") as strip:
         with gr.Tab(attention_map.TITLE, id=attention_map.TITLE) as opened[attention_map.TITLE]:
@@ -133,14 +141,29 @@ def build(page: Page) -> None:
         shown = gr.on([t.select for t in triggers], open_head, None, head_outputs(strip, showing, map_pane), **AT_ONCE)
         bench.draw_after(shown.success, map_pane.pane)
 
-    def receive(parcel: Parcel | None) -> list:
-        if parcel is None:
-            return [gr.skip()] * 5
-        return [parcel.reference, parcel.text, "", gr.update(value=parcel.complete, visible=True), ""]
+    def receive(parcel: Parcel) -> list:
+        shown = [gr.skip()] * 5
+        if parcel.layer is not None:
+            whole = parcel.head is None
+            how = attention_map.HEADS if whole else attention_map.HEAD
+            shown = [*opened_head(parcel.layer, parcel.head or 0)]
+            shown[2:] = [how, parcel.layer, gr.skip() if whole else parcel.head]
+        return [parcel.text, "", gr.update(value=parcel.complete, visible=True), "", *shown]
 
-    receiving = [page.reference, text, pair, complete, map_pane.word]
-    came = page.post[TITLE].change(receive, page.post[TITLE], receiving, **AT_ONCE)
-    bench.draw_open_after(came, load=True)
+    receiving = [text, pair, complete, map_pane.word, *head_outputs(strip, showing, map_pane)]
+    sending.take(page.post[TITLE], receive, receiving, lambda came: bench.draw_open_after(came, load=True))
+
+    def pack(values: dict, what: str, visitor: str) -> Parcel:
+        asked = source.read(values)
+        if what == THE_TEXT:
+            return Parcel(asked.text, complete=asked.complete)
+        chosen = map_pane.choice(values)
+        return Parcel(
+            asked.text, complete=asked.complete, layer=chosen.layer, head=chosen.head if what == THE_HEAD else None
+        )
+
+    with sending_place:
+        sending.row(page, "attention-send-to", SENDING, source.inputs | map_pane.pane.inputs, pack)
 
     for button, example in zip(buttons, EXAMPLES, strict=True):
         filling = [text, pair, complete, *answers, map_pane.word, *head_outputs(strip, showing, map_pane)]

@@ -4,12 +4,15 @@ It does not know how a blank is filled.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import gradio as gr
 
 from playground.labs.bias import data
+from playground.models.catalog import catalog
+from playground.tabs import sending
+from playground.tabs.attention.source import shape
 from playground.tabs.bias import outcome
 from playground.tabs.bias.outcome import Outcome
 from playground.tabs.internals import desk
@@ -19,6 +22,8 @@ from playground.views.continuations import note
 
 TITLE = "Fill the blank"
 BIAS = "Bias"  # the tab that texts are sent to
+MASK = "[MASK]"
+SENDING = {"the sentence": (sending.ATTENTION, sending.LENS, sending.CHAT, sending.LAB)}
 INTRODUCTION = (
     "<p><b>Fill the blank</b> asks what belongs in a gap. A masked model reads both sides of it. A model that "
     "reads from "
@@ -90,25 +95,54 @@ class Grid:
         }
 
 
-def receive(parcel: Parcel | None) -> list:
-    """What a text from another tab becomes: model, sentence with a blank, words to compare."""
+def receive(parcel: Parcel) -> list:
+    """What a text from another tab becomes: sentence with a blank, words to compare."""
     from playground.labs.bias.swapped import blanked
 
-    if parcel is None:
-        return [gr.skip()] * 3
     text, pair = parcel.text, None
-    if "[MASK]" not in text:
-        text, pair = blanked(text, "[MASK]")
-    return [parcel.reference, text, ", ".join(pair) if pair else ""]
+    if MASK not in text:
+        text, pair = blanked(text, MASK)
+    return [text, ", ".join(pair) if pair else ""]
+
+
+def readable(page: Page, reference: str, text: str, words: Sequence[str]) -> str:
+    """The sentence for tabs that know no blanks: as it is for a masked model; for others what stands before the blank.
+
+    words: what is put there when nothing stands before it.
+    """
+    before, blank, _ = text.partition(MASK)
+    if not blank or reads_blanks(page, reference):
+        return text
+    return before.rstrip() or text.replace(MASK, words[0] if words else "It")
+
+
+def reads_blanks(page: Page, reference: str) -> bool:
+    """Whether it is a masked model, as far as that is known before it is loaded."""
+    known = shape(page, reference)
+    if known:
+        return known["kind"] == "masked"
+    plain = reference.partition("#")[0]
+    return any(entry.kind == "masked" for entry in catalog() if entry.reference == plain)
 
 
 def build(page: Page) -> list[gr.State]:
     """Lays the pane out; the sections that it fills."""
-    blank, strip = _blank(page)
-    page.post[BIAS].change(receive, page.post[BIAS], [page.reference, blank.text, blank.candidates], **AT_ONCE)
+    blank, strip, place = _blank(page)
     grid, grid_strip = _grid(page)
     inputs = {blank.text, blank.candidates, blank.k}
     outputs = [*blank.out.all, blank.words]
+
+    def run(came: gr.events.Dependency) -> None:
+        blank.desk.after(came, blank.work, inputs, outputs)
+
+    sending.take(page.post[BIAS], receive, [blank.text, blank.candidates], run)
+
+    def pack(values: dict, what: str, visitor: str) -> Parcel:
+        asked = outcome.words(values[blank.candidates])
+        return Parcel(readable(page, values[page.reference] or "", values[blank.text] or "", asked[:1]))
+
+    with place:
+        sending.row(page, "bias-send-to", SENDING, {blank.text, blank.candidates}, pack)
     for button, example in zip(strip, data.tables()["blank"], strict=True):
         filled = button.click(
             lambda example=example: [example["text"], example["candidates"]],
@@ -131,7 +165,7 @@ def _values(example: dict) -> list[str]:
     return [templates, example["first"], example["second"], words, example["neutral"]]
 
 
-def _blank(page: Page) -> tuple[Blank, list[gr.Button]]:
+def _blank(page: Page) -> tuple[Blank, list[gr.Button], gr.Column]:
     shipped = data.tables()["blank"]
     strip = outcome.examples("bias-fill", [example["caption"] for example in shipped])
     outcome.about(INTRODUCTION, "bias-fill")
@@ -153,10 +187,11 @@ def _blank(page: Page) -> tuple[Blank, list[gr.Button]]:
             )
             k = gr.Slider(3, 30, 10, step=1, label="Words to list", info="When the model proposes.")
     run, stop, status = outcome.buttons("bias-fill", "Fill")
+    place = gr.Column(min_width=0)
     out, _, words = outcome.build("bias-fill", chart=False)
     pane = Blank(desk.build(page, "Fill the blank", status, stop), text, candidates, k, out, words)
     pane.desk.on([run.click, text.submit, candidates.submit], pane.work, {text, candidates, k}, [*out.all, words])
-    return pane, strip
+    return pane, strip, place
 
 
 def _grid(page: Page) -> tuple[Grid, list[gr.Button]]:

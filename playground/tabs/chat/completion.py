@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import gradio as gr
 
 from playground.errors import PlaygroundError
+from playground.tabs.chat import sends
 from playground.tabs.chat.runs import Run, Runs
 from playground.tabs.chat.sampling import Controls
 from playground.tabs.kit import AT_ONCE, MAY_REFUSE, WAITING, Page, arriving, paced, title_of, user_errors
@@ -123,9 +124,10 @@ class Completion:
 
     def go_after(self, event: gr.events.Dependency) -> None:
         """Continues the text once `event` has succeeded."""
-        self._answer_after(event.success(self.begin, self.text, self.screen, **MAY_REFUSE))
+        self.answer_after(event.success(self.begin, self.text, self.screen, **MAY_REFUSE))
 
-    def _answer_after(self, begun: gr.events.Dependency) -> None:
+    def answer_after(self, begun: gr.events.Dependency) -> None:
+        """Lets the model write once `begun`, which has called `begin`, has succeeded."""
         inputs = {self.page.reference, self.samples} | self.controls.all
         # "multiple": one that was stopped while it waited must not block the next
         answered = begun.success(self.answer, inputs, self.screen, trigger_mode="multiple", **self.page.queued)
@@ -149,14 +151,15 @@ def build(page: Page, controls: Controls) -> Completion:
         stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="stop-text")
         again = gr.Button("Regenerate", interactive=False)
         back = gr.Button("Take back", interactive=False)
+    sends.of_completion(page, text)
     notes = gr.HTML(elem_id="text-notes")
     samples = gr.Slider(
         1, 5, 1, step=1, label="Samples", info="More than 1: each is shown on its own, and the text stays as it is."
     )
     start = gr.State("")
     pane = Completion(page, controls, Runs(page.blocks), text, samples, go, stop, again, back, notes, start)
-    pane._answer_after(gr.on([go.click, text.submit], pane.begin, text, pane.screen, **MAY_REFUSE))
-    pane._answer_after(again.click(pane.begin_again, [text, start], pane.screen, **MAY_REFUSE))
+    pane.answer_after(gr.on([go.click, text.submit], pane.begin, text, pane.screen, **MAY_REFUSE))
+    pane.answer_after(again.click(pane.begin_again, [text, start], pane.screen, **MAY_REFUSE))
     stop.click(pane.halt, None, pane.screen, **AT_ONCE)
     back.click(pane.take_back, start, pane.screen, **AT_ONCE)
     return pane

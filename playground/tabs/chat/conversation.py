@@ -11,7 +11,7 @@ import gradio as gr
 from playground.errors import PlaygroundError
 from playground.labs.chat import conversations
 from playground.labs.chat.conversations import Thread
-from playground.tabs.chat import answering, bubbles, changes, full_context, saved, token_pane
+from playground.tabs.chat import answering, bubbles, changes, full_context, saved, sends, token_pane
 from playground.tabs.chat.asking import Asking
 from playground.tabs.chat.bubbles import plain, said, waiting
 from playground.tabs.chat.runs import Run, Runs
@@ -201,6 +201,7 @@ def build(page: Page, controls: Controls, system: gr.Textbox, drawer: gr.HTML, a
         versions=versions, message=message, send=send, stop=stop, again=again, undo=undo, redo=redo, clear=clear,
         new=new, meter=meter, offer=offer, thread=thread, written=written, after_failure=after_failure,
     )  # fmt: skip
+    sends.of_conversation(page, written)
     tokens = token_pane.build(page, written)
     branched = tokens.detail.select(pane.begin_branch, [tokens.look, written, thread], pane.screen, **MAY_REFUSE)
     pane.answer_after(branched)

@@ -4,16 +4,16 @@ It does not know how a model generates: that is `labs/chat/`.
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import gradio as gr
 
-from playground.errors import PlaygroundError
-from playground.models.catalog import catalog
+from playground.labs.chat import conversations
+from playground.tabs.ability import what_it_can
 from playground.tabs.chat import answering, arena_layout, completion, conversation, next_token_pane, sampling, saved
-from playground.tabs.kit import AT_ONCE, MAY_REFUSE, Page, user_errors
+from playground.tabs.kit import AT_ONCE, MAY_REFUSE, Page, Parcel, user_errors
 
 TITLE = "Chat"
+TAKES_TEXTS = True  # from other tabs, by post: they are sent as a message, or continued by a model that has no chat
 CONVERSATION, COMPLETION, DUEL = "Conversation", "Plain completion", "Two models"
 BASE = "This is a base model: it has no chat template, so it continues a text instead of answering."
 SEQ2SEQ = "This model turns one text into another, with no roles: what it writes is put after yours."
@@ -120,6 +120,7 @@ def build(page: Page) -> None:
     gr.on([page.blocks.load, page.reference.change], adapt, page.reference, [mode, why], **AT_ONCE)
     page.made_ready.success(adapt, page.reference, [mode, why], **AT_ONCE)
 
+    _receive(page, mode, talk, text)
     for button, example in zip(buttons, EXAMPLES, strict=True):
 
         def fill(request: gr.Request, example: Example = example) -> dict:
@@ -134,22 +135,26 @@ def build(page: Page) -> None:
         (talk.send_after if example.mode == CONVERSATION else text.go_after)(filled)
 
 
-def what_it_can(page: Page, reference: str) -> Literal["chat", "base", "seq2seq", "none"] | None:
-    """Whether the model converses, only continues text, or does not write; None: not known before it is loaded."""
-    kinds = {entry.reference: entry.kind for entry in catalog()}
-    kind = kinds.get(reference.partition("#")[0])
-    if kind is not None:
-        return kind if kind in ("chat", "base", "seq2seq") else "none"
-    try:
-        if page.models.status(reference).state != "ready":
-            return None
-        with page.models.lease(reference) as engine:
-            from playground.labs.chat import replies as chat
+def _receive(page: Page, mode: gr.Radio, talk: conversation.Pane, text: completion.Completion) -> None:
+    """Lets a new conversation begin with what comes, or where the model has no chat, has it continued."""
+    if TITLE not in page.post:
+        return
+    to_talk, to_text = gr.State(), gr.State()
 
-            if not engine.anatomy.writes:
-                return "none"
-            if engine.anatomy.kind == "seq2seq":
-                return "seq2seq"
-            return "chat" if chat.has_chat_template(engine) else "base"
-    except PlaygroundError:  # the bar says what is wrong with it
-        return None
+    def receive(parcel: Parcel, picked: str | None, request: gr.Request) -> dict:
+        alone = what_it_can(page, parcel.reference or picked or "") in ("base", "seq2seq")
+        (text if alone else talk).runs.expect_idle(request)
+        if alone:
+            return {mode: COMPLETION, text.text: parcel.text, text.samples: 1, to_text: parcel}
+        begun = talk.show(conversations.start(parcel.system))
+        new = {talk.system: parcel.system, talk.drawer: saved.open_new(begun[talk.thread].now)}
+        return begun | new | {mode: CONVERSATION, talk.message: parcel.text, to_talk: parcel}
+
+    def received(parcel: Parcel | None, picked: str | None, request: gr.Request) -> dict:
+        with user_errors():
+            return {mode: gr.skip()} if parcel is None else receive(parcel, picked, request)
+
+    outputs = [mode, text.text, text.samples, to_talk, to_text, *talk.screen]
+    page.post[TITLE].change(received, [page.post[TITLE], page.reference], outputs, **MAY_REFUSE)
+    talk.answer_after(to_talk.change(talk.begin, [talk.message, talk.system, talk.thread], talk.screen, **MAY_REFUSE))
+    text.answer_after(to_text.change(text.begin, text.text, text.screen, **MAY_REFUSE))

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from playground.errors import PlaygroundError
 from playground.models.remote import RemoteToken
-from playground.tabs.kit import AT_ONCE, Page, Parcel, title_of, user_errors
+from playground.tabs.kit import AT_ONCE, Page, title_of, user_errors
 from playground.views import continuations as notes
 from playground.views import remote_tokens as remote_view
 from playground.views import tokens as token_view
@@ -21,9 +20,6 @@ NO_ENTROPY = (
     "This model runs elsewhere: its server tells of a few tokens only, and entropy needs all. Pick Probability."
 )
 NO_TOKENS = "This model runs elsewhere, and its server gives no probabilities of tokens: there is nothing to show here."
-LENSES = ("Attention", "Internals")  # tabs that look inside a model: they get all that it read and wrote
-SEARCH = "Search"  # the tab that looks into documents
-BIAS = "Bias"  # gets the reply alone, to ask what else could stand in it
 GONE = "{}, which wrote this, is not on this machine. Pick it above and press Load, then open this again."
 EMPTY = "Send a message first; then the reply stands here, token by token."
 # One listener on the place itself: what is inside is replaced again and again.
@@ -82,68 +78,6 @@ def branch_at(look: Look | None, event: gr.SelectData) -> Branch | None:
     return None if look is None or event.value is None else Branch(look.written, event.index, int(event.value))
 
 
-def _why(page: Page, written: gr.State) -> None:
-    """Buttons that send the prompt and the reply to the tabs that look inside the model, as far as there are such."""
-    titles = [title for title in (*LENSES, BIAS) if title in page.post]
-    if not titles:
-        return
-    with gr.Row(elem_classes="lesser"):
-        gr.HTML("Why this? See it in")
-        buttons = [gr.Button(title, size="sm", min_width=0, elem_id=f"why-{title.lower()}") for title in titles]
-    for title, button in zip(titles, buttons, strict=True):
-
-        def send(latest: Written | None, title: str = title) -> dict:
-            with user_errors():
-                if latest is None:
-                    raise PlaygroundError("There is no reply of a model to look into. Send a message first.")
-                if latest.reference.startswith("endpoint:"):
-                    raise PlaygroundError("This model runs elsewhere: nothing of its inside can be seen from here.")
-                with page.models.lease(latest.reference) as engine:
-                    from playground.labs import tokens  # imports torch
-
-                    if title == BIAS:
-                        reply = tokens.text_of(engine, latest.ids)
-                        return page.send(title, Parcel(reply, latest.reference))
-                    text = tokens.whole_text(engine, latest.messages, latest.system, latest.ids)
-                return page.send(title, Parcel(text, latest.reference, complete=True))
-
-        button.click(send, written, [page.tabs, page.post[title]], **page.queued)
-
-
-def _look_up(page: Page, written: gr.State) -> None:
-    """Buttons that search the documents for what was asked, or for what was answered."""
-    if SEARCH not in page.post:
-        return
-    with gr.Row(elem_classes="lesser"):
-        gr.HTML("Is it so? Look up in Search")
-        buttons = {
-            which: gr.Button(f"the {which}", size="sm", min_width=0, elem_id=f"look-up-{which}")
-            for which in ("message", "reply")
-        }
-
-    def look_up(latest: Written | None, which: str) -> dict:
-        with user_errors():
-            if latest is None:
-                raise PlaygroundError("There is no reply to look up yet. Send a message first.")
-            text = latest.asked[-1][1] if which == "message" else _reply(page, latest)
-            if not text.strip():
-                raise PlaygroundError("The text of this reply is not known here. Look up the message.")
-            return page.send(SEARCH, Parcel(text.strip(), latest.reference))
-
-    for which, button in buttons.items():
-        button.click(
-            lambda latest, which=which: look_up(latest, which), written, [page.tabs, page.post[SEARCH]], **page.queued
-        )
-
-
-def _reply(page: Page, latest: Written) -> str:
-    """The reply's text, without special tokens."""
-    if latest.reference.startswith("endpoint:"):
-        return "".join(token.text for token in latest.remote)
-    with page.models.lease(latest.reference) as engine:
-        return engine.tokenizer.decode(latest.ids, skip_special_tokens=True)
-
-
 def build(page: Page, written: gr.State) -> TokenPane:
     """Lays out the pane, which follows `written`."""
     look, is_open = gr.State(), gr.State(False)
@@ -151,8 +85,6 @@ def build(page: Page, written: gr.State) -> TokenPane:
         show = gr.Radio([*COLOURS, GIVEN], value="Probability", label="Show", container=False, elem_id="token-show")
         place = gr.HTML(notes.note(EMPTY), elem_id="tokens", js_on_load=CLICKS)
         detail = gr.HTML(elem_id="token-detail", js_on_load=CLICKS)
-        _why(page, written)
-        _look_up(page, written)
 
     def inspect(latest: Written | None, opened: bool, last: Look | None, chosen: str) -> list:
         if not opened:

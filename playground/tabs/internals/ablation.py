@@ -6,19 +6,27 @@ It does not know how parts are taken out or drawn.
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import gradio as gr
 
+from playground.errors import PlaygroundError
+from playground.tabs import sending
 from playground.tabs.attention.panes import BUTTONS, clicks, places
 from playground.tabs.internals import desk
 from playground.tabs.internals import prompt as prompts
 from playground.tabs.internals.desk import Desk
 from playground.tabs.internals.prompt import Prompt
-from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN, Page, paced, title_of
+from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN, Page, Parcel, paced, title_of
 from playground.views.continuations import note
 
 TITLE = "Ablation"
+TAKES_TEXTS = True
+THE_TEXT, THE_HEAD = "the text", "the first head taken out"
+SENDING = {
+    THE_TEXT: (sending.ATTENTION, sending.LENS, sending.CHAT, sending.LAB, sending.BIAS),
+    THE_HEAD: (sending.ATTENTION,),
+}
 KINDS = {
     "Head": "head",
     "Neuron of the MLP": "neuron",
@@ -229,7 +237,8 @@ class Pane:
         return view.target(found, round(row), round(layer))
 
 
-def build(page: Page) -> None:
+def build(page: Page, inbox: gr.State) -> None:
+    """Lays out the pane and connects it. inbox: what other tabs send."""
     with gr.Row(elem_classes="examples", elem_id="ablation-examples"):
         gr.HTML("Examples:")
         buttons = [gr.Button(example.caption, size="sm", min_width=0) for example in EXAMPLES]
@@ -255,6 +264,7 @@ def build(page: Page) -> None:
     with gr.Row(elem_classes="buttons"):
         run = gr.Button("Take out", variant="primary", elem_id="ablate")
         stop = gr.Button("Stop", variant="stop", elem_id="ablation-stop")
+    sending_place = gr.Column(min_width=0)
     status = gr.HTML(elem_id="ablation-status", elem_classes="doing")
     parts["look"] = gr.HTML(note(first.look), elem_id="ablation-look")
     with gr.Column(**UNSEEN, elem_id="ablation-outcome") as parts["outcome"]:
@@ -291,6 +301,29 @@ def build(page: Page) -> None:
             return [example.text, example.kind, example.targets, example.how, note(example.look)]
 
         pane.desk.after(button.click(fill, None, filling, **AT_ONCE), pane.work, inputs, outputs)
+    targets, kind = pane.targets, pane.prompt.kind
+
+    def receive(parcel: Parcel) -> list:
+        part = gr.skip()
+        if parcel.layer is not None:
+            part = f"attention {parcel.layer}" if parcel.head is None else f"head {parcel.layer}.{parcel.head}"
+        return [parcel.text, prompts.COMPLETE if parcel.complete else prompts.PLAIN, part, gr.skip(), ""]
+
+    sending.take(inbox, receive, filling, lambda came: pane.desk.after(came, pane.work, inputs, outputs))
+
+    def pack(values: dict, what: str, visitor: str) -> Parcel:
+        from playground.labs.internals import ablation
+
+        sent = Parcel(values[pane.prompt.text] or "", complete=values[kind] == prompts.COMPLETE)
+        if what == THE_TEXT:
+            return sent
+        first = next((part for part in ablation.parse(values[targets] or "") if part.kind == "head"), None)
+        if first is None:
+            raise PlaygroundError("There is no head in “Take out”. Name one, like head 5.3.")
+        return replace(sent, layer=first.layer, head=first.index)
+
+    with sending_place:
+        sending.row(page, "ablation-send-to", SENDING, {pane.prompt.text, kind, targets}, pack)
     opened = {noisy: gr.update(open=True)}
     cat = cats.click(lambda: opened, None, [noisy], **AT_ONCE)
     pane.desk.after(cat, pane.noise, noised, shown)

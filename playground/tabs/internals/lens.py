@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import gradio as gr
 
 from playground.errors import PlaygroundError
+from playground.tabs import sending
 from playground.tabs.attention.panes import Pane, places, progress, reported
 from playground.tabs.attention.source import second_box
 from playground.tabs.internals.benches import Files, asked, bench
@@ -17,6 +18,12 @@ from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN, Page, Parcel, title_of
 from playground.views.internals import lens_words as words
 
 TITLE = "Logit lens"
+TAKES_TEXTS = True
+THE_TEXT, THE_LAYER = "the text", "the layer of the cell looked at"
+SENDING = {
+    THE_TEXT: (sending.ATTENTION, sending.ABLATION, sending.CHAT, sending.LAB, sending.BIAS),
+    THE_LAYER: (sending.ABLATION, sending.PROBING, sending.ATTENTION),
+}
 PAGE = 40  # positions shown at once
 TOP = 10  # tokens listed for a cell
 # For the grid: a click marks its cell and is a `select`; the arrow keys go from cell to cell.
@@ -80,22 +87,14 @@ class Shown:
 
 @dataclass(frozen=True, eq=False)
 class LensPane:
-    """What the tab needs to hand it a text."""
+    """What draws the lens."""
 
     pane: Pane
     pages: Pane  # the same from the position on the slider
-    receiving: list[gr.components.Component]  # filled by `receive`
-    listen: object  # event -> the lens is drawn after it
-
-    @staticmethod
-    def receive(parcel: Parcel | None) -> list:
-        if parcel is None:
-            return [gr.skip()] * 5
-        return [parcel.reference, parcel.text, "", "", gr.update(value=parcel.complete, visible=True)]
 
 
-def build(page: Page) -> LensPane:
-    """Lays out the pane and connects it."""
+def build(page: Page, inbox: gr.State) -> LensPane:
+    """Lays out the pane and connects it. inbox: what other tabs send."""
     with gr.Row(elem_classes="examples", elem_id="lens-examples"):
         gr.HTML("Examples:")
         buttons = [gr.Button(example.caption, size="sm", min_width=0) for example in EXAMPLES]
@@ -129,6 +128,7 @@ def build(page: Page) -> LensPane:
         elem_id="lens-written",
     )
     complete = gr.Checkbox(False, label="Special tokens are in the text already", visible=False)
+    sending_place = gr.Column(min_width=0)
     status = gr.HTML(elem_id="lens-status")
     with gr.Row(elem_id="lens-choices"):
         colour = gr.Radio(
@@ -266,4 +266,27 @@ def build(page: Page) -> LensPane:
             **AT_ONCE,
         )
         listen(filled.success)
-    return LensPane(pane, paged, [page.reference, text, follow, written, complete], listen)
+
+    def receive(parcel: Parcel) -> list:
+        return [parcel.text, "", "", gr.update(value=parcel.complete, visible=True)]
+
+    def pack(values: dict, what: str, visitor: str) -> Parcel:
+        sent = Parcel(values[text] or "", complete=bool(values[complete]))
+        return sent if what == THE_TEXT else replace(sent, layer=layer_of(values[shown]))
+
+    sending.take(inbox, receive, [text, follow, written, complete], lambda came: listen(came.success))
+    with sending_place:
+        sending.row(page, "lens-send-to", SENDING, {text, complete, shown}, pack)
+    return LensPane(pane, paged)
+
+
+def layer_of(now: Shown | None) -> int:
+    """The layer of the cell that is looked at.
+
+    Raises:
+        PlaygroundError: there is none.
+    """
+    name = now.seen.layers[now.picked[0]] if now else ""
+    if not name.isdigit():
+        raise PlaygroundError("No layer is looked at. Press Look, then click a cell of one.")
+    return int(name)

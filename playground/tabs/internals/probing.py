@@ -14,12 +14,25 @@ import gradio as gr
 from playground.errors import PlaygroundError
 from playground.labs.internals.probing import table, tasks
 from playground.labs.internals.probing.examples import Examples, find
+from playground.tabs import sending
 from playground.tabs.attention.panes import Stops
 from playground.tabs.internals.benches import Files
-from playground.tabs.kit import AT_ONCE, MAY_REFUSE, SEEN, UNSEEN, WAITING, Page, arriving, title_of, user_errors
+from playground.tabs.kit import (
+    AT_ONCE,
+    MAY_REFUSE,
+    SEEN,
+    UNSEEN,
+    WAITING,
+    Page,
+    Parcel,
+    arriving,
+    title_of,
+    user_errors,
+)
 from playground.views.continuations import note
 
 TITLE = "Probing"
+TAKES_TEXTS = True  # it takes layers; a text alone says nothing to it
 OWN = "own"
 POOLINGS = {
     "First token": "first",
@@ -271,7 +284,8 @@ class Pane:
         self.stops.halt(request)
 
 
-def build(page: Page) -> None:
+def build(page: Page, inbox: gr.State) -> None:
+    """Lays out the pane and connects it. inbox: what other tabs send; of a layer, its output is probed."""
     from dataclasses import fields
 
     parts: dict = {"page": page, "cache": {}, "stops": Stops(page.blocks), "kept": Files()}
@@ -292,7 +306,7 @@ def build(page: Page) -> None:
         parts |= _outcome()
     parts |= {"upload": gr.State(), "found": gr.State()}
     pane = Pane(**{item.name: parts[item.name] for item in fields(Pane)})
-    _connect(pane, buttons)
+    _connect(pane, buttons, inbox)
 
 
 def _choices() -> dict:
@@ -403,7 +417,7 @@ def _layer_by_layer() -> dict:
     return parts
 
 
-def _connect(pane: Pane, buttons: list[gr.Button]) -> None:
+def _connect(pane: Pane, buttons: list[gr.Button], inbox: gr.State) -> None:
     choosing = [pane.task, pane.upload, *pane.columns]
     seen = [pane.own, pane.samples, pane.pooling]
     gr.on([pane.task.input, *(c.input for c in pane.columns)], pane.show_task, choosing, seen, **AT_ONCE)
@@ -428,6 +442,11 @@ def _connect(pane: Pane, buttons: list[gr.Button]) -> None:
     moved = [pane.found, pane.slider]
     pane.slider.change(pane.at_layer, moved, [pane.confusion, pane.points], trigger_mode="always_last", **AT_ONCE)
 
+    def receive(parcel: Parcel) -> list:
+        layer = gr.update(value=(parcel.layer or 0) + 1, visible=True)  # 0 is what goes into the first block
+        return [ONE, layer, *pane.begin().values()]
+
+    sending.take(inbox, receive, [pane.which, pane.layer, pane.status, pane.run], run_after)
     filling = [pane.task, *seen, pane.which, pane.layer, pane.status, pane.run]
     for button, example in zip(buttons, EXAMPLES, strict=True):
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # torch, which a page that is being laid out must not wait fo
     from playground.engine.sampling import Sampling
 
 PLAIN, MESSAGE = "Text to continue", "Chat message"
+COMPLETE = "Text with its special tokens"  # as other tabs send it: none is added
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +42,7 @@ class Prompt:
         from playground.labs.chat import replies
 
         if values[self.kind] != MESSAGE:
-            return values[self.text] or "", False
+            return values[self.text] or "", values[self.kind] == COMPLETE
         return replies.render(engine, [{"role": "user", "content": values[self.text] or ""}]), True
 
     def ids(self, engine: Engine, values: dict) -> Tensor:
@@ -70,7 +71,7 @@ def build(text: str, name: str, tokens: int = 40) -> Prompt:
             max_lines=8,
             elem_id=f"{name}-text",
         )
-        kind = gr.Radio([PLAIN, MESSAGE], value=PLAIN, label="As", elem_id=f"{name}-kind")
+        kind = gr.Radio([PLAIN, MESSAGE, COMPLETE], value=PLAIN, label="As", elem_id=f"{name}-kind")
         with gr.Row():
             length = gr.Slider(5, 120, tokens, step=5, label="Tokens to write", min_width=140)
             temperature = gr.Slider(

@@ -1,7 +1,7 @@
 """Look inside the model: what its layers know of a text, layer by layer.
 
 It lays out the sub-tabs; what a sub-tab does is in its own file. To add one: a module with TITLE and build(page), and
-its name in PANES.
+its name in PANES; one that takes texts from other tabs says TAKES_TEXTS and builds with the place where they come.
 """
 
 import gradio as gr
@@ -10,7 +10,7 @@ from playground.tabs.internals import ablation, lens, neurons, patching, probing
 from playground.tabs.kit import AT_ONCE, Page, Parcel
 
 TITLE = "Internals"
-TAKES_TEXTS = True  # from other tabs, by post: the lens reads them
+TAKES_TEXTS = True  # from other tabs, by post: it goes to the sub-tab that it names, else to the lens
 PANES = (  # in screen order
     lens,
     patching,
@@ -22,15 +22,20 @@ PANES = (  # in screen order
 
 
 def build(page: Page) -> None:
-    built = {}
+    inboxes = {pane.TITLE: gr.State() for pane in PANES if getattr(pane, "TAKES_TEXTS", False)}
     with gr.Tabs(elem_id="internals") as strip:
         for pane in PANES:
             with gr.Tab(pane.TITLE, id=pane.TITLE):
-                built[pane.TITLE] = pane.build(page)
-    reader = built[lens.TITLE]
+                if pane.TITLE in inboxes:
+                    pane.build(page, inboxes[pane.TITLE])
+                else:
+                    pane.build(page)
 
-    def receive(parcel: Parcel | None) -> list:
-        return [gr.skip() if parcel is None else gr.update(selected=lens.TITLE), *reader.receive(parcel)]
+    def sort(parcel: Parcel | None) -> dict:
+        """Hands a parcel on to its sub-tab."""
+        if parcel is None:
+            return {strip: gr.skip()}
+        title = parcel.pane if parcel.pane in inboxes else lens.TITLE
+        return {strip: gr.update(selected=title), inboxes[title]: parcel}
 
-    came = page.post[TITLE].change(receive, page.post[TITLE], [strip, *reader.receiving], **AT_ONCE)
-    reader.listen(came.success)
+    page.post[TITLE].change(sort, page.post[TITLE], [strip, *inboxes.values()], **AT_ONCE)

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, fields
 
 import gradio as gr
 
-from playground.tabs.kit import Page, paced, title_of
+from playground.errors import PlaygroundError
+from playground.tabs import sending
+from playground.tabs.kit import Page, Parcel, paced, title_of
 from playground.tabs.merge import bench as benches
 from playground.tabs.merge.bench import Bench
 from playground.tabs.merge.visitors import Visitors
@@ -19,6 +21,11 @@ from playground.views.continuations import note
 from playground.views.merge import answers as view
 
 TITLE = "Ask all three"
+SENDING = {
+    "the question, with the merge as the model,": (
+        *(sending.CHAT, sending.LAB, sending.ATTENTION, sending.LENS, sending.ABLATION, sending.BIAS),
+    )
+}
 KEEP = 200  # answers of parents, which no slider changes
 
 
@@ -131,6 +138,24 @@ class Pane:
         told = f"Every tab now uses {reference}. Moving a slider here changes it there."
         return gr.update(choices=choices(self.page.settings, reference), value=reference), note(told)
 
+    def connect_sending(self) -> None:
+        """What comes is asked after a click, since a merge takes its time; the merge goes out with its question."""
+        if sending.MERGE.tab in self.page.post:
+            told = note("The question has come. Press Blend and ask to have all three answer it.")
+            sending.take(
+                self.page.post[sending.MERGE.tab], lambda parcel: [parcel.text, told], [self.prompt, self.look]
+            )
+
+        def pack(values: dict, what: str, visitor: str) -> Parcel:
+            merge = self.visitors.current(visitor)
+            if merge is None:
+                raise PlaygroundError("There is no merge yet. Press Blend and ask first.")
+            if not (values[self.prompt] or "").strip():
+                raise PlaygroundError("There is no question to send. Type one first.")
+            return Parcel(values[self.prompt], merge)
+
+        sending.row(self.page, "merge-send-to", SENDING, {self.prompt}, pack)
+
 
 def build(page: Page, visitors: Visitors) -> Pane:
     parts: dict = {}
@@ -152,6 +177,7 @@ def build(page: Page, visitors: Visitors) -> Pane:
         run = gr.Button("Blend and ask", variant="primary", elem_id="merge-run")
         stop = gr.Button("Stop", variant="stop", elem_id="merge-stop")
         parts["use"] = gr.Button("Use the merge in every tab", interactive=False, elem_id="merge-use")
+    sending_place = gr.Column(min_width=0)
     status = gr.HTML(elem_id="merge-status", elem_classes="doing")
     parts["look"] = gr.HTML(elem_id="merge-look")
     parts["told"] = gr.HTML(elem_id="merge-told")
@@ -163,4 +189,6 @@ def build(page: Page, visitors: Visitors) -> Pane:
     pane.use.click(
         pane.use_everywhere, page.reference, [page.reference, status], show_progress="hidden", api_visibility="private"
     )
+    with sending_place:
+        pane.connect_sending()
     return pane

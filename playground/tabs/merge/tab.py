@@ -6,15 +6,17 @@ its name in PANES.
 
 import gradio as gr
 
-from playground.tabs.kit import Page
+from playground.tabs.kit import AT_ONCE, Page
 from playground.tabs.merge import adapters, blend, ensembles
 
 TITLE = "Merge"
+TAKES_TEXTS = True  # from other tabs, by post: the question that parents and merge are asked
 PANES = (blend, adapters, ensembles)  # in screen order
 
 
 def build(page: Page) -> None:
-    with gr.Tabs(elem_id="merge"):
+    with gr.Tabs(elem_id="merge") as strip:
         for pane in PANES:
             with gr.Tab(pane.TITLE, id=pane.TITLE):
                 pane.build(page)
+    page.post[TITLE].change(lambda: gr.update(selected=blend.TITLE), None, strip, **AT_ONCE)

@@ -163,6 +163,18 @@ class Builder:
                 drafts = (*drafts, replace(prompt, name=unlike(prompt.name, drafts)))
             return self.shown(drafts, len(drafts) - 1)
 
+    def receive(self, text: str, system: str, as_chat: bool, values: dict) -> dict:
+        """What another tab has sent, as a prompt of its own: no labels, just the text.
+
+        Raises:
+            PlaygroundError: there is no room for one more.
+        """
+        drafts = self.current(values)
+        if len(drafts) >= MOST_PROMPTS:
+            raise PlaygroundError(f"There are {MOST_PROMPTS} prompts already. Remove one first, then send it again.")
+        sent = Prompt(unlike("sent", drafts), system, query=text, as_chat=as_chat, question_label="", answer_label="")
+        return self.shown((*drafts, sent), len(drafts))
+
     def connect(self, buttons: dict[str, gr.Button], bring: gr.File, changed: Callable[[gr.events.Dependency], None]):
         """`changed` is told of every event after which the prompt may look otherwise."""
         typed = [box.input for box in self.boxes]

@@ -8,8 +8,9 @@ import gradio as gr
 from playground.errors import PlaygroundError
 from playground.labs.prompting import prompts
 from playground.labs.prompting.prompts import Messages, Prompt
+from playground.tabs import sending
 from playground.tabs.attention.panes import Stops
-from playground.tabs.kit import AT_ONCE, WAITING, Page, arriving, paced, title_of, user_errors
+from playground.tabs.kit import AT_ONCE, WAITING, Page, Parcel, arriving, paced, title_of, user_errors
 from playground.tabs.prompting.builder import Builder
 from playground.tabs.prompting.scoring import Scoring
 from playground.views import statistics
@@ -19,6 +20,12 @@ from playground.views.prompting import words
 NOT_LOADED = "As text: the model is not in memory yet, so its tokens are not known."
 ELSEWHERE = "As text: the model runs elsewhere, so its tokens are not known."
 PANE = "one answer"
+THE_PROMPT, THE_WORDS, THE_ANSWER = "the prompt as the model reads it", "the prompt's words", "the answer"
+SENDING = {
+    THE_PROMPT: (sending.ATTENTION, sending.LENS, sending.ABLATION),
+    THE_WORDS: (sending.CHAT, sending.BIAS, sending.SEARCH),
+    THE_ANSWER: (sending.CHAT, sending.ATTENTION, sending.LENS, sending.BIAS, sending.SEARCH),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +39,9 @@ class Preview:
     shown: gr.HTML
     write: gr.Button
     stop: gr.Button
+    sending_place: gr.Column
     answer: gr.HTML
+    said: gr.State  # the last answer as text; "": there is none
 
     @property
     def inputs(self) -> set[gr.components.Component]:
@@ -88,7 +97,8 @@ class Preview:
             with self.page.models.writer(reference) as writer:
                 write = writing.complete if isinstance(made, str) else writing.reply
                 for reply in paced(write(writer, made, how, stop=stop)):
-                    yield {self.answer: words.answer(reply.text, statistics.line(reply, title_of(reference)))}
+                    shown = words.answer(reply.text, statistics.line(reply, title_of(reference)))
+                    yield {self.answer: shown, self.said: reply.text}
 
     def after(self, event: gr.events.Dependency) -> None:
         """Shows the prompt anew once `event` is over, and its examples in their order."""
@@ -100,11 +110,37 @@ class Preview:
         changed = [self.number.input, self.page.reference.change, self.page.made_ready.then, self.page.tabs.select]
         for listen in changed:
             listen(self.look, self.inputs, self.shown, trigger_mode="always_last", **self.page.queued)
-        begun = self.write.click(lambda: note(WAITING), None, self.answer, **AT_ONCE)
-        inputs = self.inputs | set(self.scoring.all)
-        asked = begun.then(self.ask, inputs, [self.answer], trigger_mode="multiple", **self.page.queued)
-        asked.failure(lambda: "", None, self.answer, **AT_ONCE)
+        self.ask_after(self.write.click(lambda: None, None, None, **AT_ONCE))
         self.stop.click(self.stops.halt, None, None, **AT_ONCE)
+        self._send()
+
+    def ask_after(self, event: gr.events.Dependency) -> None:
+        """Has the row answered once `event` has succeeded."""
+        begun = event.success(lambda: [note(WAITING), ""], None, [self.answer, self.said], **AT_ONCE)
+        inputs = self.inputs | set(self.scoring.all)
+        asked = begun.then(self.ask, inputs, [self.answer, self.said], trigger_mode="multiple", **self.page.queued)
+        asked.failure(lambda: "", None, self.answer, **AT_ONCE)
+
+    def _send(self) -> None:
+        """Lets the prompt of the row, or its answer, go to other tabs."""
+
+        def pack(values: dict, what: str, visitor: str) -> Parcel:
+            if what == THE_ANSWER:
+                if not values[self.said].strip():
+                    raise PlaygroundError("There is no answer yet. Press Answer this row first.")
+                return Parcel(values[self.said].strip())
+            _, made = self._rendered(values)
+            if isinstance(made, str):
+                return Parcel(made)
+            if what == THE_WORDS:
+                return Parcel("\n\n".join(message["content"] for message in made))
+            from playground.labs.chat import replies
+
+            with self.page.models.lease(values[self.page.reference] or "") as engine:
+                return Parcel(replies.render(engine, made), complete=True)
+
+        with self.sending_place:
+            sending.row(self.page, "lab-send-to", SENDING, self.inputs | {self.said}, pack, reads_model=True)
 
 
 def build() -> dict[str, gr.components.Component]:
@@ -116,5 +152,6 @@ def build() -> dict[str, gr.components.Component]:
         parts["number"] = gr.Number(1, label="For row", precision=0, minimum=1, min_width=90, elem_id="lab-row")
         parts["write"] = gr.Button("Answer this row", size="sm", elem_id="lab-one")
         parts["stop"] = gr.Button("Stop it", size="sm", elem_id="lab-one-stop")
-    parts["answer"] = gr.HTML(elem_id="lab-one-answer")
+    parts["sending_place"] = gr.Column(min_width=0)
+    parts["answer"], parts["said"] = gr.HTML(elem_id="lab-one-answer"), gr.State("")
     return parts

@@ -16,6 +16,7 @@ import gradio as gr
 from playground.labs.prompting import library, statistics
 from playground.labs.prompting.library import Worked
 from playground.labs.prompting.results import Results
+from playground.tabs.ability import what_it_can
 from playground.tabs.attention.panes import Stops
 from playground.tabs.kit import AT_ONCE, MAY_REFUSE, WAITING, Page, arriving, title_of, user_errors
 from playground.tabs.prompting import builder as builders
@@ -37,10 +38,12 @@ if TYPE_CHECKING:  # the page must not wait for torch
     from playground.labs.prompting.kept import Kept
 
 TITLE = "Prompt lab"
+TAKES_TEXTS = True  # from other tabs, by post: each becomes one more prompt
 REDRAW = 2.0  # seconds between two drawings of results that grow
 ORDERS = 5
 VISITORS = 32  # whose answers are kept for a second run
 TO_THE_RUN = "() => document.querySelector('#lab-run')?.scrollIntoView({behavior: 'smooth', block: 'start'})"
+SENT = "What came is a prompt of its own above. Press Run and compare to try all prompts on the whole table."
 STOPPED = "Stopped. What is done stands below; Run goes on where it stopped."
 _ANSWERS = threading.Lock()
 
@@ -243,6 +246,27 @@ class Lab:
         restored = self.page.blocks.load(self.restore, self.page.lab, [*self.filled, *self.outcome.all], **AT_ONCE)
         self.preview.after(restored)
         self.page.blocks.unload(self.leave)
+        self._receive()
+
+    def _receive(self) -> None:
+        """What other tabs send becomes one more prompt; one row of it is answered, the table waits for a click."""
+        if TITLE not in self.page.post:
+            return
+        post, inputs = self.page.post[TITLE], self.builder.inputs | {self.page.reference}
+        outputs = [*self.builder.outputs, self.status]
+
+        def receive(values: dict) -> dict:
+            parcel = values[post]
+            if parcel is None:
+                return {self.status: gr.skip()}
+            with user_errors():
+                as_chat = what_it_can(self.page, parcel.reference or values[self.page.reference] or "")
+                filled = self.builder.receive(parcel.text, parcel.system, as_chat in ("chat", None), values)
+                return filled | {self.status: note(SENT)}
+
+        came = post.change(receive, inputs | {post}, outputs, **MAY_REFUSE)
+        self.preview.after(came)
+        self.preview.ask_after(came)
 
     def leave(self, request: gr.Request) -> None:
         """The visitor is gone."""

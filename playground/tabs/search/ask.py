@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import gradio as gr
 
 from playground.errors import PlaygroundError
+from playground.tabs import sending
 from playground.tabs.attention.panes import BUTTONS
-from playground.tabs.kit import AT_ONCE, Page, paced
+from playground.tabs.kit import AT_ONCE, Page, Parcel, paced
 from playground.tabs.search import microscope as scopes
 from playground.tabs.search import settings
 from playground.tabs.search.bench import Bench
@@ -27,6 +28,11 @@ EXAMPLES = (  # (caption, question)
     ("Capital of France", "What is the capital of France?"),
     ("In other words", "Why are attention scores divided by the square root of the key's dimension?"),
     ("Not in there", "Who won the football world cup in 1998?"),
+)
+THE_PASSAGE, THE_ANSWER, THE_QUESTION = "the passage under the microscope", "the answer", "the question"
+SENDING = dict.fromkeys(
+    (THE_PASSAGE, THE_ANSWER, THE_QUESTION),
+    (sending.CHAT, sending.ATTENTION, sending.LENS, sending.LAB, sending.BIAS),
 )
 DOWNLOADS = (
     "The hits as CSV and JSON, the chunks as JSON lines, and the Python that makes the search again from them with "
@@ -48,6 +54,7 @@ class Asking:
     controls: Controls
     status: gr.HTML
     answer: gr.HTML
+    said: gr.State  # the last answer as text; "": there is none
     hits: gr.HTML
     seen: gr.State  # Seen, or None
     scope: Scope
@@ -56,6 +63,7 @@ class Asking:
 
     def found(self, values: dict, stop: threading.Event) -> Iterator[dict]:
         """Searches, shows what was found, then puts the first hit under the microscope."""
+        yield {self.said: ""}
         seen = yield from self._search(values, stop)
         if seen is not None:
             yield {self.answer: note("Press Ask to have it answered.")}
@@ -63,7 +71,7 @@ class Asking:
 
     def answered(self, values: dict, stop: threading.Event) -> Iterator[dict]:
         """Searches, then has it answered."""
-        yield {self.answer: words.answer(None)}
+        yield {self.answer: words.answer(None), self.said: ""}
         seen = yield from self._search(values, stop)
         if seen is None:
             return
@@ -115,7 +123,7 @@ class Asking:
             closing(answering.answer(writer, encoder, collection, seen.found, wanted, stop)) as growing,
         ):
             for now in paced(growing):
-                yield {self.answer: words.answer(now, now.ids), self.status: ""}
+                yield {self.answer: words.answer(now, now.ids), self.status: "", self.said: now.text}
 
     def _look(self, values: dict, seen: Seen, stop: threading.Event) -> Iterator[dict]:
         if seen.picked is not None and not stop.is_set():
@@ -158,7 +166,25 @@ class Asking:
 
     @property
     def outputs(self) -> list[gr.components.Component]:
-        return [self.answer, self.hits, self.seen, *self.scope.outputs]
+        return [self.answer, self.said, self.hits, self.seen, *self.scope.outputs]
+
+    def pack(self, values: dict, what: str, visitor: str) -> Parcel:
+        """What is sent to other tabs. Raises PlaygroundError: there is nothing to send."""
+        if what == THE_QUESTION:
+            return Parcel(expected(values[self.question], "Type a question first."))
+        if what == THE_ANSWER:
+            return Parcel(expected(values[self.said], "There is no answer yet. Press Ask first."))
+        seen = values[self.seen]
+        if seen is None or seen.picked is None:
+            raise PlaygroundError("No passage is looked at yet. Search first, then click a passage.")
+        return Parcel(seen.collection(self.bench, self.bench.key(values)).chunks[seen.picked].text)
+
+
+def expected(text: str | None, otherwise: str) -> str:
+    """The text. Raises PlaygroundError with `otherwise` when it is empty."""
+    if not (text or "").strip():
+        raise PlaygroundError(otherwise)
+    return text.strip()
 
 
 def search_after(bench: Bench, pane: Asking, event: gr.events.Dependency) -> None:
@@ -188,7 +214,8 @@ def build(page: Page, bench: Bench) -> Asking:
         with gr.Column(scale=1, min_width=320):
             gr.HTML("<h3>What was found</h3>")
             hits = gr.HTML(words.hits(None, None), elem_id="search-hits", js_on_load=BUTTONS)
-    seen = gr.State()
+    seen, said = gr.State(), gr.State("")
+    sending_place = gr.Column(min_width=0)
     scope = scopes.build(bench, seen)
     with gr.Accordion("Downloads and code", open=False, elem_id="search-downloads"):
         gr.HTML(note(DOWNLOADS))
@@ -196,7 +223,9 @@ def build(page: Page, bench: Bench) -> Asking:
         told = gr.HTML(elem_classes="doing")
         files = gr.File(label="Files", file_count="multiple", interactive=False, elem_id="search-taken-files")
         code = gr.Code(label="Python", language="python", interactive=False, max_lines=24, elem_id="search-code")
-    pane = Asking(bench, question, controls, status, answer, hits, seen, scope, files, code)
+    pane = Asking(bench, question, controls, status, answer, said, hits, seen, scope, files, code)
+    with sending_place:
+        sending.row(page, "search-send-to", SENDING, {question, seen, said, bench.collection, bench.owner}, pane.pack)
     inputs, outputs = pane.inputs, pane.outputs
     bench.on([ask.click, question.submit], TITLE, status, pane.answered, inputs, outputs)
     bench.on([only.click], TITLE, status, pane.found, inputs, outputs)

@@ -10,6 +10,7 @@ import gradio as gr
 
 from playground.labs.retrieval import library, shipped
 from playground.labs.retrieval.questions import LONGEST
+from playground.tabs import sending
 from playground.tabs.attention.panes import Stops
 from playground.tabs.kit import AT_ONCE, Page, Parcel
 from playground.tabs.search import ask, collections, evaluate, similarity
@@ -47,10 +48,9 @@ def build(page: Page) -> None:
                 else:
                     pane.build(page, bench)
 
-    def receive(parcel: Parcel | None) -> list:
-        if parcel is None:
-            return [gr.skip()] * 2
+    def receive(parcel: Parcel) -> list:
         return [gr.update(selected=ask.TITLE), parcel.text[:LONGEST]]
 
-    came = page.post[TITLE].change(receive, page.post[TITLE], [strip, asking.question], **AT_ONCE)
-    ask.search_after(bench, asking, came)
+    sending.take(
+        page.post[TITLE], receive, [strip, asking.question], lambda came: ask.search_after(bench, asking, came)
+    )

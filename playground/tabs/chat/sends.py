@@ -1,0 +1,72 @@
+"""What the Chat tab sends to other tabs: a reply, a message, all of a conversation, or the text that was continued.
+
+It does not know what becomes of them there.
+"""
+
+import gradio as gr
+
+from playground.errors import PlaygroundError
+from playground.tabs import sending
+from playground.tabs.chat.token_pane import Written
+from playground.tabs.kit import Page, Parcel
+
+REPLY, MESSAGE, ALL, TEXT = "the last reply", "the message before it", "the whole conversation", "the text"
+ANYWHERE = (sending.ATTENTION, sending.LENS, sending.LAB, sending.BIAS, sending.SEARCH)
+OFFERED = {
+    ALL: (sending.ATTENTION, sending.LENS, sending.ABLATION),
+    REPLY: ANYWHERE,
+    MESSAGE: ANYWHERE,
+}
+
+
+def of_conversation(page: Page, written: gr.State) -> gr.HTML | None:
+    """A row for what was said last."""
+
+    def pack(values: dict, what: str, visitor: str) -> Parcel:
+        latest = values[written]
+        if latest is None:
+            raise PlaygroundError("There is no reply of a model yet. Send a message first.")
+        return parcel(page, latest, what)
+
+    return sending.row(page, "chat-send-to", OFFERED, {written}, pack, reads_model=True)
+
+
+def of_completion(page: Page, text: gr.Textbox) -> gr.HTML | None:
+    """A row for the text that is continued."""
+
+    def pack(values: dict, what: str, visitor: str) -> Parcel:
+        if not (values[text] or "").strip():
+            raise PlaygroundError("There is no text to send. Type some first.")
+        return Parcel(values[text])
+
+    return sending.row(page, "text-send-to", {TEXT: ANYWHERE}, {text}, pack)
+
+
+def parcel(page: Page, latest: Written, what: str) -> Parcel:
+    """What is sent of a reply.
+
+    Raises:
+        PlaygroundError: its text is not known here.
+    """
+    reference = latest.reference
+    text = _text(page, latest, what)
+    if not text.strip():
+        raise PlaygroundError(f"The text of {what} is not known here. Send something else.")
+    if what != ALL:
+        return Parcel(text.strip(), reference, system=latest.system)
+    return Parcel(text, reference, complete=True, system=latest.system)
+
+
+def _text(page: Page, latest: Written, what: str) -> str:
+    if what == MESSAGE:
+        return latest.asked[-1][1]
+    if latest.reference.startswith("endpoint:"):
+        if what == ALL:
+            raise PlaygroundError("This model runs elsewhere: nothing of its inside can be seen from here.")
+        return "".join(token.text for token in latest.remote)
+    with page.models.lease(latest.reference) as engine:
+        from playground.labs import tokens  # imports torch
+
+        if what == ALL:
+            return tokens.whole_text(engine, latest.messages, latest.system, latest.ids)
+        return tokens.text_of(engine, latest.ids)
