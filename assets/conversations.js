@@ -164,4 +164,5 @@ file.addEventListener('change', async () => {
 
 draw();
 const open = sessionStorage.getItem(OPEN), typed = sessionStorage.getItem(TYPED);
-if (!(open && ask(open, true)) && typed !== null) trigger('opened', {conversation: null, draft: null, typed});
+const linked = location.hash.startsWith('#link='); // then the link says what is to stand here
+if (!linked && !(open && ask(open, true)) && typed !== null) trigger('opened', {conversation: null, draft: null, typed});

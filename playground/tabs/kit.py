@@ -20,6 +20,7 @@ from playground.errors import PlaygroundError
 from playground.models.cache import ModelCache
 from playground.models.catalog import catalog
 from playground.settings import Settings
+from playground.tabs.forms import Forms
 from playground.views import status as status_view
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,8 @@ class Page:
     )  # this visitor's votes in the arena; here, because a tab that was not opened yet has no place
     lab: gr.BrowserState  # the last results of the Prompt lab
     owner: gr.BrowserState  # the secret key of this visitor's own collections
+    load_now: gr.State  # whoever changes it has the picked model loaded, as the Load button does
+    forms: Forms  # what of each tab goes into a link
     post: dict[str, gr.State]  # by title, of tabs that take texts: the last `Parcel`; its `change` tells that one came
 
     def send(self, title: str, parcel: Parcel, pane: str = "") -> dict:

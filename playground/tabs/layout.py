@@ -1,4 +1,4 @@
-"""The page: the bar on top, one tab under the other's name, and the post between them.
+"""The page: the bar on top, a link to the open tab, one tab under the other's name, and the post between them.
 
 It does not know what is in a tab.
 """
@@ -10,7 +10,8 @@ import gradio as gr
 
 from playground.models.cache import ModelCache
 from playground.settings import Settings
-from playground.tabs import TABS, model_bar
+from playground.tabs import TABS, model_bar, permalinks
+from playground.tabs.forms import Forms
 from playground.tabs.kit import Page
 
 
@@ -21,9 +22,14 @@ def lay_out(blocks: gr.Blocks, models: ModelCache, settings: Settings, tabs: Seq
     votes = gr.BrowserState([], storage_key="playground-votes", secret="playground")  # fixed: it outlives a restart
     lab = gr.BrowserState(None, storage_key="playground-prompts", secret="playground")
     owner = gr.BrowserState("", storage_key="playground-owner", secret="playground")
-    with gr.Tabs() as strip:
-        page = Page(blocks, models, settings, bar.reference, bar.made_ready, strip, votes, lab, owner, post)
+    place = permalinks.build()
+    with gr.Tabs(elem_id="tabs") as strip:
+        page = Page(
+            blocks=blocks, models=models, settings=settings, reference=bar.reference, made_ready=bar.made_ready,
+            tabs=strip, votes=votes, lab=lab, owner=owner, load_now=bar.load_now, forms=Forms(), post=post,
+        )  # fmt: skip
         for tab in tabs:
             with gr.Tab(tab.TITLE, id=tab.TITLE):
                 tab.build(page)
+    permalinks.connect(page, place)
     return page

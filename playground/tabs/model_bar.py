@@ -33,6 +33,7 @@ KINDS = {  # in the order of the list
 class ModelBar:
     reference: gr.Dropdown  # the model that this visitor has picked, as text
     made_ready: gr.events.Dependency  # the Load button has done its work
+    load_now: gr.State  # whoever changes it has that work done
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def build(blocks: gr.Blocks, models: ModelCache, settings: Settings) -> ModelBar
                 unload = gr.Button("Unload", size="sm", interactive=False, elem_id="unload")
         with gr.Accordion("Memory", open=False, elem_id="memory"):
             ledger = gr.HTML()
-    shown = gr.State()
+    shown, load_now = gr.State(), gr.State("")
 
     def refresh(picked: str | None, last: View | None) -> list:
         view = look(models, picked or "")
@@ -115,10 +116,10 @@ def build(blocks: gr.Blocks, models: ModelCache, settings: Settings) -> ModelBar
     reference.change(precision_of, reference, precision, **AT_ONCE)
 
     showing = {"inputs": [reference, shown], "outputs": [status, ledger, load, unload, shown, reference], **AT_ONCE}
-    made_ready = load.click(get_ready, reference, None, **MAY_REFUSE)
+    made_ready = gr.on([load.click, load_now.change], get_ready, reference, None, **MAY_REFUSE)
     unload.click(give_back, reference, None, **MAY_REFUSE).then(refresh, **showing)
     gr.on([blocks.load, reference.change, gr.Timer(REFRESH_SECONDS).tick], refresh, **showing)
-    return ModelBar(reference, made_ready)
+    return ModelBar(reference, made_ready, load_now)
 
 
 def look(models: ModelCache, picked: str) -> View:

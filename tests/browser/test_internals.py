@@ -77,7 +77,7 @@ def test_on_a_phone_in_the_dark_a_reply_of_the_chat_is_read_by_the_lens_and_a_ne
     page = visit(width=390, dark=True)
     page.locator("#message textarea").fill("Say hello.")
     page.locator("#send").click()
-    expect(page.locator("#send")).to_be_enabled(timeout=120_000)
+    expect(page.locator("#regenerate")).to_be_enabled(timeout=120_000)  # the reply is there
     page.locator("#chat-send-to").get_by_role("button", name="Logit lens").filter(visible=True).click()
     expect(page.locator("#lens-caption")).to_contain_text("the answer", timeout=120_000)
     assert page.locator("#lens-text textarea").input_value().startswith("<|im_start|>system")

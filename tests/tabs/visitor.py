@@ -29,9 +29,9 @@ class Visitor:
             self.values[component] = value
         return self.values[component]
 
-    def fire(self, component: Any, event: str, index: Any = None, value: Any = None) -> None:
+    def fire(self, component: Any, event: str, index: Any = None, **more: Any) -> None:
         """Does to a component what a person or the page's script does. Raises what a handler raises."""
-        data = SimpleNamespace(index=index, value=value)
+        data = SimpleNamespace(**{"index": index, "value": None} | more)
         for fn in list(self.blocks.fns.values()):
             if (component._id, event) in fn.targets:
                 self._run(fn, data)

@@ -18,7 +18,8 @@ from playground.tabs.attention import mosaic as attention_mosaic
 from playground.tabs.attention import pairs as attention_pairs
 from playground.tabs.attention.map import MapPane
 from playground.tabs.attention.panes import Bench, Stops, places
-from playground.tabs.attention.source import SECOND, Kept, Source, second_box, shape
+from playground.tabs.attention.source import PLACES, SECOND, Kept, Source, second_box, shape
+from playground.tabs.forms import MOST_LAYERS, Box
 from playground.tabs.kit import AT_ONCE, Page, Parcel
 from playground.views.continuations import note
 
@@ -165,10 +166,32 @@ def build(page: Page) -> None:
     with sending_place:
         sending.row(page, "attention-send-to", SENDING, source.inputs | map_pane.pane.inputs, pack)
 
+    page.forms.strips[TITLE] = strip
+    for title in opened:
+        page.forms.offer(TITLE, title, _boxes(source, map_pane, answers), also={showing: title})
+
     for button, example in zip(buttons, EXAMPLES, strict=True):
         filling = [text, pair, complete, *answers, map_pane.word, *head_outputs(strip, showing, map_pane)]
         filled = button.click(lambda example=example: fill(example), None, filling, **AT_ONCE)
         bench.draw_open_after(filled, load=True)
+
+
+def _boxes(source: Source, pane: MapPane, answers: tuple[gr.Textbox, gr.Textbox]) -> dict:
+    """What of the tab goes into a link."""
+    return {
+        "text": source.text,
+        "second": source.pair,
+        "special": Box(source.complete, shows=True),
+        "of": Box(source.place, choices=tuple(PLACES.values())),
+        "show": pane.how,
+        "layer": Box(pane.layer, most=MOST_LAYERS),
+        "head": Box(pane.head, most=MOST_LAYERS),
+        "by": pane.unit,
+        "attention": pane.hide,
+        "word": pane.word,
+        "answer": answers[0],
+        "against": answers[1],
+    }
 
 
 def head_of_chart(event: gr.SelectData) -> tuple[int, int]:

@@ -1,1 +1,3 @@
 """The Bias tab: one file a pane."""
+
+BIAS = "Bias"  # its title

@@ -10,8 +10,9 @@ from dataclasses import dataclass, fields
 import gradio as gr
 
 from playground.labs.bias import data
-from playground.tabs.bias import outcome
+from playground.tabs.bias import BIAS, outcome
 from playground.tabs.bias.outcome import Outcome
+from playground.tabs.forms import MOST_LAYERS, Box
 from playground.tabs.internals import desk
 from playground.tabs.internals.desk import Desk
 from playground.tabs.kit import AT_ONCE, Page
@@ -137,6 +138,15 @@ def build(page: Page) -> list[gr.State]:
 
         pane.desk.after(button.click(fill, None, pane.boxes, **AT_ONCE), pane.work, inputs, outputs)
     axis = _axis(page)
+    words = {f"{side}{name}": getattr(pane, f"{side}{name}") for side in SIDES for name in ("_name", "")}
+    page.forms.offer(
+        BIAS,
+        TITLE,
+        words
+        | {"vectors": pane.where, "layer": Box(pane.layer, most=MOST_LAYERS), "divided_by": pane.ddof}
+        | {"axis_first": axis.first, "axis_second": axis.second, "axis_vectors": axis.where}
+        | {"axis_layer": Box(axis.layer, most=MOST_LAYERS)},
+    )
     desk.fit_layers(page, pane.layer, axis.layer)
     return [pane.out.section, axis.out.section]
 

@@ -13,7 +13,7 @@ from playground.labs.bias import data
 from playground.models.catalog import catalog
 from playground.tabs import sending
 from playground.tabs.attention.source import shape
-from playground.tabs.bias import outcome
+from playground.tabs.bias import BIAS, outcome
 from playground.tabs.bias.outcome import Outcome
 from playground.tabs.internals import desk
 from playground.tabs.internals.desk import Desk
@@ -21,7 +21,6 @@ from playground.tabs.kit import AT_ONCE, Page, Parcel
 from playground.views.continuations import note
 
 TITLE = "Fill the blank"
-BIAS = "Bias"  # the tab that texts are sent to
 MASK = "[MASK]"
 SENDING = {"the sentence": (sending.ATTENTION, sending.LENS, sending.CHAT, sending.LAB)}
 INTRODUCTION = (
@@ -105,6 +104,13 @@ def receive(parcel: Parcel) -> list:
     return [text, ", ".join(pair) if pair else ""]
 
 
+def _offer(page: Page, blank: Blank, grid: Grid) -> None:
+    """What of the pane goes into a link."""
+    one = {"text": blank.text, "candidates": blank.candidates, "words": blank.k}
+    many = {"templates": grid.templates, "first": grid.first, "second": grid.second, "grid_words": grid.words}
+    page.forms.offer(BIAS, TITLE, one | many | {"neutral": grid.neutral, "corrected": grid.corrected})
+
+
 def readable(page: Page, reference: str, text: str, words: Sequence[str]) -> str:
     """The sentence for tabs that know no blanks: as it is for a masked model; for others what stands before the blank.
 
@@ -135,7 +141,9 @@ def build(page: Page) -> list[gr.State]:
     def run(came: gr.events.Dependency) -> None:
         blank.desk.after(came, blank.work, inputs, outputs)
 
-    sending.take(page.post[BIAS], receive, [blank.text, blank.candidates], run)
+    _offer(page, blank, grid)
+    if BIAS in page.post:
+        sending.take(page.post[BIAS], receive, [blank.text, blank.candidates], run)
 
     def pack(values: dict, what: str, visitor: str) -> Parcel:
         asked = outcome.words(values[blank.candidates])

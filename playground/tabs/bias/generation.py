@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from playground.labs.bias import data
-from playground.tabs.bias import outcome
+from playground.tabs.bias import BIAS, outcome
 from playground.tabs.bias.outcome import Outcome
 from playground.tabs.internals import desk
 from playground.tabs.internals.desk import Desk
@@ -129,6 +129,8 @@ def build(page: Page) -> list[gr.State]:
         chart,
         texts,
     )
+    names = ("prompts", "groups", "n", "tokens", "temperature", "seed", "as_chat")
+    page.forms.offer(BIAS, TITLE, {name: getattr(pane, name) for name in names})
     outputs = [*out.all, chart, texts]
     pane.desk.on([run.click], pane.work, pane.asked, outputs)
     for button, example in zip(strip, shipped, strict=True):

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 
 import gradio as gr
 
-from playground.tabs.bias import outcome, pair_source
+from playground.tabs.bias import BIAS, outcome, pair_source
 from playground.tabs.bias.outcome import Outcome
-from playground.tabs.bias.pair_source import PairSource
+from playground.tabs.bias.pair_source import TEMPLATES, WINOGENDER, PairSource
+from playground.tabs.forms import Box
 from playground.tabs.internals import desk
 from playground.tabs.internals.desk import Desk
 from playground.tabs.kit import AT_ONCE, Page
@@ -104,6 +105,12 @@ def build(page: Page) -> list[gr.State]:
     run, stop, status = outcome.buttons("bias-pairs", "Score")
     out, chart, most = outcome.build("bias-pairs")
     pane = Pane(desk.build(page, TITLE, status, stop), source, dialect, out, chart, most)
+    page.forms.offer(
+        BIAS,
+        TITLE,
+        {"first": source.first, "second": source.second, "words": source.words, "most": source.most}
+        | {"dialect": dialect, "data": Box(source.data, choices=(TEMPLATES, WINOGENDER))},  # a file stays here
+    )
     inputs, outputs = source.all | {dialect}, [*out.all, chart, most]
     pane.desk.on([run.click], pane.work, inputs, outputs)
     for button, example in zip(strip, shipped, strict=True):

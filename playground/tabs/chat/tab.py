@@ -9,7 +9,16 @@ import gradio as gr
 
 from playground.labs.chat import conversations
 from playground.tabs.ability import what_it_can
-from playground.tabs.chat import answering, arena_layout, completion, conversation, next_token_pane, sampling, saved
+from playground.tabs.chat import (
+    answering,
+    arena_layout,
+    completion,
+    conversation,
+    linked,
+    next_token_pane,
+    sampling,
+    saved,
+)
 from playground.tabs.kit import AT_ONCE, MAY_REFUSE, Page, Parcel, user_errors
 
 TITLE = "Chat"
@@ -121,6 +130,8 @@ def build(page: Page) -> None:
     page.made_ready.success(adapt, page.reference, [mode, why], **AT_ONCE)
 
     _receive(page, mode, talk, text)
+    boxes = {"mode": mode, "message": talk.message, "text": text.text, "samples": text.samples, "system": system}
+    page.forms.offer(TITLE, boxes=boxes | vars(controls), more=linked.of(talk), talks=True)
     for button, example in zip(buttons, EXAMPLES, strict=True):
 
         def fill(request: gr.Request, example: Example = example) -> dict:

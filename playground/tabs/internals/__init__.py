@@ -1,1 +1,3 @@
 """The Internals tab: one file a pane."""
+
+INTERNALS = "Internals"  # its title

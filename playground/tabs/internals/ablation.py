@@ -13,7 +13,7 @@ import gradio as gr
 from playground.errors import PlaygroundError
 from playground.tabs import sending
 from playground.tabs.attention.panes import BUTTONS, clicks, places
-from playground.tabs.internals import desk
+from playground.tabs.internals import INTERNALS, desk
 from playground.tabs.internals import prompt as prompts
 from playground.tabs.internals.desk import Desk
 from playground.tabs.internals.prompt import Prompt
@@ -309,6 +309,9 @@ def build(page: Page, inbox: gr.State) -> None:
             part = f"attention {parcel.layer}" if parcel.head is None else f"head {parcel.layer}.{parcel.head}"
         return [parcel.text, prompts.COMPLETE if parcel.complete else prompts.PLAIN, part, gr.skip(), ""]
 
+    page.forms.offer(
+        INTERNALS, TITLE, pane.prompt.boxes | {"take_out": targets, "instead": pane.how, "parts": pane.over}
+    )
     sending.take(inbox, receive, filling, lambda came: pane.desk.after(came, pane.work, inputs, outputs))
 
     def pack(values: dict, what: str, visitor: str) -> Parcel:

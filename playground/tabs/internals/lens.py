@@ -13,6 +13,8 @@ from playground.errors import PlaygroundError
 from playground.tabs import sending
 from playground.tabs.attention.panes import Pane, places, progress, reported
 from playground.tabs.attention.source import second_box
+from playground.tabs.forms import Box
+from playground.tabs.internals import INTERNALS
 from playground.tabs.internals.benches import Files, asked, bench
 from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN, Page, Parcel, title_of
 from playground.views.internals import lens_words as words
@@ -274,6 +276,8 @@ def build(page: Page, inbox: gr.State) -> LensPane:
         sent = Parcel(values[text] or "", complete=bool(values[complete]))
         return sent if what == THE_TEXT else replace(sent, layer=layer_of(values[shown]))
 
+    boxes = {"text": text, "follow": follow, "written": written, "colour": colour, "curves": curve}
+    page.forms.offer(INTERNALS, TITLE, boxes | {"special": Box(complete, shows=True)})
     sending.take(inbox, receive, [text, follow, written, complete], lambda came: listen(came.success))
     with sending_place:
         sending.row(page, "lens-send-to", SENDING, {text, complete, shown}, pack)

@@ -11,7 +11,7 @@ import gradio as gr
 
 from playground.errors import PlaygroundError
 from playground.tabs.attention.panes import Pane, places, progress, reported
-from playground.tabs.internals import neuron_corpus, neuron_groups, neuron_out
+from playground.tabs.internals import INTERNALS, neuron_corpus, neuron_groups, neuron_out
 from playground.tabs.internals.benches import asked, bench
 from playground.tabs.internals.unit import KINDS, NEURON, UnitBoxes
 from playground.tabs.kit import AT_ONCE, Page, title_of
@@ -114,6 +114,7 @@ def build(page: Page) -> None:
                 heat: f"{view.legend(most)}{view.text(own, most)}{beside}{view.values_table(own)}",
             }
 
+    page.forms.offer(INTERNALS, TITLE, {"kind": kind, "layer": layer, "number": index, "text": text})
     desk = bench(page, status)
     pane = Pane(TITLE, {*unit.parts, text, groups.compared}, [caption, heat], draw)
     begun = asked(desk, look.click, text.submit, layer.submit, index.submit)

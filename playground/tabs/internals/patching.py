@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 import gradio as gr
 
 from playground.tabs.attention.panes import BUTTONS, clicks, places
-from playground.tabs.internals import desk
+from playground.tabs.internals import INTERNALS, desk
 from playground.tabs.internals.desk import Desk
 from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN, Page, title_of
 from playground.views.continuations import note
@@ -258,6 +258,11 @@ def build(page: Page) -> None:
     outputs = [pane.aligned, pane.proposed, pane.outcome, pane.verdict, pane.chart, pane.cell, pane.beside]
     outputs += [pane.control_chart, pane.numbers, pane.origin, pane.files, pane.found]
     entered = [box.submit for box in (pane.answer, pane.wrong)]
+    page.forms.offer(
+        INTERNALS,
+        TITLE,
+        {name: parts[name] for name in ("clean", "corrupted", "answer", "wrong", "site", "direction", "control")},
+    )
     pane.desk.on([run.click, *entered], pane.work, inputs, outputs)
     pane.desk.on([propose.click], pane.propose, {pane.clean}, [pane.proposed, pane.choices])
     pane.proposed.select(pane.take, pane.choices, pane.asked, **AT_ONCE)

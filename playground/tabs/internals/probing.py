@@ -5,7 +5,7 @@ It does not know how probes are trained or drawn.
 
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from playground.labs.internals.probing import table, tasks
 from playground.labs.internals.probing.examples import Examples, find
 from playground.tabs import sending
 from playground.tabs.attention.panes import Stops
+from playground.tabs.forms import Box, More
+from playground.tabs.internals import INTERNALS
 from playground.tabs.internals.benches import Files
 from playground.tabs.kit import (
     AT_ONCE,
@@ -306,7 +308,21 @@ def build(page: Page, inbox: gr.State) -> None:
         parts |= _outcome()
     parts |= {"upload": gr.State(), "found": gr.State()}
     pane = Pane(**{item.name: parts[item.name] for item in fields(Pane)})
+    boxes = {name: parts[name] for name in ("probe", "which", "layer")}
+    shipped = Box(pane.task, choices=tuple(task.name for task in tasks.TASKS))  # a file of one's own stays here
+    pooling = Box(pane.pooling, choices=tuple(POOLINGS))
+    page.forms.offer(INTERNALS, TITLE, boxes | {"task": shipped, "pooling": pooling}, more=_task_of_link(pane))
     _connect(pane, buttons, inbox)
+
+
+def _task_of_link(pane: Pane) -> More:
+    """What is shown of a task goes with it."""
+
+    def fill(plain: Mapping) -> tuple[dict, list[str]]:
+        known = plain.get("task") in [task.name for task in tasks.TASKS]
+        return (pane.show_task(plain["task"], None, "", "", "") if known else {}), []
+
+    return More(set(), [pane.own, pane.samples, pane.pooling], lambda values, with_talk: {}, fill)
 
 
 def _choices() -> dict:

@@ -33,6 +33,11 @@ class Prompt:
     def all(self) -> set[gr.components.Component]:
         return {self.text, self.kind, self.tokens, self.temperature}
 
+    @property
+    def boxes(self) -> dict[str, gr.components.Component]:
+        """What goes into a link."""
+        return {"text": self.text, "as": self.kind, "tokens": self.tokens, "temperature": self.temperature}
+
     def complete(self, engine: Engine, values: dict) -> tuple[str, bool]:
         """The text that the model reads, and whether special tokens are in it already.
 

@@ -12,7 +12,8 @@ from typing import Any
 import gradio as gr
 
 from playground.tabs.attention.source import Kept
-from playground.tabs.internals import desk
+from playground.tabs.forms import MOST_LAYERS, Box
+from playground.tabs.internals import INTERNALS, desk
 from playground.tabs.internals import prompt as prompts
 from playground.tabs.internals.desk import Desk
 from playground.tabs.internals.prompt import Prompt
@@ -238,6 +239,8 @@ def build(page: Page) -> None:
 
     inputs = pane.prompt.all | {pane.positive, pane.negative, pane.layer, pane.pooling, pane.strength, pane.control}
     outputs = [pane.outcome, pane.told, pane.written, pane.same, pane.files, pane.origin]
+    boxes = {name: parts[name] for name in ("positive", "negative", "pooling", "strength", "control")}
+    page.forms.offer(INTERNALS, TITLE, pane.prompt.boxes | boxes | {"layer": Box(pane.layer, most=MOST_LAYERS)})
     pane.desk.on([run.click], pane.work, inputs, outputs)
     pane.desk.while_moving([pane.strength.input, pane.layer.input], pane.work, inputs, outputs)
     desk.fit_layers(page, pane.layer)

@@ -6,10 +6,10 @@ its name in PANES; one that takes texts from other tabs says TAKES_TEXTS and bui
 
 import gradio as gr
 
-from playground.tabs.internals import ablation, lens, neurons, patching, probing, steering
+from playground.tabs.internals import INTERNALS, ablation, lens, neurons, patching, probing, steering
 from playground.tabs.kit import AT_ONCE, Page, Parcel
 
-TITLE = "Internals"
+TITLE = INTERNALS
 TAKES_TEXTS = True  # from other tabs, by post: it goes to the sub-tab that it names, else to the lens
 PANES = (  # in screen order
     lens,
@@ -30,6 +30,8 @@ def build(page: Page) -> None:
                     pane.build(page, inboxes[pane.TITLE])
                 else:
                     pane.build(page)
+
+    page.forms.strips[TITLE] = strip
 
     def sort(parcel: Parcel | None) -> dict:
         """Hands a parcel on to its sub-tab."""

@@ -138,6 +138,11 @@ class Pane:
         told = f"Every tab now uses {reference}. Moving a slider here changes it there."
         return gr.update(choices=choices(self.page.settings, reference), value=reference), note(told)
 
+    @property
+    def boxes(self) -> dict[str, gr.components.Component]:
+        """What goes into a link, beside the recipe."""
+        return {"prompt": self.prompt, "tokens": self.tokens, "temperature": self.temperature, "seed": self.seed}
+
     def connect_sending(self) -> None:
         """What comes is asked after a click, since a merge takes its time; the merge goes out with its question."""
         if sending.MERGE.tab in self.page.post:

@@ -9,7 +9,7 @@ import gradio as gr
 
 from playground.models import lora
 from playground.tabs.kit import AT_ONCE, Page
-from playground.tabs.merge import asking, inspecting, keeping, kitchen, laying, sweeping
+from playground.tabs.merge import asking, inspecting, keeping, kitchen, laying, linked, sweeping
 from playground.tabs.merge.kitchen import STARTER, Kitchen
 from playground.tabs.merge.visitors import Visitors
 from playground.views.continuations import note
@@ -129,6 +129,7 @@ def build(page: Page) -> None:
         for pane in PANES:
             with gr.Tab(pane.TITLE, id=pane.TITLE):
                 built[pane.TITLE] = pane.build(page, visitors)
+    page.forms.offer("Merge", TITLE, built[asking.TITLE].boxes, more=linked.of(cook))
     _connect(cook, strip, built, buttons, listed)
     for event in moved:
         built[asking.TITLE].after(event)

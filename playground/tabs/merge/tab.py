@@ -19,4 +19,5 @@ def build(page: Page) -> None:
         for pane in PANES:
             with gr.Tab(pane.TITLE, id=pane.TITLE):
                 pane.build(page)
+    page.forms.strips[TITLE] = strip
     page.post[TITLE].change(lambda: gr.update(selected=blend.TITLE), None, strip, **AT_ONCE)

@@ -22,6 +22,7 @@ from playground.tabs.kit import AT_ONCE, MAY_REFUSE, WAITING, Page, arriving, ti
 from playground.tabs.prompting import builder as builders
 from playground.tabs.prompting import data as tables
 from playground.tabs.prompting import kept as keeping
+from playground.tabs.prompting import linked
 from playground.tabs.prompting import outcome as outcomes
 from playground.tabs.prompting import scoring as scorings
 from playground.tabs.prompting.builder import Builder
@@ -44,6 +45,7 @@ ORDERS = 5
 VISITORS = 32  # whose answers are kept for a second run
 TO_THE_RUN = "() => document.querySelector('#lab-run')?.scrollIntoView({behavior: 'smooth', block: 'start'})"
 SENT = "What came is a prompt of its own above. Press Run and compare to try all prompts on the whole table."
+UNLESS_LINKED = "(kept) => location.hash.startsWith('#link=') ? null : kept"  # a link says what is to stand here
 STOPPED = "Stopped. What is done stands below; Run goes on where it stopped."
 _ANSWERS = threading.Lock()
 
@@ -243,10 +245,14 @@ class Lab:
             filled.then(js=TO_THE_RUN, fn=None)
             self.preview.after(filled)
             self.run_after(filled)
-        restored = self.page.blocks.load(self.restore, self.page.lab, [*self.filled, *self.outcome.all], **AT_ONCE)
+        restored = self.page.blocks.load(
+            self.restore, self.page.lab, [*self.filled, *self.outcome.all], js=UNLESS_LINKED, **AT_ONCE
+        )
         self.preview.after(restored)
         self.page.blocks.unload(self.leave)
         self._receive()
+        more = linked.of(self)
+        self.page.forms.offer(TITLE, more=more, then=self.preview.after)
 
     def _receive(self) -> None:
         """What other tabs send becomes one more prompt; one row of it is answered, the table waits for a click."""

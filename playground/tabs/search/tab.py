@@ -48,6 +48,9 @@ def build(page: Page) -> None:
                 else:
                     pane.build(page, bench)
 
+    page.forms.strips[TITLE] = strip
+    page.forms.offer(TITLE, ask.TITLE, {"question": asking.question} | vars(asking.controls))  # no collection: keys
+
     def receive(parcel: Parcel) -> list:
         return [gr.update(selected=ask.TITLE), parcel.text[:LONGEST]]
 
