@@ -2,11 +2,9 @@
 const BEGIN = '#link=';
 
 function openTabs() { // the page's tab, then that of the row inside it
-  const visible = (tab) => tab.offsetParent !== null || tab.closest('.tab-container');
-  const outer = document.querySelector('#tabs > .tab-wrapper [role=tab][aria-selected=true]');
-  const panel = outer && document.getElementById(outer.getAttribute('aria-controls'));
-  const inner = panel && panel.querySelector('.tab-wrapper [role=tab][aria-selected=true]');
-  return [outer, inner].map((tab) => (tab && visible(tab) ? tab.textContent.trim() : ''));
+  const panel = [...document.querySelectorAll('#tabs > [role=tabpanel]')].find((each) => each.offsetParent !== null);
+  const chosen = (place) => place?.querySelector('.tab-wrapper [role=tab][aria-selected=true]')?.textContent.trim() ?? '';
+  return [chosen(document.querySelector('#tabs')), chosen(panel)];
 }
 
 function say(place, text) { place.textContent = text; }

@@ -7,11 +7,11 @@ from playground.views.continuations import note
 
 
 def bar(more: str = "") -> str:
-    """The button, and under it what there is to say."""
+    """The button, and above it what there is to say."""
     button = (
         '<button type="button" data-do="wanted" title="Of the open tab: model, texts and settings">Copy link</button>'
     )
-    return f'<div class="permalink"><div class="copy">{button}</div>{more}</div>'
+    return f'<div class="permalink">{more}<div class="copy">{button}</div></div>'
 
 
 def copied(word: str, told: Sequence[str], talks: bool) -> str:

@@ -2,9 +2,13 @@
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from playwright.sync_api import Locator, Page, expect
+
+from playground.labs import permalinks
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,6 +45,20 @@ def click_at(page: Page, chart: str, x: float, y: float) -> None:
     page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
 
 
+def expect_same_page_elsewhere(visit, word: str, accessible) -> None:
+    """The link in another browser; and the same for a model that is not in memory, which is asked about."""
+    other = visit(width=390, dark=True, after=f"#{word}")
+    expect(other.locator("#permalink .said")).to_contain_text("A link has filled in Attention, Map")
+    expect(other.locator("#map-layer input").first).to_have_value("11")
+    expect(other.locator("#map-head input").first).to_have_value("5")
+    expect(other.locator("#map-caption")).not_to_contain_text("layer 11"), "nothing has run"
+    link = replace(permalinks.read(word.removeprefix("link=")), model="starter:smollm2-135m-instruct#float32")
+    other.evaluate("word => { location.hash = 'link=' + word }", permalinks.write(link))
+    expect(other.locator("#permalink .agree")).to_have_text("Use and load this model")
+    expect(other.locator("#model input")).to_have_value(re.compile(r"^SmolLM2 135M Instruct \(starter\) · chat"))
+    accessible(other)
+
+
 def test_from_the_whole_model_to_one_head_one_token_and_two_words(visit, shot, accessible):
     page = visit(height=1300)
     open_tab(page)
@@ -62,12 +80,18 @@ def test_from_the_whole_model_to_one_head_one_token_and_two_words(visit, shot, a
     expect(page.locator("#map-caption")).to_contain_text("layer 11, head 5")
     click_at(page, "#map-chart", 0.5, 5.5 / 10)
     expect(page.locator("#map-token")).to_contain_text("From ·mat")
+    page.locator("#permalink").get_by_role("button", name="Copy link").click()
+    expect(page.locator("#permalink .done")).not_to_be_empty()
+    address = page.locator("#permalink input").input_value()
+    shot(page, "attention-3-link")
+    page.locator("#permalink").get_by_role("button", name="Close").click()
     token = page.locator("#map-text button").nth(7)
     token.focus()
     page.keyboard.press("Enter")
     expect(page.locator("#map-token")).to_contain_text("From ·it")
     expect(page.locator("#map-text button[aria-pressed=true]")).to_have_text("·it")
     shot(page, "attention-3-token", full_page=True)
+    expect_same_page_elsewhere(visit, urlsplit(address).fragment, accessible)
     keep_for_readme(page, "attention")
 
     page.get_by_label("Without the first token").first.check()

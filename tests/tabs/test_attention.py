@@ -315,6 +315,14 @@ def test_the_tab_adapts_to_a_model(desk, folders):
     assert second["visible"], "the catalog knows before it is loaded"
 
 
+def test_a_slider_beyond_the_model_comes_back_to_its_end(desk, folders):
+    with desk.page.models.lease(folders["llama"]) as engine:
+        n_layers, n_heads = engine.anatomy.n_layers, engine.anatomy.n_heads
+        *_, layer, head = attention.adapted(desk.page, folders["llama"], None, SimpleNamespace(), 512, 1)
+    assert layer == gr.update(maximum=n_layers - 1, value=n_layers - 1)
+    assert head == gr.update(maximum=n_heads - 1)
+
+
 def test_a_parcel_fills_the_box_and_opens_its_head(desk):
     receive = next(fn.fn for fn in desk.page.blocks.fns.values() if fn.name == "receive")
     text, pair, complete, word, *head = receive(Parcel("<|im_start|>user", complete=True))

@@ -43,7 +43,7 @@ class Visitor:
             for made in self._made(fn, data):
                 self._apply(fn, made)
             for state, old in before.items():
-                if self.value(state) is not old:
+                if self.value(state) is not old and fn.queue is not False:  # else the page's script is not told
                     self.fire(state, "change")
         for follower in list(self.blocks.fns.values()):
             if follower.trigger_after == fn._id and not follower.trigger_only_on_failure:

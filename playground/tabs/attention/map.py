@@ -121,6 +121,12 @@ def one(maps: Maps, layer: int | None, head: int | None) -> Maps:
     return maps
 
 
+def end(most: int, value: int) -> dict:
+    """An update of a slider's end; what stands farther comes back to it, since Gradio takes no value beyond."""
+    most = max(most, 1)
+    return gr.update(maximum=most) | ({"value": most} if value > most else {})
+
+
 def build(bench: Bench) -> MapPane:
     """Lays out the pane and connects it."""
     source = bench.source
@@ -169,8 +175,8 @@ def build(bench: Bench) -> MapPane:
             text: seen.text(at),
             row: seen.row(at),
             shown: seen,
-            layer: gr.update(maximum=max(maps.n_layers - 1, 1), interactive=chosen.how != LAYERS),
-            head: gr.update(maximum=max(maps.n_heads - 1, 1), interactive=chosen.how == HEAD),
+            layer: end(maps.n_layers - 1, chosen.layer) | {"interactive": chosen.how != LAYERS},
+            head: end(maps.n_heads - 1, chosen.head) | {"interactive": chosen.how == HEAD},
         }
 
     def pick(seen: Shown | None, event: gr.SelectData) -> list:

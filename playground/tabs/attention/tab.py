@@ -116,15 +116,17 @@ def build(page: Page) -> None:
 
     adapting = [pair, place, *adapters(map_pane)]
 
-    def adapt(reference: str | None, chosen: str | None) -> list:
+    def adapt(reference: str | None, chosen: str | None, layer: float, head: float) -> list:
         """Offers what the picked model has."""
-        return adapted(page, reference or "", chosen, map_pane)
+        return adapted(page, reference or "", chosen, map_pane, layer, head)
+
+    asking = [page.reference, place, *adapters(map_pane)]
 
     asked = gr.on([look.click, text.submit, pair.submit], lambda: WAITING, None, status, **AT_ONCE)
     looked = bench.draw_open_after(asked, load=True)
     for event in (looked, page.made_ready):
-        event.success(adapt, [page.reference, place], adapting, **AT_ONCE)
-    gr.on([page.blocks.load, page.reference.change], adapt, [page.reference, place], adapting, **AT_ONCE)
+        event.success(adapt, asking, adapting, **AT_ONCE)
+    gr.on([page.blocks.load, page.reference.change], adapt, asking, adapting, **AT_ONCE)
     stop.click(bench.stops.halt, None, None, **AT_ONCE)
     bench.draw_after(place.input, map_pane.pane)
 
@@ -233,7 +235,7 @@ def adapters(pane: MapPane) -> list:
     return [pane.layer, pane.head]
 
 
-def adapted(page: Page, reference: str, chosen: str | None, pane: MapPane) -> list:
+def adapted(page: Page, reference: str, chosen: str | None, pane: MapPane, layer: float = 0, head: float = 0) -> list:
     """Updates of the second box, the choice of attention and the sliders, for a model."""
     use = second_box(page, reference)
     label, info = SECOND[use or "pair"]
@@ -247,6 +249,6 @@ def adapted(page: Page, reference: str, chosen: str | None, pane: MapPane) -> li
     return [
         second,
         where,
-        gr.update(maximum=max(known["layers"] - 1, 1)),
-        gr.update(maximum=max(known["heads"] - 1, 1)),
+        attention_map.end(known["layers"] - 1, layer),
+        attention_map.end(known["heads"] - 1, head),
     ]

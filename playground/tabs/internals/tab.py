@@ -7,7 +7,7 @@ its name in PANES; one that takes texts from other tabs says TAKES_TEXTS and bui
 import gradio as gr
 
 from playground.tabs.internals import INTERNALS, ablation, lens, neurons, patching, probing, steering
-from playground.tabs.kit import AT_ONCE, Page, Parcel
+from playground.tabs.kit import MAY_REFUSE, Page, Parcel
 
 TITLE = INTERNALS
 TAKES_TEXTS = True  # from other tabs, by post: it goes to the sub-tab that it names, else to the lens
@@ -40,4 +40,5 @@ def build(page: Page) -> None:
         title = parcel.pane if parcel.pane in inboxes else lens.TITLE
         return {strip: gr.update(selected=title), inboxes[title]: parcel}
 
-    page.post[TITLE].change(sort, page.post[TITLE], [strip, *inboxes.values()], **AT_ONCE)
+    # queued, for of other events the page's script is not told that a state has changed
+    page.post[TITLE].change(sort, page.post[TITLE], [strip, *inboxes.values()], **MAY_REFUSE)
