@@ -51,7 +51,7 @@ def expect_same_page_elsewhere(visit, word: str, accessible) -> None:
     expect(other.locator("#permalink .said")).to_contain_text("A link has filled in Attention, Map")
     expect(other.locator("#map-layer input").first).to_have_value("11")
     expect(other.locator("#map-head input").first).to_have_value("5")
-    expect(other.locator("#map-caption")).not_to_contain_text("layer 11"), "nothing has run"
+    expect(other.locator("#map-caption")).not_to_contain_text("layer 11")  # nothing has run
     link = replace(permalinks.read(word.removeprefix("link=")), model="starter:smollm2-135m-instruct#float32")
     other.evaluate("word => { location.hash = 'link=' + word }", permalinks.write(link))
     expect(other.locator("#permalink .agree")).to_have_text("Use and load this model")
