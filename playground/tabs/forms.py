@@ -66,7 +66,7 @@ class Form:
 
     def read(self, values: dict, with_talk: bool = False) -> dict[str, Any]:
         """What stands in the pane, as plain values by name. Raises PlaygroundError: it is no whole thing."""
-        plain = {name: values[box.component] for name, box in self.boxes.items()}
+        plain = {name: _held(box.component, values[box.component]) for name, box in self.boxes.items()}
         return plain | (self.more.read(values, with_talk) if self.more else {})
 
     def fill(self, plain: Mapping[str, Any]) -> tuple[dict, list[str]]:
@@ -114,6 +114,11 @@ class Forms(list[Form]):
         strip = self.strips.get(form.tab)
         ids = {child.id for child in strip.children if isinstance(child, gr.Tab)} if strip else set()
         return {strip: gr.update(selected=pane)} if pane in ids else {}
+
+
+def _held(component: Component, value: Any) -> Any:
+    """A component's value; Gradio gives None for a text box that was never filled in."""
+    return "" if value is None and isinstance(component, gr.Textbox) else value
 
 
 def fitted(box: Box, value: Any) -> tuple[dict, str]:

@@ -93,6 +93,15 @@ def test_every_box_of_every_tab_comes_back_in_another_browser(laid, tab, pane):
     )
 
 
+@pytest.mark.parametrize(("tab", "pane"), FORMS)
+def test_a_page_as_it_is_at_first_comes_back_without_a_complaint(laid, tab, pane):
+    ann, bob = visit(laid), visit(laid)
+    for box in laid.forms.find(tab, pane).boxes.values():
+        if isinstance(box.component, gr.Textbox) and not box.component.value:
+            ann.values[box.component] = None  # as Gradio has it
+    assert 'class="note"' not in follow(bob, copy(ann, tab, pane))
+
+
 def test_all_that_a_tab_offers_is_tried_here(laid):
     offered = {(form.tab, form.pane) for form in laid.forms if form.tab != "Attention"}
     assert offered <= set(FORMS)
