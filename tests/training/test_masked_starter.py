@@ -10,9 +10,11 @@ import torch
 from transformers import BertConfig, BertForMaskedLM, BertModel
 
 from playground.models import difference, masked
-from training.masked_starter import batches, clean, evaluate, gather, pack, readers, train
+from tests import tiny
+from training.masked_starter import batches, clean, evaluate, gather, pack, readers, sample, train
 from training.masked_starter import model as network
 from training.masked_starter.gather import Passages
+from training.masked_starter.sources import SOURCES
 
 WORDS = np.arange(2000, 2012)  # the language: a text says one word again and again
 
@@ -210,6 +212,44 @@ def test_readers_read_their_formats(tmp_path):
 
     with pytest.raises(FileNotFoundError, match="another version"):
         next(readers.recipes(tmp_path))
+
+
+def test_what_a_model_wrote_is_read_without_headings_and_its_broken_end(tmp_path):
+    written = "# Title\n\nIt rains. The cat sleeps.\n\n1. A list\nThe dog sleeps too. And then the"
+    (tmp_path / "samples").mkdir()
+    (tmp_path / "samples" / "0.jsonl").write_text(json.dumps({"asked": "Write.", "text": written}) + "\n")
+    source = next(source for source in SOURCES if source.registry == "written")
+    folder = gather.fetch(source, tmp_path / "packages")
+    assert list(source.read(folder)) == [("0.jsonl 0", ["It rains. The cat sleeps.", "The dog sleeps too."])]
+
+
+def test_without_samples_it_says_what_to_run(tmp_path):
+    source = next(source for source in SOURCES if source.registry == "written")
+    with pytest.raises(FileNotFoundError, match=r"masked_starter\.sample"):
+        gather.fetch(source, tmp_path / "packages")
+
+
+def test_requests_for_samples_leave_the_kinds_of_the_evaluation_out():
+    asked = sample.requests(0)
+    assert asked == sample.requests(0) != sample.requests(1)
+    assert sorted(asked) == sorted(sample.requests(1))
+    assert len(set(asked)) == len(sample.SHAPES) * len(sample.SUBJECTS)
+    assert not [ask for ask in asked if "review" in ask or "editorial" in ask]
+
+
+def test_samples_are_written_by_the_model_and_gone_on_with(tmp_path, monkeypatch):
+    model = tiny.save(tmp_path / "model", "llama")
+    monkeypatch.setattr(gather, "starter_folder", lambda name: model)
+    threads = torch.get_num_threads()
+    monkeypatch.setattr(sample, "BATCH", 2)
+    ticks = count()
+    monkeypatch.setattr(sample.time, "monotonic", lambda: next(ticks))
+    n = sample.write(tmp_path, minutes=3 / 60, longest=4)
+    more = sample.write(tmp_path, minutes=3 / 60, longest=4)
+    torch.set_num_threads(threads)
+    lines = [json.loads(line) for line in (tmp_path / "0.jsonl").read_text().splitlines()]
+    assert 0 < n < more == len(lines)
+    assert [line["asked"] for line in lines] == sample.requests(0)[:more]
 
 
 def test_held_out_is_about_one_document_in_33_and_always_the_same():

@@ -1,5 +1,6 @@
 """The training of starter:minilm-mlm, from packages to the file in assets/.
 
+python -m training.masked_starter.sample DIR                  the writing starter's own texts -> DIR/samples
 python -m training.masked_starter.gather DIR                  packages -> passages, as numbers of word pieces
 python -m training.masked_starter.train DIR --minutes 65      passages -> checkpoint
 python -m training.masked_starter.pack DIR                    checkpoint -> assets/weights/minilm-mlm-*.safetensors

