@@ -7,7 +7,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from html import escape
@@ -117,6 +117,11 @@ def in_words(error: Exception) -> str:
 
 def _shown(sentence: str) -> gr.Error:
     return gr.Error(escape(sentence), print_exception=False)  # escaped, because the pop-up renders HTML
+
+
+def places(event: gr.SelectData) -> Sequence[float]:
+    """The numbers that a click brought."""
+    return event.index if isinstance(event.index, (list, tuple)) else [event.index]
 
 
 def title_of(reference: str) -> str:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from playground.tabs.attention.panes import places
-from playground.tabs.kit import MAY_REFUSE, Page, Parcel, user_errors
+from playground.tabs.kit import MAY_REFUSE, Page, Parcel, places, user_errors
 from playground.views import sending as view
 
 

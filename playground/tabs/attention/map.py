@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from playground.tabs.attention.panes import BUTTONS, Bench, Pane, clicks, places
+from playground.tabs.attention.panes import BUTTONS, Bench, Pane, clicks
 from playground.tabs.attention.source import nearest
-from playground.tabs.kit import AT_ONCE, title_of
+from playground.tabs.kit import AT_ONCE, places, title_of
 from playground.views.attention import row as row_view
 from playground.views.attention import words as words_view
 from playground.views.continuations import note

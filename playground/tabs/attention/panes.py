@@ -5,7 +5,7 @@ It does not know any single pane.
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -159,11 +159,6 @@ element.addEventListener('click', (event) => {
   trigger('select', {index: button.dataset.at.split(',').map(Number), value: button.dataset.at});
 });
 """
-
-
-def places(event: gr.SelectData) -> Sequence[float]:
-    """The numbers that a click brought."""
-    return event.index if isinstance(event.index, (list, tuple)) else [event.index]
 
 
 def reported(

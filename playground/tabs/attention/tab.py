@@ -17,10 +17,10 @@ from playground.tabs.attention import map as attention_map
 from playground.tabs.attention import mosaic as attention_mosaic
 from playground.tabs.attention import pairs as attention_pairs
 from playground.tabs.attention.map import MapPane
-from playground.tabs.attention.panes import Bench, Stops, places
+from playground.tabs.attention.panes import Bench, Stops
 from playground.tabs.attention.source import PLACES, SECOND, Kept, Source, second_box, shape
 from playground.tabs.forms import MOST_LAYERS, Box
-from playground.tabs.kit import AT_ONCE, Page, Parcel
+from playground.tabs.kit import AT_ONCE, Page, Parcel, places
 from playground.views.continuations import note
 
 TITLE = "Attention"

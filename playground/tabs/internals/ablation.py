@@ -12,12 +12,12 @@ import gradio as gr
 
 from playground.errors import PlaygroundError
 from playground.tabs import sending
-from playground.tabs.attention.panes import BUTTONS, clicks, places
+from playground.tabs.attention.panes import BUTTONS, clicks
 from playground.tabs.internals import INTERNALS, desk
 from playground.tabs.internals import prompt as prompts
 from playground.tabs.internals.desk import Desk
 from playground.tabs.internals.prompt import Prompt
-from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN, Page, Parcel, paced, title_of
+from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN, Page, Parcel, paced, places, title_of
 from playground.views.continuations import note
 
 TITLE = "Ablation"

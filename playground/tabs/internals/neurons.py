@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import gradio as gr
 
 from playground.errors import PlaygroundError
-from playground.tabs.attention.panes import Pane, places, progress, reported
+from playground.tabs.attention.panes import Pane, progress, reported
 from playground.tabs.internals import INTERNALS, neuron_corpus, neuron_groups, neuron_out
 from playground.tabs.internals.benches import asked, bench
 from playground.tabs.internals.unit import KINDS, NEURON, UnitBoxes
-from playground.tabs.kit import AT_ONCE, Page, title_of
+from playground.tabs.kit import AT_ONCE, Page, places, title_of
 from playground.views.internals.neuron_words import ABOUT
 
 TITLE = "Neurons"

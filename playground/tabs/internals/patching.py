@@ -9,10 +9,10 @@ from dataclasses import dataclass, fields
 
 import gradio as gr
 
-from playground.tabs.attention.panes import BUTTONS, clicks, places
+from playground.tabs.attention.panes import BUTTONS, clicks
 from playground.tabs.internals import INTERNALS, desk
 from playground.tabs.internals.desk import Desk
-from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN, Page, title_of
+from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN, Page, places, title_of
 from playground.views.continuations import note
 
 TITLE = "Patching"

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from playground.errors import PlaygroundError
-from playground.tabs.attention.panes import places
-from playground.tabs.kit import AT_ONCE, MAY_REFUSE, SEEN, UNSEEN, user_errors
+from playground.tabs.kit import AT_ONCE, MAY_REFUSE, SEEN, UNSEEN, places, user_errors
 from playground.tabs.search.bench import Bench
 from playground.views.search import words
 
