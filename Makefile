@@ -15,13 +15,14 @@ unexport PYTHONDONTWRITEBYTECODE
 # Threads that wait without spinning: on a busy machine the default is several times slower.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help run test lint browser bench
+.PHONY: help run test lint browser bench screenshots
 
 help:
 	@echo "make run      install, fetch the starter models, serve the page (flags: ARGS=\"--port 8000\")"
 	@echo "make test     install, then lint and every test, those in a browser too"
 	@echo "make lint     ruff alone"
 	@echo "make bench    every script of benchmarks/"
+	@echo "make screenshots  draw the README's pictures anew, by the journeys that pass by them"
 	@echo "make browser  find Chromium, or install it"
 
 run: $(INSTALLED)
@@ -45,6 +46,9 @@ browser:
 
 bench: $(INSTALLED_FOR_TESTS) browser
 	@for script in benchmarks/*.py; do echo "== $$script"; $(PY) $$script || exit 1; done
+
+screenshots: $(INSTALLED_FOR_TESTS) browser
+	PLAYGROUND_TEST_UPDATE_SCREENSHOTS=1 $(PY) -m pytest $(ARGS) --reruns 1 tests/browser
 
 $(INSTALLED): requirements.txt
 	@PYTHON="$(PYTHON)" ./.ci/venv

@@ -16,6 +16,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.pictures import WANTED
+
 ROOT = Path(__file__).parents[2]
 FLAGS = [
     "--no-sandbox",
@@ -38,6 +40,7 @@ sys.addaudithook(note)
 """
 LOCAL = ("127.0.0.1", "localhost", "0.0.0.0", "::1", "None", "/")
 
+collect_ignore = [] if WANTED else ["test_pictures.py"]
 expect.set_options(timeout=30_000)  # two shared cores may be busy with something else
 
 

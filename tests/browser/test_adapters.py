@@ -2,8 +2,8 @@
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.pictures import keep_for_readme
 from tests.browser.tabs import open_tab
-from tests.browser.test_internals import keep_for_readme
 
 LONG = 240_000  # ms; two shared cores may be busy with something else
 
@@ -41,14 +41,12 @@ def test_adapters_are_mixed_routed_and_batched(visit, shot, accessible):
     expect(page.locator("#merge-route-told")).to_contain_text("To math", timeout=LONG)
     expect_written(page, "route", 2)
     shot(page, "adapters-2-route", full_page=True)
-    keep_for_readme(page.locator("#merge-route-chart"), "adapters-route")
 
     page.get_by_role("tab", name="One batch", exact=True).click()
     page.locator("#merge-batch-run").click()
     expect_written(page, "batch", 5)
     expect(page.locator("#merge-batch-written")).to_contain_text("forward passes")
     shot(page, "adapters-3-batch", full_page=True)
-    keep_for_readme(page.locator("#merge-batch-written"), "adapters-batch")
     accessible(page)
 
 

@@ -1,6 +1,5 @@
 """The journey of the Attention tab on the real starter: look, pick a token, open a head, BertViz, measures, files."""
 
-import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -9,14 +8,9 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Locator, Page, expect
 
 from playground.labs import permalinks
+from tests.browser.pictures import keep_for_readme
 
 ROOT = Path(__file__).parents[2]
-
-
-def keep_for_readme(what: Page | Locator, name: str) -> None:
-    """Writes the README's picture anew, when asked to."""
-    if os.environ.get("PLAYGROUND_TEST_UPDATE_SCREENSHOTS"):
-        what.screenshot(path=ROOT / "assets" / "screenshots" / f"{name}.png", animations="disabled")
 
 
 def open_tab(page: Page) -> None:

@@ -1,13 +1,13 @@
 """The journey of the Chat tab on the real starter: what a person does there, and what must not happen to them."""
 
-import os
 import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests import tiny
+from tests.browser.pictures import keep_for_readme
 
 ROOT = Path(__file__).parents[2]
 LONG = "Tell me a very long story about a fox and a lighthouse, with many chapters."
@@ -42,12 +42,6 @@ def expect_end(page: Page) -> None:
 def set_up(page: Page, max_new_tokens: int, seed: str = "") -> None:
     page.get_by_label("number input for Max new tokens").fill(str(max_new_tokens))
     page.get_by_placeholder("random").fill(seed)
-
-
-def keep_for_readme(what: Page | Locator, name: str) -> None:
-    """Writes the README's picture anew, when asked to."""
-    if os.environ.get("PLAYGROUND_TEST_UPDATE_SCREENSHOTS"):
-        what.screenshot(path=ROOT / "assets" / "screenshots" / f"{name}.png", animations="disabled")
 
 
 def test_send_stream_stop_regenerate_reload(visit, shot):

@@ -1,19 +1,13 @@
 """The journeys of the Internals tab on the real starter: a cell of the lens, a neuron found, seen and taken out."""
 
-import os
 from pathlib import Path
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
+from tests.browser.pictures import keep_for_readme
 from tests.browser.tabs import open_pane
 
 ROOT = Path(__file__).parents[2]
-
-
-def keep_for_readme(what: Page | Locator, name: str) -> None:
-    """Writes the README's picture anew, when asked to."""
-    if os.environ.get("PLAYGROUND_TEST_UPDATE_SCREENSHOTS"):
-        what.screenshot(path=ROOT / "assets" / "screenshots" / f"{name}.png", animations="disabled")
 
 
 def expect_to_fit(page: Page, width: int) -> None:

@@ -2,8 +2,9 @@
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.pictures import keep_for_readme
 from tests.browser.tabs import open_pane
-from tests.browser.test_attention import click_at, expect_drawn, keep_for_readme
+from tests.browser.test_attention import click_at, expect_drawn
 from tests.browser.test_internals import close_notice, expect_to_fit
 
 

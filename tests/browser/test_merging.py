@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.pictures import keep_for_readme
 from tests.browser.tabs import open_tab
-from tests.browser.test_chat import expect_end, expect_words, keep_for_readme
+from tests.browser.test_chat import expect_end, expect_words
 
 LONG = 240_000  # models are loaded and texts written on two shared cores
 NAME = f"browser-test-merge-{secrets.token_hex(4)}"  # what a killed run has left does not stand in the way

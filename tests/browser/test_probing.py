@@ -7,9 +7,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from playground.labs.internals.probing import tasks
+from tests.browser.pictures import keep_for_readme
 from tests.browser.tabs import open_pane
 from tests.browser.test_attention import expect_drawn
-from tests.browser.test_internals import close_notice, expect_to_fit, keep_for_readme
+from tests.browser.test_internals import close_notice, expect_to_fit
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_chat import keep_for_readme
+from tests.browser.pictures import keep_for_readme
 
 LONG = 240_000  # a run on two shared cores
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.pictures import keep_for_readme
 from tests.browser.tabs import open_tab
-from tests.browser.test_chat import keep_for_readme
 from tests.labs.retrieval import made
 
 HTML = b"""<!doctype html><html><body><article><h1>Etna</h1><p>Mount Etna is an active volcano on the east coast of

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.pictures import keep_for_readme
 from tests.browser.tabs import open_tab
-from tests.browser.test_chat import keep_for_readme
 
 LONG = 240_000  # the shipped documents are embedded first, on two shared cores
 
