@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*ROOT.glob("app.py"), *(ROOT / "playground").rglob("*.py")])
 
-BELOW = ("flags", "errors", "assets")
+BELOW = ("flags", "errors", "assets", "allowance")
 ENGINE = ("settings", *BELOW)
 MODELS = ("engine", *ENGINE)
 LABS = ("models", *MODELS)
@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "settings": BELOW,
     "flags": ("errors",),
     "errors": (),
+    "allowance": ("errors",),
     "assets": (),
     "readme": ("api", *ENGINE),
     "space": ("settings", *BELOW),
@@ -129,3 +130,24 @@ app.main()
     shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert shown.returncode == 0, shown.stderr
     assert shown.stdout.split() == [], f"building the page imports {shown.stdout}"
+
+
+def test_a_request_that_comes_while_pytorch_is_starting_waits_for_it():
+    code = """
+import sys, threading, importlib
+sys.setswitchinterval(1e-5)
+wrong = []
+def bring(names):
+    try:
+        list(map(importlib.import_module, names))
+    except Exception as error:
+        wrong.append(repr(error))
+places = [("playground.engine", "playground.models.loading")]
+places += [("playground.labs.chat.writing",), ("playground.labs.attention.maps",)]
+threads = [threading.Thread(target=bring, args=(place,)) for place in places]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+print(wrong)
+"""
+    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=200)
+    assert shown.stdout.strip() == "[]", shown.stdout + shown.stderr

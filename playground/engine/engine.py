@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from playground.allowance import Allowance, Tally
 from playground.engine import anatomy as anatomies
 from playground.engine import parts as all_parts
 from playground.engine import tap
-from playground.engine.allowance import Allowance, Tally
 from playground.engine.anatomy import Anatomy, Kind
 from playground.engine.company import Company, accepted
 from playground.engine.parts import Part

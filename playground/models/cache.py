@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from playground.engine.allowance import Allowance, Tally
+from playground.allowance import Allowance, Tally
 from playground.errors import PlaygroundError
 from playground.models import heap, room, sources
 from playground.models.catalog import catalog
@@ -302,6 +302,7 @@ class ModelCache:
         with self._changed:
             slot.state = "loading"
         tell(None, "Starting PyTorch")
+        import playground.engine  # noqa: F401  (before all that imports transformers: it says why)
         from playground.models import loading
 
         tell(None, "Measuring what this machine computes best with")

@@ -9,7 +9,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from playground.engine.allowance import Allowance
+from playground.allowance import Allowance
 from playground.errors import PlaygroundError
 from playground.models import reference as references
 from playground.models import remote_errors, sse

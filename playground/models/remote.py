@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from playground.engine.allowance import Allowance
+from playground.allowance import Allowance
 from playground.errors import PlaygroundError
 from playground.models import remote_errors, sse
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from playground.engine.allowance import Allowance, Tally
+from playground.allowance import Allowance, Tally
 from playground.errors import PlaygroundError
 from playground.serving import visit
 from playground.serving.load import Work

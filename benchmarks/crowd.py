@@ -1,0 +1,245 @@
+"""Claim: eight at once over all tabs get the answers that one alone gets, and what was saved outlives a kill.
+
+Starts `python app.py` (offline, starters on disk) with a cache folder of its own. First every question of
+`benchmarks/together/jobs.py` is asked with nobody else there. Then eight come: six programs that ask them in any order,
+and two people who press the first example of each tab in Chromium. Each answer is compared with the one had alone; all
+the while a ninth asks for what needs no model (the page, /models, /health), and how long that takes is noted, as is the
+app's memory. Last, while a merge and a collection are being written, the app is killed with SIGKILL and started again:
+the conversation, collection, merge and adapter that were saved before must be there and answer as they did. Prints a
+table, and ends with 1 when a line of it does not hold. Needs Chromium, and what requirements-test.txt names.
+
+    python benchmarks/crowd.py [--minutes 20] [--wordings 6] [--seed 1] [--log FILE]
+"""
+
+import argparse
+import os
+import random
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.soak import LOGGED, answers, wait  # noqa: E402
+from benchmarks.together import lasting, people  # noqa: E402
+from benchmarks.together.compare import differences  # noqa: E402
+from benchmarks.together.jobs import CHAT, Job, jobs  # noqa: E402
+
+PROGRAMS, PEOPLE = 6, 2
+LIGHT = 1.0  # seconds, the 95th percentile of what needs no model
+GROWTH = 0.10  # of memory, between the middle and the end
+PAUSE = 0.5  # seconds between two light requests
+
+
+@dataclass
+class Crowd:
+    """What the clients share, and what came of it."""
+
+    url: str
+    asked: list[Job]
+    alone: dict[str, object] = field(default_factory=dict)  # answer by the job's name
+    over: threading.Event = field(default_factory=threading.Event)
+    done: Counter = field(default_factory=Counter)  # by tab
+    compared: int = 0
+    other: list[str] = field(default_factory=list)  # answers that were not those had alone
+    wrong: list[str] = field(default_factory=list)  # errors
+    light: list[float] = field(default_factory=list)  # seconds
+    memory: list[float] = field(default_factory=list)  # megabytes
+
+    def did(self, what: str) -> None:
+        self.done[what] += 1
+
+    def complain(self, who: str, what: object) -> None:
+        self.wrong.append(f"{who}: {' '.join(str(what).split())[:300]}")
+
+
+def client_of(url: str):
+    from gradio_client import Client
+
+    return Client(url, verbose=False)
+
+
+def answer(client, job: Job) -> object:
+    """The last object of a stream, or the answer."""
+    return client.submit(**job.arguments, api_name=job.endpoint).result(timeout=600)
+
+
+def program(crowd: Crowd, dice: random.Random) -> None:
+    client = client_of(crowd.url)
+    while not crowd.over.is_set():
+        job = dice.choice(crowd.asked)
+        try:
+            found = answer(client, job)
+        except Exception as error:
+            crowd.complain(job.name, f"{type(error).__name__}: {error}")
+            continue
+        crowd.did(f"program {job.tab}")
+        crowd.compared += 1
+        if told := next(differences(crowd.alone[job.name], found), ""):
+            crowd.other.append(f"{job.name}{told}")
+        time.sleep(dice.uniform(0, 1))
+
+
+def light(crowd: Crowd, process: psutil.Process) -> None:
+    """Asks for what needs no model, as a person does who opens the page or looks what there is."""
+    client = client_of(crowd.url)
+    ways = (
+        lambda: urllib.request.urlopen(crowd.url, timeout=60).read(),
+        lambda: urllib.request.urlopen(f"{crowd.url}/health", timeout=60).read(),
+        lambda: client.predict(api_name="/models"),
+    )
+    n = 0
+    while not crowd.over.is_set():
+        began = time.perf_counter()
+        try:
+            ways[n % len(ways)]()
+            crowd.light.append(time.perf_counter() - began)
+        except Exception as error:
+            crowd.complain("a light request", error)
+        n += 1
+        crowd.memory.append(process.memory_info().rss / 1e6)
+        crowd.over.wait(PAUSE)
+
+
+def let_them_in(crowd: Crowd, process: psutil.Process, seconds: float, seed: int) -> None:
+    threads = [
+        threading.Thread(target=program, args=(crowd, random.Random(seed * 100 + n)), name=f"program {n}")
+        for n in range(PROGRAMS)
+    ]
+    threads += [
+        threading.Thread(
+            target=people.walk, args=(crowd.url, PEOPLE, seed, crowd.over, crowd.did, crowd.complain), name="people"
+        ),
+        threading.Thread(target=light, args=(crowd, process), name="light"),
+    ]
+    for thread in threads:
+        thread.start()
+    crowd.over.wait(seconds)
+    crowd.over.set()
+    for thread in threads:
+        thread.join(600)
+        if thread.is_alive():
+            crowd.complain(thread.name, "did not come back")
+
+
+@contextmanager
+def running(cache: Path, log: Path) -> Iterator[tuple[str, subprocess.Popen]]:
+    """The app, with a cache folder whose starters are those of this machine."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("PLAYGROUND_")}
+    environment = ours | {"PLAYGROUND_OFFLINE": "true", "PLAYGROUND_CACHE_DIR": str(cache)}
+    command = [sys.executable, "app.py", "--host", "127.0.0.1", "--port", str(port)]
+    url = f"http://127.0.0.1:{port}"
+    with log.open("a") as out, subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out) as app:
+        try:
+            if not wait(lambda: answers(url), "the page to open", 300):
+                raise SystemExit(log.read_text("utf-8", "replace")[-2000:])
+            client_of(url).predict("The", model=CHAT, max_new_tokens=1, api_name="/complete")
+            yield url, app
+        finally:
+            app.terminate()
+
+
+def starters() -> Path:
+    from playground.models import starters
+    from playground.models.progress import quiet
+    from playground.settings import Settings
+
+    given = os.environ.get("PLAYGROUND_TEST_CACHE")
+    settings = Settings(cache_dir=given) if given else Settings()
+    for name in starters.names():
+        starters.fetch(name, settings, quiet)
+    return settings.cache_dir / "starters"
+
+
+def median_of(values: list[float], begin: float, end: float) -> float:
+    return statistics.median(values[int(len(values) * begin) : max(1, int(len(values) * end))] or values)
+
+
+def judge(crowd: Crowd, lost: list[str], remembered: bool, logged: list[str]) -> bool:
+    """Prints the table; whether all of it holds."""
+    early, late = median_of(crowd.memory, 0.4, 0.5), median_of(crowd.memory, 0.9, 1.0)
+    p95 = statistics.quantiles(crowd.light, n=20)[-1]
+    growth = late / early - 1
+    missing = [tab for tab in people.FIRST if not crowd.done[f"program {tab}"] + crowd.done[f"person {tab}"]]
+    lines = [
+        ("errors", "0", str(len(crowd.wrong)), not crowd.wrong),
+        ("other answers than alone", "0", f"{len(crowd.other)} of {crowd.compared:,}", not crowd.other),
+        ("tabs nobody got to", "0", str(len(missing)), not missing),
+        ("errors in the app's log", "0", str(len(logged)), not logged),
+        ("light requests, 95th percentile", f"< {LIGHT:g} s", f"{p95:.2f} s of {len(crowd.light):,}", p95 < LIGHT),
+        (
+            "memory, end beside middle",
+            f"<= +{GROWTH:.0%}",
+            f"{growth:+.1%} ({early:.0f} to {late:.0f} MB)",
+            growth <= GROWTH,
+        ),
+        ("lost by the kill", "0", str(len(lost)), not lost),
+        ("conversation kept by the browser", "yes", "yes" if remembered else "no", remembered),
+    ]
+    print(f"\n{'':40}{'allowed':>10}  measured")
+    for what, allowed, measured, good in lines:
+        print(f"{'ok  ' if good else 'BAD '}{what:36}{allowed:>10}  {measured}")
+    print(
+        f"\n{sum(crowd.done.values())} things were done: "
+        + ", ".join(f"{n} {what}" for what, n in sorted(crowd.done.items()))
+    )
+    for sentence in [*crowd.wrong[:20], *crowd.other[:20], *lost[:20], *logged[:20]]:
+        print(f"- {sentence}")
+    return all(good for *_, good in lines)
+
+
+def main() -> int:
+    from playwright.sync_api import sync_playwright
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--wordings", type=int, default=6, help="of each question, up to 6")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--log", type=Path, help="where the app's words are kept")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        cache, log, profile = (Path(folder) / name for name in ("cache", "log", "profile"))
+        cache.mkdir()
+        (cache / "starters").symlink_to(starters())
+        log = options.log or log
+        with running(cache, log) as (url, app):
+            crowd, client = Crowd(url, jobs(options.wordings)), client_of(url)
+            kept = lasting.make(client)
+            print("a collection, a merge and an adapter are saved", flush=True)
+            began = time.monotonic()
+            for job in crowd.asked:
+                crowd.alone[job.name] = answer(client, job)
+            print(f"{len(crowd.alone)} answers had alone in {time.monotonic() - began:.0f} s", flush=True)
+            let_them_in(crowd, psutil.Process(app.pid), 60 * options.minutes, options.seed)
+            logged = [line for line in log.read_text("utf-8", "replace").splitlines() if LOGGED.search(line)]
+            with sync_playwright() as play:
+                lasting.converse(play, url, profile)
+            lasting.begin_more(client, kept)
+            time.sleep(3)
+            app.send_signal(signal.SIGKILL)
+        with running(cache, log) as (url, app):
+            lost = lasting.lost(client_of(url), kept, cache)
+            with sync_playwright() as play:
+                remembered = lasting.remembers(play, url, profile)
+    return 0 if judge(crowd, lost, remembered, logged) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
