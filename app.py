@@ -38,13 +38,13 @@ def serve(settings: Settings) -> None:
     from playground.models.cache import ModelCache
     from playground.serving import zero
     from playground.serving.layers import Serving
-    from playground.tabs import lookups, sessions
+    from playground.tabs import learning, lookups, sessions
     from playground.tabs.layout import lay_out
     from playground.tabs.theme import theme
 
     models = ModelCache(settings)
     with gr.Blocks(title="Playground", analytics_enabled=False) as blocks:
-        gr.HTML((ASSETS / "header.html").read_text("utf-8"))
+        learning.masthead()
         api.add(models, settings)  # first: of functions with the same name, the one that comes later gets another
         lay_out(blocks, models, settings)
     zero.hand_over(blocks)

@@ -10,7 +10,7 @@ import gradio as gr
 
 from playground.models.cache import ModelCache
 from playground.settings import Settings
-from playground.tabs import TABS, model_bar, permalinks
+from playground.tabs import TABS, learning, model_bar, permalinks
 from playground.tabs.forms import Forms
 from playground.tabs.kit import Page
 
@@ -30,6 +30,7 @@ def lay_out(blocks: gr.Blocks, models: ModelCache, settings: Settings, tabs: Seq
         )  # fmt: skip
         for tab in tabs:
             with gr.Tab(tab.TITLE, id=tab.TITLE):
+                learning.build(page, tab.TITLE)
                 tab.build(page)
     permalinks.connect(page, place)
     return page
