@@ -46,16 +46,14 @@ async function arrival(find) {
   return null;
 }
 
-const visible = (selector) => [...document.querySelectorAll(selector)].filter((each) => each.checkVisibility());
-const named = (selector, name) => visible(selector).find((each) => each.textContent.trim() === name);
+// Gradio keeps an unseen copy of the tabs, by which it measures how many there is room for; the others are in a menu.
+const visible = (selector) => [...document.querySelectorAll(selector)]
+  .filter((each) => each.checkVisibility({visibilityProperty: true}) && !each.closest('[aria-hidden="true"]'));
 
-async function openTab(name) {
-  const tab = named('[role="tab"]', name);
-  if (tab) return tab.click();
-  const more = visible('.overflow-menu > button')[0]; // where there is no room for all
-  if (!more) return null;
-  more.click();
-  return (await arrival(() => named('.overflow-dropdown button', name)))?.click();
+function openTab(name) {
+  const strip = document.querySelector('#tabs > .tab-wrapper');
+  const tabs = [...strip.querySelectorAll('[role="tab"], .overflow-dropdown button')];
+  tabs.find((each) => each.textContent.trim() === name)?.click();
 }
 
 function unmark() {
@@ -74,7 +72,7 @@ async function show(next) {
   card.querySelector('.done').hidden = at < steps.length - 1;
   if (!card.matches(':popover-open')) card.showPopover();
   step.querySelector('h2').focus();
-  if (step.dataset.tab) await openTab(step.dataset.tab);
+  if (step.dataset.tab) openTab(step.dataset.tab);
   const target = await arrival(() => visible(step.dataset.target)[0]);
   if (at !== next || !target) return; // already elsewhere
   shown = target;
