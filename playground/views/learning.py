@@ -37,7 +37,7 @@ def answered(
     exercise: Exercise, words: Mapping[str, Said], guess: str, right: str, facts: Mapping[str, str], model: str
 ) -> str:
     """What the model did, beside what was guessed. `model`: the name of the one that it was measured on."""
-    verdict = said(words["right"]) if guess == right else f"{said(words['wrong'])} {said(exercise.choices[right])}"
+    verdict = said(words["right"]) if guess == right else f"{said(words['wrong'])} {said(exercise.choice(right))}"
     return (
         f"<p><b>{verdict}</b></p><p>{said(exercise.reveal, facts=facts)}</p><p>{said(exercise.why)}</p>"
         f'<p class="note">{said(words["measured"], facts={"model": model})}</p>'
@@ -79,9 +79,8 @@ def guide(words: Mapping[str, Said], steps: tuple[Step, ...]) -> str:
 def _exercise(exercise: Exercise, words: Mapping[str, Said]) -> str:
     name = escape(exercise.answer)
     choices = "".join(
-        f'<label data-choice="{escape(key)}"><input type="radio" name="guess-{name}" value="{escape(key)}"> '
-        f"{said(choice)}</label>"
-        for key, choice in exercise.choices.items()
+        f'<label data-choice="{key}"><input type="radio" name="guess-{name}" value="{key}"> {said(text)}</label>'
+        for key, text in ((escape(choice.key), choice.text) for choice in exercise.choices)
     )
     notes = "".join(f'<span data-note="{note}" hidden>{said(words[note])}</span>' for note in ("pick", "working"))
     return (

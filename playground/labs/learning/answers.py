@@ -160,6 +160,8 @@ def it_looks_at(asked: Asked) -> Found:
     with asked.models.lease(asked.reference) as engine:
         seen = maps.attention(engine, CAT)
     names = [label.strip(" Ġ▁·").lower() for label in seen.keys.labels]
+    if not {"it", "mat"} <= set(names):
+        raise PlaygroundError("This model cuts “it” or “mat” into pieces. Pick one that reads English words.")
     row = seen.weights.mean((0, 1))[names.index("it")]
     top = int(row.argmax())
     choice = "first" if top == 0 else names[top] if names[top] in ("it", "mat") else "else"

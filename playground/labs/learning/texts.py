@@ -1,4 +1,4 @@
-"""What the page explains, in both languages: assets/learn/*.toml, read and checked.
+"""What the page explains, in every language: assets/learn/*.toml, read and checked.
 
 A file a tab, named as the tab's title in small letters, and two for the words around the texts and for the tour. In a
 text, what stands in `backticks` is for a model to read. It knows neither the page nor what a model answers.
@@ -7,67 +7,109 @@ text, what stands in `backticks` is for a model to read. It knows neither the pa
 import string
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType
+from typing import Annotated, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, model_validator
 
 from playground.assets import ASSETS
 
 FOLDER = ASSETS / "learn"
 LANGUAGES = {"en": "English", "zh": "中文"}  # in the order of the switch
-FEWEST, MOST = 2, 4  # choices of an exercise
+
+T = TypeVar("T", bound=BaseModel)
+Line = Annotated[str, Field(min_length=1)]
 
 
-@dataclass(frozen=True)
-class Said:
+class Said(RootModel[dict[str, Line]]):
     """One text in every language."""
 
-    en: str
-    zh: str
+    model_config = ConfigDict(frozen=True)
 
     def of(self, language: str) -> str:
-        return getattr(self, language)
+        return self.root[language]
+
+    @model_validator(mode="after")
+    def _in_every_language(self) -> Self:
+        if set(self.root) != set(LANGUAGES):
+            raise ValueError(f"must be said in {' and '.join(LANGUAGES)}, and in nothing else")
+        if any(text.count("`") % 2 for text in self.root.values()):
+            raise ValueError("has a backtick that is not closed")
+        return self
 
 
-@dataclass(frozen=True)
-class Exercise:
+class Part(BaseModel):
+    """A table of a file: nothing may be missing, and nothing stand in it that is not known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Choice(Part):
+    key: Line  # as `answers` names it
+    text: Said
+
+
+class Exercise(Part):
     """A question about what the model will do. What it does is found by `answers.ANSWERS[self.answer]`."""
 
-    answer: str
+    answer: Line
     question: Said
-    choices: Mapping[str, Said]  # by key, in the order in which they are offered
+    choices: Annotated[tuple[Choice, ...], Field(min_length=2, max_length=4)]
     reveal: Said  # with {facts} that the answer brings
     why: Said  # true whatever the model does
 
+    @property
+    def facts(self) -> set[str]:
+        """Names of what `reveal` wants to be told."""
+        return _facts(self.reveal, next(iter(LANGUAGES)))
 
-@dataclass(frozen=True)
-class Paper:
-    title: str
-    authors: str
-    year: int
-    url: str
+    def choice(self, key: str) -> Said:
+        return next(choice.text for choice in self.choices if choice.key == key)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if len({choice.key for choice in self.choices}) < len(self.choices):
+            raise ValueError("two choices have the same key")
+        wanted = {language: _facts(self.reveal, language) for language in LANGUAGES}
+        if any(names != self.facts for names in wanted.values()):
+            each = "; ".join(f"{language}: {', '.join(sorted(names))}" for language, names in wanted.items())
+            raise ValueError(f"the languages of reveal want different facts ({each})")
+        return self
 
 
-@dataclass(frozen=True)
-class Lesson:
+class Paper(Part):
+    title: Line
+    authors: Line
+    year: Annotated[int, Field(ge=1900)]
+    url: Annotated[str, Field(pattern=r"^https://\S+$")]
+
+
+class Lesson(Part):
     """What a tab explains."""
 
-    title: str  # the tab's
-    what: tuple[Said, ...]  # paragraphs
+    title: Line  # the tab's
+    what: Annotated[tuple[Said, ...], Field(min_length=1)]  # paragraphs
     limits: Said  # what it does not show
-    exercises: tuple[Exercise, ...]
-    papers: tuple[Paper, ...]
+    exercises: Annotated[tuple[Exercise, ...], Field(min_length=1)]
+    papers: Annotated[tuple[Paper, ...], Field(min_length=1)]
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(Part):
     """One of the tour: it opens a tab ("": leaves the open one) and shows an element (a CSS selector)."""
 
-    tab: str
-    target: str
+    tab: str = ""
+    target: Line
     heading: Said
     text: Said
+
+
+class _Words(Part):
+    words: dict[str, Said]
+
+
+class _Tour(Part):
+    steps: Annotated[tuple[Step, ...], Field(min_length=1)]
 
 
 @cache
@@ -75,85 +117,34 @@ def lesson(title: str, folder: Path = FOLDER) -> Lesson | None:
     """What the tab with this title explains; None: nobody has written it yet.
 
     Raises:
-        ValueError: its file lacks something; it says what and where.
+        ValueError: its file is not as it should be; one sentence says what and where.
     """
     path = folder / f"{title.lower().replace(' ', '-')}.toml"
-    if not path.is_file():
-        return None
-    return _checked(path.name, lambda table: _lesson(table, path.name), path)
+    return _read(path, Lesson) if path.is_file() else None
 
 
 @cache
 def words(folder: Path = FOLDER) -> Mapping[str, Said]:
     """Headings and buttons by name. Raises ValueError as `lesson`."""
-    path = folder / "page.toml"
-    return MappingProxyType(
-        _checked(path.name, lambda table: {name: _said(said, name) for name, said in table["words"].items()}, path)
-    )
+    return _read(folder / "page.toml", _Words).words
 
 
 @cache
 def tour(folder: Path = FOLDER) -> tuple[Step, ...]:
     """In order. Raises ValueError as `lesson`."""
-    path = folder / "tour.toml"
-    return _checked(path.name, lambda table: tuple(map(_step, table["steps"])), path)
+    return _read(folder / "tour.toml", _Tour).steps
 
 
-def facts_in(said: Said) -> set[str]:
-    """Names of the facts that a sentence wants. Raises ValueError: its languages want different ones."""
-    wanted = {
-        language: {name for _, name, _, _ in string.Formatter().parse(said.of(language)) if name is not None}
-        for language in LANGUAGES
-    }
-    if len(set(map(frozenset, wanted.values()))) > 1:
-        raise ValueError(f"the languages want different facts: {wanted}")
-    return wanted["en"]
-
-
-def _checked(name: str, read, path: Path):
+def _read(path: Path, kind: type[T]) -> T:
     try:
-        return read(tomllib.loads(path.read_text("utf-8")))
-    except KeyError as error:
-        raise ValueError(f"{name} has no {error}.") from None
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}: {error}") from None
+        return kind.model_validate(tomllib.loads(path.read_text("utf-8")))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ", ".join(str(part + 1) if isinstance(part, int) else part for part in first["loc"])
+        raise ValueError(f"{path.name}: {where}: {first['msg'].removeprefix('Value error, ')}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path.name}: {error}.") from None
 
 
-def _lesson(table: Mapping, name: str) -> Lesson:
-    found = Lesson(
-        table["title"],
-        tuple(_said(part, "what") for part in table["what"]),
-        _said(table["limits"], "limits"),
-        tuple(_exercise(part) for part in table["exercises"]),
-        tuple(Paper(**part) for part in table["papers"]),
-    )
-    if not (found.what and found.exercises and found.papers):
-        raise ValueError("there must be a text, an exercise and a paper, one of each at least")
-    for paper in found.papers:
-        if not (paper.title and paper.authors and isinstance(paper.year, int) and paper.url.startswith("https://")):
-            raise ValueError(f"the paper “{paper.title}” needs title, authors, year and an https address")
-    return found
-
-
-def _exercise(table: Mapping) -> Exercise:
-    name = table["answer"]
-    choices = {part["key"]: _said({**part, "key": ""}, f"{name}, choice {part['key']}") for part in table["choices"]}
-    if len(choices) != len(table["choices"]) or not FEWEST <= len(choices) <= MOST:
-        raise ValueError(f"{name} needs from {FEWEST} to {MOST} choices, each with a key of its own")
-    parts = (_said(table[part], f"{name}, {part}") for part in ("question", "reveal", "why"))
-    question, reveal, why = parts
-    facts_in(reveal)
-    return Exercise(name, question, MappingProxyType(choices), reveal, why)
-
-
-def _step(table: Mapping) -> Step:
-    return Step(table.get("tab", ""), table["target"], _said(table["heading"], "heading"), _said(table["text"], "text"))
-
-
-def _said(table: Mapping[str, str], where: str) -> Said:
-    spoken = {language: text for language, text in table.items() if language != "key"}
-    if set(spoken) != set(LANGUAGES) or not all(isinstance(text, str) and text.strip() for text in spoken.values()):
-        raise ValueError(f"“{where}” must be said in {' and '.join(LANGUAGES)}, and in nothing else")
-    if any(text.count("`") % 2 for text in spoken.values()):
-        raise ValueError(f"“{where}” has a backtick that is not closed")
-    return Said(**spoken)
+def _facts(said: Said, language: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(said.of(language)) if name is not None}
