@@ -109,14 +109,18 @@ def browser_type_launch_args(browser_type_launch_args: dict) -> dict:
 
 @pytest.fixture
 def visit(app: App, browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Opens the page as a new visitor, once the starter is ready. At the end: nobody asked another machine."""
+    """Opens the page in a browser of its own, once the starter is ready. At the end: nobody asked another machine."""
     contexts, asked, complaints = [], [], []
 
-    def open_page(width: int = 1280, height: int = 900, dark: bool = False, after: str = "") -> Page:
+    def open_page(
+        width: int = 1280, height: int = 900, dark: bool = False, after: str = "", newcomer: bool = False
+    ) -> Page:
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
         )
         contexts.append(context)
+        if not newcomer:  # who has seen the tour is not invited to it
+            context.add_init_script("localStorage.setItem('playground.tour', 'seen')")
         page = context.new_page()
         page.on("request", lambda request: asked.append(request.url))
         page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -53,6 +53,57 @@ def expect_same_page_elsewhere(visit, word: str, accessible) -> None:
     accessible(other)
 
 
+def take_the_tour(page: Page, shot) -> None:
+    """By keyboard alone, on a phone, where most tabs are behind a button: it opens each, and shows its examples."""
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.get_by_role("button", name="Take the 2-minute tour").focus()
+    page.keyboard.press("Enter")
+    titles = ["Chat", "Chat", "Prompt lab", "Attention", "Internals", "Merge", "Bias", "Search"]
+    for number, title in enumerate(titles, 1):
+        expect(page.locator(".tour .count")).to_have_text(f"{number} / {len(titles)}")
+        expect(page.locator("#tabs > .tab-wrapper [role=tab][aria-selected=true]")).to_have_text(title)
+        expect(page.locator(".toured")).to_be_in_viewport()
+        expect(page.locator(".tour h2").filter(visible=True)).to_be_focused()
+        if number < len(titles):
+            page.keyboard.press("Tab")  # Close; behind it, from the second step on, Back
+            page.keyboard.press("Tab")
+            if number > 1:
+                page.keyboard.press("Tab")
+            page.keyboard.press("Enter")
+    shot(page, "learn-1-tour")
+    page.keyboard.press("Escape")
+    expect(page.locator(".tour")).to_be_hidden()
+    expect(page.get_by_role("button", name="Tour", exact=True)).to_be_focused()
+    expect(page.locator(".toured, .invitation").filter(visible=True)).to_have_count(0)
+    page.set_viewport_size({"width": 1280, "height": 1300})
+
+
+def guess(page: Page, shot, accessible) -> None:
+    """An exercise in both languages; the chosen one is kept when the page is loaded anew."""
+    open_tab(page)
+    lesson = page.locator(".lesson").filter(visible=True)
+    lesson.get_by_text("What am I looking at?").click()
+    exercise = lesson.locator("[data-answer=it_looks_at]")
+    exercise.get_by_role("button").click()
+    expect(exercise.get_by_role("status")).to_have_text("Pick your guess first.", use_inner_text=True)
+    exercise.get_by_label("the very first token").check()
+    exercise.get_by_role("button").click()
+    expect(exercise.locator(".note").filter(visible=True)).to_contain_text("Measured just now on SmolLM2")
+    expect(exercise.get_by_role("status")).to_contain_text("✓ You guessed right.", use_inner_text=True)
+    expect(exercise.get_by_role("status")).to_contain_text("Over 270 heads, The gets 4")
+    expect(exercise.locator(".right")).to_have_text(re.compile("the very first token"))
+    accessible(page)
+    keep_for_readme(lesson, "learn")
+    page.get_by_role("button", name="中文").click()
+    expect(exercise.get_by_role("status")).to_contain_text("猜对了", use_inner_text=True)
+    expect(lesson).not_to_contain_text("You guessed", use_inner_text=True)
+    shot(page, "learn-2-chinese")
+    accessible(page)
+    page.reload()
+    expect(page.locator(".lesson summary").filter(visible=True)).to_have_text("这是什么？", use_inner_text=True)
+    page.get_by_role("button", name="English").click()
+
+
 def test_from_the_whole_model_to_one_head_one_token_and_two_words(visit, shot, accessible):
     page = visit(height=1300)
     open_tab(page)
@@ -153,8 +204,10 @@ def test_bertviz_inside_its_frame_and_back(visit, shot, accessible):
     shot(page, "attention-7-dark", full_page=True)
 
 
-def test_answers_attributed_texts_compared_files_written(visit, shot, accessible):
-    page = visit(height=1300)
+def test_a_tour_a_guess_answers_attributed_texts_compared_files_written(visit, shot, accessible):
+    page = visit(height=1300, newcomer=True)
+    take_the_tour(page, shot)
+    guess(page, shot, accessible)
     open_tab(page)
     page.get_by_role("button", name="why Paris").click()
     expect(page.locator("#attribution-table table")).to_be_visible(timeout=120_000)

@@ -127,9 +127,9 @@ def test_what_is_asked_for_must_be_an_exercise():
 
 
 @pytest.mark.starter
-def test_the_starters_answer_everything_and_the_numbers_are_those_of_plain_transformers(starter_cache, tmp_path):
+def test_the_starters_answer_everything_and_the_numbers_are_those_of_plain_transformers(starter_cache):
     """Each answer has a choice and all facts; five numbers are computed again from the files on disk."""
-    settings = Settings(cache_dir=starter_cache, collections_dir=tmp_path, dtype="float32", offline=True)
+    settings = Settings(cache_dir=starter_cache, dtype="float32", offline=True)
     models = ModelCache(settings)
     found = {}
     for name in answers.ANSWERS:

@@ -40,7 +40,7 @@ CAT = "The cat sat on the mat because it was comfortable"
 REVIEW = "We left before the dessert and will not come back."
 NOTHING = "N/A"
 MIXED = "starter:smollm2-135m-instruct"  # what the adapters that ship were trained on
-N_HELD_OUT = 6  # answers of each adapter's held-out rows that are scored
+N_HELD_OUT = 4  # answers of each adapter's held-out rows that are scored
 KEPT = 0.5  # share of what a specialist gained, from which on its skill counts as kept
 
 

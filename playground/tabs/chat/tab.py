@@ -58,7 +58,7 @@ def build(page: Page) -> None:
                 mode = gr.Radio(
                     [CONVERSATION, COMPLETION, DUEL], value=CONVERSATION, label="How to use the model", container=False
                 )
-                with gr.Row(elem_classes="examples") as strip:
+                with gr.Row(elem_id="chat-examples", elem_classes="examples") as strip:
                     gr.HTML("Examples:")
                     buttons = [gr.Button(example.caption, size="sm", min_width=0) for example in EXAMPLES]
                     duel = gr.Button("Two models: cool and hot", size="sm", min_width=0)
