@@ -1,4 +1,4 @@
-"""What every tab has on top: an explanation with exercises that the model answers; and the page's head with the tour.
+"""What every tab has on top, an explanation with exercises, and the page's head with the tour.
 
 The words are in assets/learn, what a browser does with them in assets/learn.js and assets/guide.js.
 """
