@@ -38,7 +38,11 @@ def test_the_model_in_use_answers(ask, chatty, laid):
 
 @pytest.mark.parametrize(
     ("model", "sentence"),
-    [("bert", "it has no next token. Pick a model that writes."), ("/no/such/folder", "/no/such/folder"), (None, "No model was named.")],
+    [
+        ("bert", "it has no next token. Pick a model that writes."),
+        ("/no/such/folder", "/no/such/folder"),
+        (None, "No model was named."),
+    ],
 )
 def test_a_model_that_cannot_says_so_where_the_answer_would_stand(ask, reader, model, sentence):
     told = ask(reader if model == "bert" else model, answer="next_token", guess="<b>")
