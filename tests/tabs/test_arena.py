@@ -107,6 +107,11 @@ def test_each_reply_is_what_its_model_says_alone_turn_after_turn(laid, chatty, r
     expect_quiet(laid)
 
 
+def test_settings_that_were_never_opened_say_nothing(laid, chatty):
+    who, _ = laid.two.sides[0].read(values(laid, chatty, chatty, systems=(None, None)), 7)
+    assert who.system == ""  # Gradio's value of a box that was not drawn yet is None
+
+
 def test_both_stream_at_the_same_time(laid, chatty, rival):
     send(laid, "Hello")
     steps = laid.two.answer(values(laid, chatty, rival, **LONG), ONE)

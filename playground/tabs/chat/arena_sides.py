@@ -74,7 +74,7 @@ class Side:
     def read(self, values: dict, seed: int | None) -> tuple[Contestant, "Sampling"]:
         chosen = replace(self.controls.read(values | {self.controls.seed: ""}), seed=seed)
         settings = votes.settings(asdict(chosen))
-        return Contestant(values[self.model] or "", values[self.system], settings), chosen
+        return Contestant(values[self.model] or "", values[self.system] or "", settings), chosen
 
     def set(self, reference: str, settings: dict[str, Any]) -> dict:
         """Updates that make this side what an example asks for, of the model `reference`."""
