@@ -196,6 +196,7 @@ class ModelCache:
                     str(engine.device),
                     engine.precision,
                     engine.checks,
+                    engine.revision,
                 )
             if slot is not None:
                 return Status(key, slot.state, slot.detail, slot.fraction, slot.n_bytes or None)

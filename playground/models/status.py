@@ -21,6 +21,7 @@ class Status:
     device: str | None = None
     dtype: str | None = None
     checks: tuple[Check, ...] = ()
+    revision: str = ""  # of the weights in memory
 
 
 @dataclass(frozen=True)

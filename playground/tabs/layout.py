@@ -10,7 +10,7 @@ import gradio as gr
 
 from playground.models.cache import ModelCache
 from playground.settings import Settings
-from playground.tabs import TABS, learning, model_bar, permalinks
+from playground.tabs import TABS, learning, model_bar, permalinks, report
 from playground.tabs.forms import Forms
 from playground.tabs.kit import Page
 
@@ -22,7 +22,8 @@ def lay_out(blocks: gr.Blocks, models: ModelCache, settings: Settings, tabs: Seq
     votes = gr.BrowserState([], storage_key="playground-votes", secret="playground")  # fixed: it outlives a restart
     lab = gr.BrowserState(None, storage_key="playground-prompts", secret="playground")
     owner = gr.BrowserState("", storage_key="playground-owner", secret="playground")
-    place = permalinks.build()
+    with gr.Row(elem_id="page-bar"):
+        place, reported = permalinks.build(), report.build()
     with gr.Tabs(elem_id="tabs") as strip:
         page = Page(
             blocks=blocks, models=models, settings=settings, reference=bar.reference, made_ready=bar.made_ready,
@@ -33,4 +34,5 @@ def lay_out(blocks: gr.Blocks, models: ModelCache, settings: Settings, tabs: Seq
                 learning.build(page, tab.TITLE)
                 tab.build(page)
     permalinks.connect(page, place)
+    report.connect(page, reported)
     return page

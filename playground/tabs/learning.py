@@ -10,6 +10,7 @@ import gradio as gr
 from playground.assets import ASSETS
 from playground.errors import PlaygroundError
 from playground.labs.learning import texts
+from playground.tabs import results
 from playground.tabs.kit import Page, in_words, title_of
 from playground.views import learning as view
 
@@ -33,7 +34,7 @@ def build(page: Page, title: str) -> gr.HTML | None:
     box = gr.HTML(
         html_template=view.lesson(lesson, texts.words()),
         js_on_load=(ASSETS / "learn.js").read_text("utf-8"),
-        elem_classes="learn",
+        elem_classes=["learn", results.NO_RESULT],
     )
 
     def reveal(reference: str | None, event: gr.EventData) -> dict:

@@ -31,7 +31,7 @@ def html(status: Status, about: str = "", troubles: Sequence[str] = ()) -> str:
     """What stands beside the model picker; `about` is a sentence on the model itself, `troubles` are of others."""
     others = "".join(f'<p class="detail">{escape(trouble)}</p>' for trouble in troubles if trouble != status.detail)
     return (
-        f'<div class="status" data-state="{escape(status.state)}">'
+        f'<div class="status" data-state="{escape(status.state)}" data-revision="{escape(status.revision)}">'
         f'<p class="facts">{_chip(status)}{"".join(f"<span>{escape(fact)}</span>" for fact in _facts(status))}</p>'
         f"{_bar(status)}{_detail(status)}{_checks(status.checks)}{_about(about)}{others}</div>"
     )

@@ -51,7 +51,7 @@ def alternatives(seen: Inspection, at: int) -> str:
         action = (
             "drawn"
             if here
-            else f'<button type="button" data-at="{at}" data-instead="{int(token)}" '
+            else f'<button type="button" class="act" data-at="{at}" data-instead="{int(token)}" '
             f'aria-label="{escape(f"Branch here with {visible(text)}")}">Branch here</button>'
         )
         rows.append(

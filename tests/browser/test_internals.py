@@ -1,10 +1,12 @@
 """The journeys of the Internals tab on the real starter: a cell of the lens, a neuron found, seen and taken out."""
 
 from pathlib import Path
+from urllib.parse import unquote
 
 from playwright.sync_api import Page, expect
 
 from tests.browser.pictures import keep_for_readme
+from tests.browser.reports import open_report
 from tests.browser.tabs import open_pane
 
 ROOT = Path(__file__).parents[2]
@@ -67,7 +69,9 @@ def test_from_the_lens_to_one_cell(visit, shot, accessible):
     shot(page, "internals-2-lens-long", full_page=True)
 
 
-def test_on_a_phone_in_the_dark_a_reply_of_the_chat_is_read_by_the_lens_and_a_neuron(visit, shot, accessible):
+def test_on_a_phone_in_the_dark_a_reply_is_read_by_the_lens_and_a_neuron_and_reported(
+    visit, shot, accessible, browser, tmp_path
+):
     page = visit(width=390, dark=True)
     page.locator("#message textarea").fill("Say hello.")
     page.locator("#send").click()
@@ -80,6 +84,9 @@ def test_on_a_phone_in_the_dark_a_reply_of_the_chat_is_read_by_the_lens_and_a_ne
     expect_to_fit(page, 390)
     accessible(page)
     shot(page, "internals-3-lens-phone", full_page=True)
+    cells = page.locator("#lens-grid button").all_text_contents()
+    titles = page.locator("#lens-chart").locator(".xtitle, .ytitle").all_text_contents()
+    said = page.locator("#lens-caption").inner_text()
 
     open_pane(page, "Neurons")
     page.get_by_role("button", name="One for a place that comes next").click()
@@ -87,6 +94,32 @@ def test_on_a_phone_in_the_dark_a_reply_of_the_chat_is_read_by_the_lens_and_a_ne
     expect_to_fit(page, 390)
     accessible(page)
     shot(page, "internals-6-neurons-phone", full_page=True)
+
+    expect(page.locator(".report .count")).to_have_text("3", timeout=60_000)
+    page.locator(".report-open").click()
+    places = page.locator(".report .entries b")
+    expect(places).to_have_text(["Chat", "Internals · Logit lens", "Internals · Neurons"])
+    expect_to_fit(page, 390)
+    accessible(page)
+    shot(page, "report-1-phone")
+    page.locator(".report .entries").get_by_role("button", name="Remove Internals · Neurons").click()
+    expect(page.locator(".report .count")).to_have_text("2")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download report").click()
+    download.value.save_as(tmp_path / "report.html")
+    report, wrong = open_report(browser, tmp_path / "report.html", 390, dark=True)
+    assert report.locator("script").count() == 0
+    assert "Say hello." in report.locator(".said-by.user").inner_text()
+    assert report.locator("#result-2 .id-lens-grid .was-button").all_text_contents() == cells
+    assert report.locator("#result-2 .id-lens-caption").inner_text().split() == said.split()
+    drawn = unquote(report.locator("#result-2 .chart img").get_attribute("src"))
+    assert len(titles) == 2
+    assert all(title in drawn for title in titles)
+    assert report.evaluate("document.querySelector('.chart img').naturalWidth") > 0
+    expect_to_fit(report, 390)
+    shot(report, "report-2-from-disk", full_page=True)
+    assert not wrong
+    report.context.close()
 
 
 def test_a_neuron_is_found_seen_and_taken_out(visit, shot, accessible):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import gradio as gr
 
 from playground.errors import PlaygroundError
+from playground.tabs import results
 from playground.tabs.chat import sends
 from playground.tabs.chat.runs import Run, Runs
 from playground.tabs.chat.sampling import Controls
@@ -145,6 +146,7 @@ def build(page: Page, controls: Controls) -> Completion:
         max_lines=24,
         buttons=["copy"],
         elem_id="text",
+        elem_classes=results.RESULT,
     )
     with gr.Row(elem_classes="buttons"):
         go = gr.Button("Continue", variant="primary", elem_id="continue")

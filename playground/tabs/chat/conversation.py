@@ -11,6 +11,7 @@ import gradio as gr
 from playground.errors import PlaygroundError
 from playground.labs.chat import conversations
 from playground.labs.chat.conversations import Thread
+from playground.tabs import results
 from playground.tabs.chat import answering, bubbles, changes, full_context, saved, sends, token_pane
 from playground.tabs.chat.asking import Asking
 from playground.tabs.chat.bubbles import plain, said, waiting
@@ -140,7 +141,7 @@ class Pane(Asking):
 
     @property
     def inputs(self) -> set[gr.components.Component]:
-        return {self.page.reference} | self.controls.all
+        return {self.page.reference, self.system} | self.controls.all
 
     @property
     def screen(self) -> list[gr.components.Component]:
@@ -194,7 +195,7 @@ def build(page: Page, controls: Controls, system: gr.Textbox, drawer: gr.HTML, a
         redo = gr.Button("Redo", size="sm", min_width=0, interactive=False, elem_id="redo")
         clear = gr.Button("Clear", size="sm", min_width=0, interactive=False, elem_id="clear")
         new = gr.Button("New conversation", size="sm", min_width=0, elem_id="new")
-        meter = gr.HTML(elem_id="context")
+        meter = gr.HTML(elem_id="context", elem_classes=results.NO_RESULT)
     thread, written = gr.State(conversations.NOT_BEGUN), gr.State()
     pane = Pane(
         page=page, controls=controls, system=system, drawer=drawer, runs=Runs(page.blocks), chatbot=chatbot,

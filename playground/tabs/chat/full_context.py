@@ -9,6 +9,7 @@ import gradio as gr
 
 from playground.errors import PlaygroundError
 from playground.labs.chat.conversations import Conversation, Thread
+from playground.tabs import results
 from playground.views import context as view
 
 LEAVE_OUT, SUM_UP = "leave out", "sum up"  # what may be done
@@ -47,7 +48,7 @@ class Offer:
 
 def build() -> Offer:
     with gr.Column(visible=False, elem_id="full-context") as place:
-        words = gr.HTML()
+        words = gr.HTML(elem_classes=results.NO_RESULT)
         with gr.Row(elem_classes="lesser"):
             leave_out = gr.Button("Leave them out and go on", size="sm", min_width=0, elem_id="leave-out")
             sum_up = gr.Button("Let the model sum them up", size="sm", min_width=0, elem_id="sum-up")

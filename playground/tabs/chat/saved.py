@@ -11,6 +11,7 @@ from playground.assets import ASSETS
 from playground.errors import PlaygroundError
 from playground.labs.chat import conversations, files
 from playground.labs.chat.conversations import Conversation, Made, Node
+from playground.tabs import results
 
 FULL = "This browser's room for conversations is full, so this one is not saved. See Conversations."
 RELOADED = "reloaded"  # the stop reason of a reply that a reload of the page has cut
@@ -22,6 +23,7 @@ def build() -> gr.HTML:
         html_template=(ASSETS / "conversations.html").read_text("utf-8"),
         js_on_load=(ASSETS / "conversations.js").read_text("utf-8"),
         elem_id="conversations",
+        elem_classes=results.NO_RESULT,
     )
     drawer.full(lambda: gr.Warning(FULL), None, None, concurrency_limit=None, api_visibility="private")
     return drawer

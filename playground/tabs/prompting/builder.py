@@ -13,6 +13,7 @@ import gradio as gr
 from playground.errors import PlaygroundError
 from playground.labs.prompting import library, replay, tables
 from playground.labs.prompting.prompts import Example, Prompt, Row
+from playground.tabs import results
 from playground.tabs.kit import AT_ONCE, MAY_REFUSE, user_errors
 from playground.tabs.prompting import order
 
@@ -240,6 +241,7 @@ def build(first: Drafts) -> tuple[Builder, dict[str, gr.Button], gr.File]:
             label="Prompts to compare",
             info="One of them is in the boxes below.",
             elem_id="lab-which",
+            elem_classes=results.NO_RESULT,
             scale=4,
             min_width=260,
         )

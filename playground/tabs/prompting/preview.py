@@ -8,7 +8,7 @@ import gradio as gr
 from playground.errors import PlaygroundError
 from playground.labs.prompting import prompts
 from playground.labs.prompting.prompts import Messages, Prompt
-from playground.tabs import sending
+from playground.tabs import results, sending
 from playground.tabs.attention.panes import Stops
 from playground.tabs.kit import AT_ONCE, WAITING, Page, Parcel, arriving, paced, title_of, user_errors
 from playground.tabs.prompting.builder import Builder
@@ -147,7 +147,7 @@ def build() -> dict[str, gr.components.Component]:
     """Lays the pane out; the components by their names in `Preview`."""
     parts: dict = {}
     gr.HTML("<h3>Exactly what the model is given</h3>", elem_id="lab-preview-title")
-    parts["shown"] = gr.HTML(elem_id="lab-preview")
+    parts["shown"] = gr.HTML(elem_id="lab-preview", elem_classes=results.NO_RESULT)
     with gr.Row(elem_classes="lesser", elem_id="lab-preview-row"):
         parts["number"] = gr.Number(1, label="For row", precision=0, minimum=1, min_width=90, elem_id="lab-row")
         parts["write"] = gr.Button("Answer this row", size="sm", elem_id="lab-one")

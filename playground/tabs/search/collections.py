@@ -17,6 +17,7 @@ from playground.labs.retrieval.chunking import Chunking
 from playground.labs.retrieval.library import EMBEDDING
 from playground.models.catalog import catalog
 from playground.models.sources import locate
+from playground.tabs import results
 from playground.tabs.kit import AT_ONCE, MAY_REFUSE, WAITING, Page, user_errors
 from playground.tabs.search.bench import Bench
 from playground.views.continuations import note
@@ -259,8 +260,12 @@ def build(page: Page, bench: Bench) -> None:
                     overlap = gr.Number(40, label="Overlap", precision=0)
                 make = gr.Button("Make it", elem_id="search-make")
             status = gr.HTML(elem_id="search-add-status", elem_classes="doing")
-            outcomes = gr.HTML(elem_id="search-outcomes")
-            listed = gr.HTML(note("Documents of the picked collection stand here."), elem_id="search-documents")
+            outcomes = gr.HTML(elem_id="search-outcomes", elem_classes=results.NO_RESULT)
+            listed = gr.HTML(
+                note("Documents of the picked collection stand here."),
+                elem_id="search-documents",
+                elem_classes=results.NO_RESULT,
+            )
             with gr.Row(elem_classes="buttons"):
                 take = gr.Button("Take it along (ZIP)", elem_id="search-export", min_width=150)
                 back = gr.UploadButton(
@@ -275,7 +280,7 @@ def build(page: Page, bench: Bench) -> None:
         document = gr.Dropdown([], label="How a document was cut", elem_id="search-document", min_width=260, scale=3)
         drop = gr.Button("Delete this document", elem_id="search-drop", scale=1)
     taken = gr.File(label="The collection", interactive=False, visible=False, elem_id="search-taken")
-    borders = gr.HTML(elem_id="search-borders")
+    borders = gr.HTML(elem_id="search-borders", elem_classes=results.NO_RESULT)
     pane = Documents(bench, files, name, text, folder, addresses, gr.State([]), status, outcomes, listed, document,
                      borders, title, shared, embedding, by, size, overlap)  # fmt: skip
     picked = bench.collection

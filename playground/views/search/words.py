@@ -60,7 +60,7 @@ def hits(found: Found | None, collection: Collection | None, picked: int | None 
             f"<li class='{'picked' if hit.id == picked else ''}'><p class='place'><b>{hit.rank}</b> "
             f"{escape(chunk.place)}"
             f"</p><p class='passage'>{body}</p><p class='ranks'>{_ranks(found, hit)}"
-            f"<button type='button' data-at='{hit.id}'>Under the microscope</button></p></li>"
+            f"<button type='button' class='act' data-at='{hit.id}'>Under the microscope</button></p></li>"
         )
     how = METHODS[found.how.method]
     if found.how.method == "hybrid":
