@@ -7,14 +7,16 @@ of a batch may have a mixture of its own. Other requests on the same model are n
 Hu et al. 2021, arXiv 2106.09685. It does not know where adapters come from or what they are for.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from playground.engine.engine import Engine
-from playground.engine.tap import Tap
+from playground.engine.loaded import Forward
+from playground.engine.tap import Around, Tap
 from playground.errors import PlaygroundError
 
 HEAVIEST = 10.0  # weight of an adapter, either sign
@@ -100,11 +102,11 @@ class Attached:
         """Leaves these rows of the batch, in this order."""
         self._weights = self._weights[torch.tensor(rows, dtype=torch.long, device=self._weights.device)]
 
-    def _around(self, engine: Engine) -> dict[torch.nn.Module, Callable]:
+    def _around(self, engine: Engine) -> dict[torch.nn.Module, Around]:
         paths = dict.fromkeys(path for adapter in self._adapters for path in adapter.layers)
         return {engine.model.get_submodule(path): self._beside(engine, path) for path in paths}
 
-    def _beside(self, engine: Engine, path: str) -> Callable:
+    def _beside(self, engine: Engine, path: str) -> Around:
         """For `Tap.around`: the layer's own output, and what the adapters add."""
         pairs = [(i, adapter.layers[path]) for i, adapter in enumerate(self._adapters) if path in adapter.layers]
         a = torch.cat([factors.a for _, factors in pairs]).to(engine.device)  # (sum of ranks, in)
@@ -113,7 +115,7 @@ class Attached:
         )  # (out, sum of ranks)
         owner = torch.tensor([i for i, factors in pairs for _ in range(factors.a.shape[0])], device=engine.device)
 
-        def beside(forward: Callable, arguments: tuple, named: dict) -> Tensor:
+        def beside(forward: Forward, arguments: tuple[Any, ...], named: dict[str, Any]) -> Tensor:
             inputs = arguments[0] if arguments else named["input"]
             output = forward(*arguments, **named)
             scale = self._weights[:, owner]  # (row, sum of ranks)

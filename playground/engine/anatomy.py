@@ -9,6 +9,8 @@ from typing import Literal
 
 from torch import nn
 
+from playground.engine.loaded import Config, Tokenizer
+
 Kind = Literal["causal", "masked", "seq2seq", "classifier", "encoder"]
 _FINAL_NORMS = (
     *("norm", "ln_f", "final_layer_norm", "final_layernorm", "norm_f", "final_norm", "ln_out", "layer_norm"),
@@ -53,19 +55,23 @@ class Anatomy:
         return len(self.main.blocks)
 
 
-def read(model: nn.Module, tokenizer, kind: Kind) -> Anatomy:
+def read(model: nn.Module, tokenizer: Tokenizer, kind: Kind) -> Anatomy:
     """The anatomy of a transformers `PreTrainedModel`.
 
     Raises:
-        LookupError: the blocks are not where any known architecture keeps them.
+        LookupError: the blocks are not where any known architecture keeps them, or its config names no width.
     """
     config = model.config.get_text_config(decoder=True)
+    stacks: tuple[Stack, ...]
     if kind == "seq2seq":
         stacks = (_stack(model.get_encoder(), "encoder"), _stack(model.get_decoder(), "decoder"))
     else:
         stacks = (_stack(model.base_model, "decoder" if kind == "causal" else "encoder"),)
     layer_types = set(getattr(config, "layer_types", None) or ())
     recurrent = bool(layer_types - {"full_attention", "sliding_attention", "chunked_attention"})
+    hidden_size = _first(config, "hidden_size", "d_model", "n_embd", "dim")
+    if hidden_size is None:
+        raise LookupError(f"no width of the residual in {type(config).__name__}")
     n_heads = _first(config, "num_attention_heads", "n_head", "num_heads", "n_heads")
     if recurrent and not any("attention" in t and t != "linear_attention" for t in layer_types):
         n_heads = None
@@ -74,7 +80,7 @@ def read(model: nn.Module, tokenizer, kind: Kind) -> Anatomy:
         architecture=model.config.model_type,
         stacks=stacks,
         unembedding=model.get_output_embeddings(),
-        hidden_size=_first(config, "hidden_size", "d_model", "n_embd", "dim"),
+        hidden_size=hidden_size,
         vocabulary_size=config.vocab_size,
         n_heads=n_heads,
         n_kv_heads=(_first(config, "num_key_value_heads") or n_heads) if n_heads else None,
@@ -94,11 +100,11 @@ def _stack(root: nn.Module, name: Literal["encoder", "decoder"]) -> Stack:
     return Stack(name, tuple(blocks), norm)
 
 
-def _first(config, *names: str) -> int | None:
+def _first(config: Config, *names: str) -> int | None:
     return next((getattr(config, n) for n in names if isinstance(getattr(config, n, None), int)), None)
 
 
-def _context_length(config, tokenizer) -> int | None:
+def _context_length(config: Config, tokenizer: Tokenizer) -> int | None:
     limits = []
     positions = _first(config, "max_position_embeddings", "n_positions", "max_seq_len")
     if (

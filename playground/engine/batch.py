@@ -10,8 +10,9 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -32,7 +33,7 @@ from playground.engine.padded import (
     why_alone,
 )
 from playground.engine.sampling import Sampling, draw
-from playground.engine.steps import StopReason, check_usable, end_ids
+from playground.engine.steps import Step, StopReason, check_usable, end_ids
 from playground.engine.stops import HeldBack
 from playground.engine.words import with_words
 from playground.errors import PlaygroundError
@@ -64,6 +65,14 @@ class Written:
     error: str = ""  # why it failed, as a sentence; the others go on
 
 
+class _Put(Protocol):
+    """Tells the caller where things stand."""
+
+    def __call__(
+        self, finished: Sequence[Written], running: int, waiting: int, tokens: int, alone: str = "", /
+    ) -> None: ...
+
+
 @dataclass(frozen=True)
 class Turn:
     """One turn of the stream."""
@@ -82,7 +91,7 @@ def write(
     stop: threading.Event | None = None,
     most_rows: int | None = None,
     most_bytes: int | None = None,
-) -> Iterator[Turn]:
+) -> Generator[Turn, None, None]:
     """Writes all jobs, longest prompt first; a turn at least every quarter of a second.
 
     What all prompts begin with is read once: give the rows of one prompt together. Closing the iterator or setting
@@ -152,16 +161,18 @@ def _why_alone(engine: Engine, jobs: Sequence[Job], stopped: Callable[[], bool])
     return why_alone(engine) or (padding_shows(engine, stopped) if len(jobs) > 1 else "")
 
 
-def _one_by_one(engine: Engine, jobs: Sequence[Job], alone: str, stopped: Callable[[], bool], put: Callable) -> None:
+def _one_by_one(engine: Engine, jobs: Sequence[Job], alone: str, stopped: Callable[[], bool], put: _Put) -> None:
     """Every job by `generate.stream`."""
     n_tokens = 0
     for i, job in enumerate(jobs):
         waiting = len(jobs) - i - 1
-        ids, text, logprob, step = [], "", 0.0, None
+        ids: list[int] = []
+        text, logprob, last = "", 0.0, Step(None, None, 0.0)
         try:
             steps = generate.stream(engine, torch.tensor([job.ids], device=engine.device), job.sampling)
             try:
                 for step in steps:
+                    last = step
                     if stopped():
                         return
                     if step.instead is not None:
@@ -176,7 +187,7 @@ def _one_by_one(engine: Engine, jobs: Sequence[Job], alone: str, stopped: Callab
                     put((), 1, waiting, n_tokens, alone)
             finally:
                 steps.close()
-            written = Written(i, tuple(ids), text, logprob, step.stop_reason, step.stop_string)
+            written = Written(i, tuple(ids), text, logprob, last.stop_reason, last.stop_string)
         except PlaygroundError as error:
             written = Written(i, error=str(error))
         put((written,), 0, waiting, n_tokens, alone)
@@ -214,7 +225,7 @@ class _Row:
         self.logprob += logprob
         new, found = self._shown.add("" if token in ends else self._stream.add(token))
         self.text += new
-        reason = None
+        reason: StopReason | None = None
         if token in ends:
             reason = "eos"
         elif found:
@@ -233,7 +244,8 @@ class _Batch:
     def __init__(self, engine: Engine, jobs: Sequence[Job], most_rows: int | None, most_bytes: int | None) -> None:
         self._engine, self._jobs = engine, jobs
         self._ends = end_ids(engine)
-        self._failed, self._rooms = [], {}
+        self._failed: list[Written] = []
+        self._rooms: dict[int, int] = {}
         for i, job in enumerate(jobs):
             try:
                 self._rooms[i] = generate.room_for(engine, len(job.ids), 0, job.sampling.max_new_tokens)
@@ -249,7 +261,7 @@ class _Batch:
         self._bytes = min(_MOST_BYTES, free_bytes(engine.device) // 4) if most_bytes is None else most_bytes
         self._n_tokens = 0
 
-    def run(self, stopped: Callable[[], bool], put: Callable) -> None:
+    def run(self, stopped: Callable[[], bool], put: _Put) -> None:
         if self._failed:
             put(self._failed, 0, len(self._waiting), 0)
         if not self._waiting:
@@ -274,20 +286,23 @@ class _Batch:
     def _step(self, stopped: Callable[[], bool]) -> list[Written] | None:
         """One token more for all, or the first one of those that are let in; None when it was `stopped`."""
         free = min(self._capacity, self._capacity_by_bytes()) - len(self._running)
-        if self._waiting and (not self._running or free >= max(1, self._capacity // 4)):
+        texts = self._texts
+        if texts is None or (self._waiting and free >= max(1, self._capacity // 4)):
             return self._let_in(max(free, 1), stopped)
-        logits = self._texts.next([row.ids[-1] for row in self._running])
+        logits = texts.next([row.ids[-1] for row in self._running])
         written, going = self._chosen(self._running, logits)
         if len(going) < len(self._running):
             self._running = [self._running[i] for i in going]
-            self._texts = self._texts if going else None
+            self._texts = texts if going else None
             if going:
-                self._texts.select(going)
+                texts.select(going)
         return written
 
     def _let_in(self, n: int, stopped: Callable[[], bool]) -> list[Written] | None:
         """Reads prompts that wait, as many as fit in one pass, each as often as it is there only once."""
-        numbers, prompts, width = [], {}, 0
+        numbers: list[int] = []
+        prompts: dict[tuple[int, ...], int] = {}
+        width = 0
         while self._waiting and len(numbers) < n:
             ids = self._jobs[self._waiting[0]].ids[self._n_start :]
             if ids not in prompts and prompts and (len(prompts) + 1) * width > tokens_a_pass(self._engine):

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -53,7 +54,7 @@ def search(
             put(Step(None, reason, seconds))
             return
         whole = best.reason is not None or reason is not None
-        shown = best.shown if best.stop_string else best.text
+        shown = best.shown
         held = 0 if whole else open_tail(shown, sampling.stop)
         found = best.stop_string if reason == "stop string" else None
         put(Step(best.tokens[-1], reason, seconds, shown[: len(shown) - held], found, best.tokens))
@@ -69,7 +70,7 @@ def search(
         parents = hypotheses.grow(logits.float().cpu())
         if hypotheses.over:
             best = hypotheses.finished[0]
-            tell(best, best.reason)
+            tell(best, best.reason if best is not None else None)
             return
         tell(hypotheses.best_so_far, None)
         logits = reader.next(hypotheses.last_ids, parents)
@@ -89,8 +90,8 @@ class _Hypothesis:
 
     @property
     def shown(self) -> str:
-        """The text without the stop string that ended it and what follows."""
-        return self.text[: self.text.find(self.stop_string)]
+        """The text without the stop string that ended it, if one did, and what follows."""
+        return self.text if self.stop_string is None else self.text[: self.text.find(self.stop_string)]
 
 
 class _Beams:
@@ -222,7 +223,7 @@ class _Reader:
         self._always = always(model)
         self._takes_positions = "position_ids" in accepted(model) and engine.anatomy.kind == "causal"
         self._n_read = 0
-        self._fixed: dict = {}
+        self._fixed: dict[str, Any] = {}
 
     def start(
         self, ids: Tensor, written: Sequence[int], n_beams: int, room: int, stopped: Callable[[], bool]
@@ -234,7 +235,7 @@ class _Reader:
         """
         kept = torch.tensor([list(written)], dtype=torch.long, device=ids.device)
         if self._engine.anatomy.kind == "seq2seq":
-            logits = self._read_pair(ids, kept)
+            logits: Tensor | None = self._read_pair(ids, kept)
         else:
             logits = self._read(torch.cat([ids, kept], dim=1), stopped)
         if logits is None:
@@ -261,7 +262,7 @@ class _Reader:
         prompt, block = ids[0].tolist(), Decoder(self._engine).block
         if self._reuse:
             self._n_read = self._engine.prefixes.take(prompt, block, cache)
-        logits = None
+        logits: Tensor | None = None
         for piece in ids[:, self._n_read :].split(block, dim=1):
             if stopped():
                 return None

@@ -10,12 +10,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from playground.engine import passes
 from playground.engine.engine import Engine
+from playground.engine.loaded import Forward
 from playground.engine.readout import read_out
 from playground.engine.tap import Site, Tap, open_tap
 from playground.errors import PlaygroundError
@@ -78,9 +80,10 @@ def _pass(engine: Engine, rows: Sequence[Row], edits: Edits, stop: threading.Eve
     at = [number for number, row in enumerate(rows) for _ in row.places]
     places = [place for row in rows for place in row.places]
     with torch.inference_mode(), engine.turns.take() if engine.turns else nullcontext():
+        logits = None
         if way.by_head:
             logits = read_out(engine, _residuals(engine, inputs, at, places, way.narrow, edits, stop))
-        else:
+        if logits is None:
             passes.check_stop(stop)
             with open_tap(Tap(residual=lambda site, values: edits[site](values) if site in edits else None)):
                 logits = engine.model(**inputs).logits[at, places]
@@ -100,7 +103,7 @@ def _residuals(
     if narrow is None:
         return passes.last_residual(engine, inputs, edits, stop=stop)[at, places]
 
-    def chosen(forward: Callable, arguments: tuple, named: dict) -> object:
+    def chosen(forward: Forward, arguments: tuple[Any, ...], named: dict[str, Any]) -> object:
         if not all(isinstance(values, Tensor) and values.ndim == 3 for values in arguments):
             return forward(*arguments, **named)
         return forward(*(values[at, places][:, None] for values in arguments), **named)

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
 from playground.engine.engine import Check, Engine, dummy_inputs
 from playground.engine.intervene import intervene
@@ -15,6 +16,7 @@ from playground.engine.readout import read_out
 from playground.engine.tap import Site
 
 Outcome = tuple[bool | None, str]  # passed, or None where it does not apply; and what was found
+_Inputs = dict[str, Tensor]
 log = logging.getLogger(__name__)
 
 
@@ -24,7 +26,7 @@ def run_checks(engine: Engine) -> tuple[Check, ...]:
     return tuple(_outcome(name, check, engine, inputs) for name, check in _CHECKS.items())
 
 
-def _outcome(name: str, check: Callable[[Engine, dict], Outcome], engine: Engine, inputs: dict) -> Check:
+def _outcome(name: str, check: Callable[[Engine, _Inputs], Outcome], engine: Engine, inputs: _Inputs) -> Check:
     try:
         return Check(name, *check(engine, inputs))
     except (RuntimeError, TypeError, ValueError, AttributeError, LookupError) as error:
@@ -39,7 +41,7 @@ def _tolerance(engine: Engine) -> float:
     return 64 * torch.finfo(engine.dtype).eps if engine.dtype == torch.float32 else 4 * torch.finfo(engine.dtype).eps
 
 
-def _rows_sum_to_one(engine: Engine, inputs: dict) -> Outcome:
+def _rows_sum_to_one(engine: Engine, inputs: _Inputs) -> Outcome:
     if not engine.attention_sites:
         return None, f"{engine.anatomy.architecture} shows no attention maps."
     seen = observe(engine, inputs, engine.attention_sites)
@@ -51,20 +53,21 @@ def _rows_sum_to_one(engine: Engine, inputs: dict) -> Outcome:
     return worst <= _tolerance(engine), f"{len(seen.attentions)} maps, largest deviation {worst:.1e}."
 
 
-def _readout_is_logits(engine: Engine, inputs: dict) -> Outcome:
+def _readout_is_logits(engine: Engine, inputs: _Inputs) -> Outcome:
     site = Site(engine.anatomy.main.name, engine.anatomy.n_layers - 1, "block")
     seen = observe(engine, inputs, residual_layers=[site.layer])
     last = seen.residuals[site]
-    logits = None if seen.logits is None or engine.anatomy.kind == "classifier" else read_out(engine, last)
-    if logits is None:
+    own = None if engine.anatomy.kind == "classifier" else seen.logits
+    logits = None if own is None else read_out(engine, last)
+    if own is None or logits is None:
         return None, "This model has no unembedding."
-    if logits.shape != seen.logits.shape:
-        return False, f"Shapes differ: {tuple(logits.shape)} and {tuple(seen.logits.shape)}."
-    worst = (logits.float().cpu() - seen.logits).abs().max().item() / seen.logits.abs().max().item()
+    if logits.shape != own.shape:
+        return False, f"Shapes differ: {tuple(logits.shape)} and {tuple(own.shape)}."
+    worst = (logits.float().cpu() - own).abs().max().item() / own.abs().max().item()
     return worst <= _tolerance(engine), f"Largest difference {worst:.1e} of the largest logit."
 
 
-def _identity_patch(engine: Engine, inputs: dict) -> Outcome:
+def _identity_patch(engine: Engine, inputs: _Inputs) -> Outcome:
     site = Site(engine.anatomy.main.name, engine.anatomy.n_layers // 2, "block")
     original = observe(engine, inputs, residual_layers=[site.layer]).residuals[site]
     with torch.inference_mode():
@@ -79,13 +82,14 @@ def _identity_patch(engine: Engine, inputs: dict) -> Outcome:
     return same, f"Layer {site.layer}: " + ("bit for bit the same output." if same else "output differs.")
 
 
-def _causality(engine: Engine, inputs: dict) -> Outcome:
+def _causality(engine: Engine, inputs: _Inputs) -> Outcome:
     if engine.anatomy.kind != "causal":
         return None, "This model reads in both directions, or is an encoder-decoder."
     ids = inputs["input_ids"]
     other = ids.clone()
     other[0, -1] = (other[0, -1] + 1) % engine.anatomy.vocabulary_size
-    first, second = (observe(engine, {"input_ids": i}).logits[0] for i in (ids, other))
+    seen = [observe(engine, {"input_ids": i}).logits for i in (ids, other)]
+    first, second = (logits[0] for logits in seen if logits is not None)
     size = first.abs().max().item() or 1
     worst = (first[:-1] - second[:-1]).abs().max().item() / size
     if torch.equal(first[-1], second[-1]):
@@ -93,7 +97,7 @@ def _causality(engine: Engine, inputs: dict) -> Outcome:
     return worst <= _tolerance(engine), f"Largest difference {worst:.1e} of the largest logit."
 
 
-_CHECKS: dict[str, Callable[[Engine, dict], Outcome]] = {
+_CHECKS: dict[str, Callable[[Engine, _Inputs], Outcome]] = {
     "Attention rows sum to 1": _rows_sum_to_one,
     "Last residual, read out, equals the logits": _readout_is_logits,
     "Putting a residual back changes nothing": _identity_patch,

@@ -13,12 +13,14 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import Cache, DynamicCache
 from transformers.cache_utils import DynamicLayer
 
+from playground.engine.loaded import Forward
 from playground.engine.turns import Turns
 
 MOST = 8  # texts in one pass: beyond, the products of a CPU are no longer nearly free
@@ -37,7 +39,7 @@ class Wish:
     logits: Tensor | None = None  # the same, when it has been read
 
 
-class Rows(tuple):
+class Rows(tuple[Tensor, ...]):
     """Keys or values of several texts, each (1, key-value head, position, head_dim), in place of one tensor."""
 
 
@@ -48,7 +50,7 @@ class _Caches(Cache):
         super().__init__(layers=[])
         self._caches = caches
 
-    def update(self, keys: Tensor, values: Tensor, layer: int, *_, **__) -> tuple[Rows, Rows]:
+    def update(self, keys: Tensor, values: Tensor, layer: int, *_: object, **__: object) -> tuple[Rows, Rows]:
         rows = zip(self._caches, keys.split(1), values.split(1), strict=True)
         pairs = [cache.update(key, value, layer) for cache, key, value in rows]
         return Rows(key for key, _ in pairs), Rows(value for _, value in pairs)
@@ -65,7 +67,7 @@ class _Caches(Cache):
 
 
 def attend_each(
-    attention: Callable, module: nn.Module, query: Tensor, key: Rows, value: Rows, mask: Tensor | None, **options
+    attention: Forward, module: nn.Module, query: Tensor, key: Rows, value: Rows, mask: Tensor | None, **options: Any
 ) -> tuple[Tensor, None]:
     """Attention of one new token of each text to its own keys and values, (text, 1, head, head_dim)."""
     if mask is not None:
@@ -74,13 +76,13 @@ def attend_each(
     return torch.cat([attention(module, q, k, v, None, **options)[0] for q, k, v in each]), None
 
 
-def always(model: nn.Module) -> dict:
+def always(model: nn.Module) -> dict[str, Any]:
     """What every forward pass that writes gets beside the tokens: the logits of the last one alone are wanted."""
     return {"return_dict": True} | ({"logits_to_keep": 1} if "logits_to_keep" in accepted(model) else {})
 
 
 @functools.cache
-def _parameters(forward: Callable) -> frozenset[str]:
+def _parameters(forward: Forward) -> frozenset[str]:
     return frozenset(inspect.signature(forward).parameters)
 
 

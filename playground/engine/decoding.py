@@ -5,15 +5,17 @@ It does not choose tokens.
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from typing import Any
 
 import torch
 from tokenizers.decoders import DecodeStream
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import DynamicCache, EncoderDecoderCache
 
 from playground.engine import tap
 from playground.engine.company import Wish, accepted, always, can_share
 from playground.engine.engine import Engine
+from playground.engine.loaded import Tokenizer
 
 
 class Decoder:
@@ -32,7 +34,7 @@ class Decoder:
         self._always = always(engine.model)
         self._cache_name = next((name for name in ("cache_params", "past_key_values") if name in takes), None)
         self._takes_positions = "position_ids" in takes
-        self._fixed: dict = {}  # what each forward pass gets besides the new tokens
+        self._fixed: dict[str, Any] = {}  # what each forward pass gets besides the new tokens
         self._n_read = 0  # tokens in the cache
         self._shares = False  # whether its next tokens can be read together with others'
         self._ids: Tensor | None = None  # the whole text, for the few models that keep no cache
@@ -43,10 +45,10 @@ class Decoder:
         They are (vocabulary,). None when it was `stopped` on the way.
         """
         model, anatomy = self._engine.model, self._engine.anatomy
-        written = torch.tensor([list(written)], dtype=torch.long, device=ids.device)
+        after = torch.tensor([list(written)], dtype=torch.long, device=ids.device)
         if anatomy.kind == "seq2seq":
-            return self._start_pair(ids, written)
-        ids = torch.cat([ids, written], dim=1)
+            return self._start_pair(ids, after)
+        ids = torch.cat([ids, after], dim=1)
         if self._cache_name is None or not model._supports_default_dynamic_cache():
             self._ids = ids
             return self._forward(ids)
@@ -89,7 +91,7 @@ class Decoder:
         new = torch.tensor([[token]], device=self._engine.device)
         company = self._engine.company
         if company is not None and self._shares and not tap.is_open():
-            logits = company.next(Wish(token, self._n_read, self._fixed[self._cache_name], lambda: self._pass(new)))
+            logits = company.next(Wish(token, self._n_read, self.cache, lambda: self._pass(new)))
             self._n_read += 1
             return logits
         if self._ids is not None:
@@ -110,7 +112,7 @@ class Decoder:
         return self._engine.model(**inputs).logits[0, -1]
 
 
-def decoder_start(model, ids: Tensor) -> Tensor:
+def decoder_start(model: nn.Module, ids: Tensor) -> Tensor:
     """The id with which the decoder of an encoder-decoder begins, (1, 1)."""
     start = model.generation_config.decoder_start_token_id
     start = model.config.decoder_start_token_id if start is None else start
@@ -120,7 +122,7 @@ def decoder_start(model, ids: Tensor) -> Tensor:
 class TextStream:
     """Ids in, text out. A character that is spread over several tokens comes out with the last of them."""
 
-    def __init__(self, tokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
         self._fast = DecodeStream(skip_special_tokens=True) if tokenizer.is_fast else None
         self._ids: list[int] = []  # with a fast tokenizer, those whose text has not come yet
@@ -130,17 +132,17 @@ class TextStream:
         """The text that this token completes."""
         self._ids.append(token)
         if self._fast is not None:
-            return self._next(token)
+            return self._next(self._fast, token)
         text = self._tokenizer.decode(self._ids, skip_special_tokens=True)
         if text.endswith("\ufffd"):
             return ""
         new, self._shown = text[len(self._shown) :], text
         return new
 
-    def _next(self, token: int) -> str:
+    def _next(self, fast: DecodeStream, token: int) -> str:
         backend = self._tokenizer.backend_tokenizer
         try:
-            text = self._fast.step(backend, token) or ""
+            text = fast.step(backend, token) or ""
         except Exception:  # bytes that are no character: with them, what was given before would read differently
             text = backend.decode(self._ids, skip_special_tokens=True)
             self._fast = DecodeStream([token], skip_special_tokens=True)  # it would refuse every token from now on

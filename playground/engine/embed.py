@@ -4,10 +4,10 @@ Texts of like length are read together, so that little is padded; the order that
 does not know what the vectors are for.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, overload
 
 import numpy as np
 import torch
@@ -53,6 +53,26 @@ def limit(engine: Engine) -> int:
 
 def prefix(engine: Engine, kind: Kind) -> str:
     return engine.sentence.query_prefix if kind == "query" else engine.sentence.passage_prefix
+
+
+@overload
+def embed(
+    engine: Engine,
+    texts: Sequence[str],
+    kind: Kind = "passage",
+    stopped: None = None,
+    report: Callable[[int], None] | None = None,
+) -> np.ndarray: ...
+
+
+@overload
+def embed(
+    engine: Engine,
+    texts: Sequence[str],
+    kind: Kind = "passage",
+    stopped: Callable[[], bool] | None = None,
+    report: Callable[[int], None] | None = None,
+) -> np.ndarray | None: ...
 
 
 def embed(
@@ -122,7 +142,7 @@ def _batches(engine: Engine, texts: Sequence[str], before: str) -> Iterator[tupl
             at += size
 
 
-def _last_states(engine: Engine, inputs) -> Tensor:
+def _last_states(engine: Engine, inputs: Mapping[str, Tensor]) -> Tensor:
     """(text, token, hidden)."""
     wanted = {name: inputs[name].to(engine.device) for name in ("input_ids", "attention_mask", "token_type_ids")
               if name in inputs}  # fmt: skip

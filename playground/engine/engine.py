@@ -16,10 +16,11 @@ from playground.engine import parts as all_parts
 from playground.engine import tap
 from playground.engine.anatomy import Anatomy, Kind
 from playground.engine.company import Company, accepted
+from playground.engine.loaded import Output, Tokenizer
 from playground.engine.parts import Part
 from playground.engine.prefixes import Prefixes
 from playground.engine.recipe import Recipe
-from playground.engine.tap import Site
+from playground.engine.tap import Site, SiteKind, StackName
 from playground.engine.turns import Turns
 from playground.errors import PlaygroundError
 
@@ -36,7 +37,7 @@ class Check:
 @dataclass(frozen=True, eq=False)
 class Engine:
     model: nn.Module  # transformers PreTrainedModel in eval mode; never edited
-    tokenizer: object  # transformers PreTrainedTokenizerBase
+    tokenizer: Tokenizer  # transformers PreTrainedTokenizerBase
     anatomy: Anatomy
     attention_sites: tuple[Site, ...]  # where attention maps can be recorded; empty: this architecture offers none
     attention_edits: bool  # whether the maps can be changed too; not where the model computes them out of our reach
@@ -80,7 +81,7 @@ class Engine:
 
 def assemble(
     model: nn.Module,
-    tokenizer,
+    tokenizer: Tokenizer,
     kind: Kind,
     reference: str,
     revision: str,
@@ -161,14 +162,17 @@ def _returned_attention(model: nn.Module, anatomy: Anatomy) -> tuple[Site, ...]:
     return tuple(returned_maps(anatomy, output))
 
 
-def returned_maps(anatomy: Anatomy, output) -> dict[Site, Tensor]:
+def returned_maps(anatomy: Anatomy, output: Output) -> dict[Site, Tensor]:
     """The attention maps, (batch, head, query, key), in a model's output; none where it holds no whole set of them."""
-    names = {("encoder", "self"): "encoder_attentions", ("decoder", "cross"): "cross_attentions"}
+    names: dict[tuple[StackName, SiteKind], str] = {
+        ("encoder", "self"): "encoder_attentions",
+        ("decoder", "cross"): "cross_attentions",
+    }
     if anatomy.kind == "seq2seq":
         names["decoder", "self"] = "decoder_attentions"
     else:
         names = {(anatomy.main.name, "self"): "attentions"}
-    found = {}
+    found: dict[Site, Tensor] = {}
     for (stack, kind), name in names.items():
         maps = output.get(name) or ()
         if len(maps) != anatomy.n_layers or any(m is None or m.dim() != 4 for m in maps):

@@ -8,7 +8,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from playground.engine import beams
 from playground.engine.decoding import Decoder, TextStream
 from playground.engine.engine import Engine
 from playground.engine.sampling import Sampling, draw
-from playground.engine.steps import Step, Token, alternatives, check_usable, end_ids, text_so_far
+from playground.engine.steps import Step, StopReason, Token, alternatives, check_usable, end_ids, text_so_far
 from playground.engine.stops import HeldBack
 from playground.engine.tap import Tap, open_tap
 from playground.engine.words import with_words
@@ -33,7 +33,7 @@ def stream(
     stop: threading.Event | None = None,
     tap: Tap | None = None,
     written: Sequence[int] = (),
-) -> Iterator[Step]:
+) -> Generator[Step, None, None]:
     """Writes on from `ids`, (1, position), and what is `written` after them already.
 
     The same ids, settings and seed give the same tokens. An error in the model is raised here, in the caller's thread.
@@ -139,8 +139,8 @@ def _write(
     text = TextStream(engine.tokenizer)
     shown = HeldBack(sampling.stop)
     ends = end_ids(engine)
-    for token in written:
-        text.add(token)
+    for known in written:
+        text.add(known)
     history = torch.tensor([*text_so_far(engine, ids), *written], dtype=torch.long)
 
     if written and written[-1] in ends:
@@ -158,7 +158,9 @@ def _write(
         added = "" if chosen in ends else text.add(chosen)
         token = Token(chosen, added, logprobs[chosen].item(), alternatives(logprobs))
         new, found = shown.add(added)
-        reason = "eos" if chosen in ends else "stop string" if found else "length" if n == room else None
+        reason: StopReason | None = (
+            "eos" if chosen in ends else "stop string" if found else "length" if n == room else None
+        )
         put(Step(token, reason, elapsed(), new + shown.rest() if reason else new, found))
         if reason:
             return

@@ -13,7 +13,7 @@ from playground.engine.observe import arounds, check_parts
 from playground.engine.tap import Site, Tap, open_tap
 from playground.errors import PlaygroundError
 
-Edit = Callable[[Tensor], Tensor]
+Edit = Callable[[Tensor], Tensor | None]  # None: what is there stays
 
 
 @contextmanager
@@ -22,7 +22,7 @@ def intervene(
     attentions: Mapping[Site, Edit] | None = None,
     residuals: Mapping[Site, Edit] | None = None,
     parts: Mapping[Site, Edit] | None = None,
-) -> Iterator:
+) -> Iterator[None]:
     """Forward passes of this thread inside the block go through the edits, as `edits` says."""
     with open_tap(edits(engine, attentions, residuals, parts)):
         yield
@@ -51,7 +51,7 @@ def edits(
         )
     attentions, residuals = attentions or {}, residuals or {}
 
-    def edit_attention(site: Site, weights: Tensor) -> Tensor:
+    def edit_attention(site: Site, weights: Tensor) -> Tensor | None:
         return attentions[site](weights)
 
     def edit_residual(site: Site, residual: Tensor) -> Tensor | None:

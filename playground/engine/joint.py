@@ -22,7 +22,7 @@ class Joint:
         self,
         members: Sequence[nn.Module],
         weights: Callable[[nn.Module], Tensor],
-        product: Callable,
+        product: Callable[[Tensor], Tensor],
         most_rows: int = 1,
     ) -> None:
         """
@@ -70,10 +70,10 @@ def unite(model: nn.Module, run: Callable[[], object], kinds: Sequence[type[nn.M
         kinds: classes of layers, each with a function `join(layers)` that gives them one product.
     """
     parents = {child: parent for parent in model.modules() for child in parent.children() if type(child) in kinds}
-    readers: dict[tuple, dict[nn.Module, None]] = defaultdict(dict)
+    readers: dict[tuple[nn.Module, type[nn.Module], int], dict[nn.Module, None]] = defaultdict(dict)
     kept: list[Tensor] = []  # alive, so that no two inputs have the same id
 
-    def note(layer: nn.Module, inputs: tuple) -> None:
+    def note(layer: nn.Module, inputs: tuple[object, ...]) -> None:
         if inputs and isinstance(inputs[0], Tensor):
             kept.append(inputs[0])
             readers[parents[layer], type(layer), id(inputs[0])][layer] = None

@@ -111,7 +111,7 @@ def watch_attention(
     left = set(sites)
 
     def show(site: Site, queries: Tensor, keys: Tensor) -> None:
-        if site in left:
+        if vectors is not None and site in left:
             vectors(site, queries, keys)
 
     def watch(site: Site, weights: Tensor) -> None:

@@ -60,7 +60,9 @@ def read_start(engine: Engine, ids: Sequence[int], stopped: Callable[[], bool], 
     decoder = Decoder(engine, reuse)
     if decoder.start(torch.tensor([list(ids)], device=engine.device), stopped) is None:
         return None
-    return tuple((layer.keys, layer.values) for layer in decoder.cache.layers)
+    if (cache := decoder.cache) is None:
+        raise RuntimeError(f"{engine.reference} keeps no keys and values")  # `why_alone` says so before
+    return tuple((layer.keys, layer.values) for layer in cache.layers)
 
 
 def bytes_per_token(layers: Layers) -> float:
@@ -124,8 +126,8 @@ class Padded:
 
     def next(self, ids: Sequence[int]) -> Tensor:
         """Adds one token to each row; the logits of what comes after it, (row, vocabulary)."""
-        ids = torch.tensor(ids)[:, None]
-        return self._forward(ids, torch.ones_like(ids), last_only=True)[:, -1]
+        new = torch.tensor(ids)[:, None]
+        return self._forward(new, torch.ones_like(new), last_only=True)[:, -1]
 
     def select(self, rows: Sequence[int]) -> None:
         """Leaves these rows, in this order; one that is named twice goes on in two ways. Columns of nobody go too."""
@@ -133,11 +135,11 @@ class Padded:
         columns = self._there.any(dim=0).nonzero()[:, 0]
         whole = len(columns) == self._there.shape[1]
         self._there = self._there[:, columns]
-        rows = torch.tensor(rows, device=self._engine.device)
+        chosen = torch.tensor(rows, device=self._engine.device)
         columns = columns.to(self._engine.device)
         for layer in self._cache.layers:
             for name in ("keys", "values"):
-                kept = getattr(layer, name)[rows]
+                kept = getattr(layer, name)[chosen]
                 setattr(layer, name, kept if whole else kept[:, :, columns])
 
     def fork(self, rows: Sequence[int]) -> "Padded":

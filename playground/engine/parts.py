@@ -8,16 +8,17 @@ weights, states in place of heads), it lacks that part. It does not know what an
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from playground.engine import tap
 from playground.engine.anatomy import Anatomy, Stack
-from playground.engine.tap import Around, Site
+from playground.engine.loaded import Forward
+from playground.engine.tap import Around, PartKind, Site
 
-KINDS = ("embedding", "heads", "attention", "neurons", "mlp")
+KINDS: tuple[PartKind, ...] = get_args(PartKind)
 _Call = tuple[nn.Module, int]  # a linear layer that ran, and the width of its input; width 0: an attention function
 _MAKES_STATES = (nn.Conv1d,)  # what a mixer of states has beside its linear layers
 
@@ -46,7 +47,7 @@ def find(model: nn.Module, anatomy: Anatomy, inputs: dict[str, Tensor]) -> dict[
 def around(part: Part, watch: Callable[[Tensor], Tensor | None]) -> Around:
     """A function for `Tap.around` that shows `watch` what passes the part; a tensor that it returns takes its place."""
 
-    def at_input(forward: Callable, arguments: tuple, named: dict) -> object:
+    def at_input(forward: Forward, arguments: tuple[Any, ...], named: dict[str, Any]) -> object:
         if arguments:
             changed = watch(arguments[0])
             return forward(*(arguments if changed is None else (changed, *arguments[1:])), **named)
@@ -54,7 +55,7 @@ def around(part: Part, watch: Callable[[Tensor], Tensor | None]) -> Around:
         changed = watch(named[name])
         return forward(**(named if changed is None else named | {name: changed}))
 
-    def at_output(forward: Callable, arguments: tuple, named: dict) -> object:
+    def at_output(forward: Forward, arguments: tuple[Any, ...], named: dict[str, Any]) -> object:
         output = forward(*arguments, **named)
         plain = isinstance(output, Tensor)
         changed = watch(output if plain else output[0])
@@ -75,7 +76,7 @@ def together(pairs: Iterable[tuple[nn.Module, Around]]) -> dict[nn.Module, Aroun
 
 
 def _nested(outer: Around, inner: Around) -> Around:
-    def both(forward: Callable, arguments: tuple, named: dict) -> object:
+    def both(forward: Forward, arguments: tuple[Any, ...], named: dict[str, Any]) -> object:
         return outer(lambda *a, **n: inner(forward, a, n), arguments, named)
 
     return both
@@ -85,7 +86,7 @@ def _run(model: nn.Module, anatomy: Anatomy, inputs: dict[str, Tensor]) -> list[
     """The linear layers inside blocks, and the calls of attention functions, in the order in which they ran."""
     calls: list[_Call] = []
 
-    def note(module: nn.Module, arguments: tuple) -> None:
+    def note(module: nn.Module, arguments: tuple[object, ...]) -> None:
         if arguments and isinstance(arguments[0], Tensor):
             calls.append((module, arguments[0].shape[-1]))
 
@@ -112,11 +113,11 @@ def _outermost_linear(module: nn.Module) -> list[nn.Module]:
     return [linear for child in module.children() for linear in _outermost_linear(child)]
 
 
-def _of_block(block: nn.Module, calls: list[_Call], anatomy: Anatomy) -> dict[str, Part]:
+def _of_block(block: nn.Module, calls: list[_Call], anatomy: Anatomy) -> dict[PartKind, Part]:
     names = {module: name for name, module in block.named_modules()}
     calls = [call for call in calls if call[0] in names]
     attention = _attention_projection(names, calls, anatomy)
-    found = {}
+    found: dict[PartKind, Part] = {}
     if attention is not None:
         module, width = attention
         found["attention"] = Part(module, "output", anatomy.hidden_size)

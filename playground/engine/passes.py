@@ -6,11 +6,13 @@ It does not know what the rows are or what is made of them.
 import inspect
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from playground.engine.engine import Engine
+from playground.engine.loaded import Output
 from playground.engine.observe import arounds, check_parts
 from playground.engine.parts import together
 from playground.engine.tap import Around, Site, Tap, open_tap
@@ -55,7 +57,8 @@ def last_residual(
         Stopped: `stop` was set; it is looked at after every block.
         PlaygroundError: the model lacks a part.
     """
-    last, found = last_block(engine), []
+    last = last_block(engine)
+    found: list[Tensor] = []
 
     def end(values: Tensor) -> None:
         found.append(values)
@@ -82,7 +85,15 @@ def last_logits(
     return _run(engine, inputs, watches or {}, (), stop, {}, kept).logits[0, -1].float().cpu()
 
 
-def _run(engine, inputs, watches, around, stop, after: dict[Site, Watch], options: dict):
+def _run(
+    engine: Engine,
+    inputs: Mapping[str, Tensor],
+    watches: Mapping[Site, Watch],
+    around: Iterable[tuple[nn.Module, Around]],
+    stop: threading.Event | None,
+    after: Mapping[Site, Watch],
+    options: Mapping[str, Any],
+) -> Output:
     """The model's output. `after`: sees a residual when its watch has changed it."""
     parts = {site: watch for site, watch in watches.items() if site.kind != "block"}
     check_parts(engine, parts)

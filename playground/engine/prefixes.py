@@ -40,7 +40,7 @@ class Prefixes:
         with self._lock:
             shared = [(min(_common(kept.ids, ids), len(ids) - 1) // block * block, kept) for kept in self._kept]
             n, kept = max(shared, key=lambda pair: pair[0], default=(0, None))
-            if n == 0:
+            if kept is None or n == 0:
                 return 0
             self._kept.remove(kept)
             self._kept.append(kept)

@@ -2,8 +2,10 @@
 
 import importlib.metadata
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 from playground.engine.engine import Engine
 
@@ -14,8 +16,8 @@ class Provenance:
     revision: str  # hub commit, or a hash of the files
     device: str
     dtype: str
-    settings: dict = field(default_factory=dict)
-    versions: dict = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
     seconds: float | None = None
 
 
@@ -25,7 +27,7 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in names}
 
 
-def of(engine: Engine, settings: dict | None = None, seconds: float | None = None) -> Provenance:
+def of(engine: Engine, settings: Mapping[str, Any] | None = None, seconds: float | None = None) -> Provenance:
     """The provenance of a result that `engine` computed with `settings`."""
     return Provenance(
         engine.reference,

@@ -10,8 +10,9 @@ which is tried when the model is loaded. Whoever watches or changes something in
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from transformers import DynamicCache
 
 from playground.engine import tap
 from playground.engine.joint import Joint
+from playground.engine.loaded import Forward
 
 log = logging.getLogger(__name__)
 _FAR = 1_000_000  # position of a token: beyond what any context holds
@@ -30,7 +32,7 @@ _SIGNED = "_playground_signed"  # the name under which sines carry themselves wi
 class QuickBlock:
     """Stands in for one block's `forward`."""
 
-    own: Callable  # the block's own forward
+    own: Forward  # the block's own forward
     attention: nn.Module
     mlp: nn.Module
     norms: tuple[nn.Module, nn.Module]
@@ -40,7 +42,7 @@ class QuickBlock:
     n_query_heads: int
     width: int  # of a head
 
-    def __call__(self, hidden_states: Tensor, *rest, **named) -> Tensor:
+    def __call__(self, hidden_states: Tensor, *rest: Any, **named: Any) -> Tensor:
         cache, turned = named.get("past_key_values"), named.get("position_embeddings")
         if rest or cache is None or turned is None or hidden_states.shape[1] != 1 or tap.is_open():
             return self.own(hidden_states, *rest, **named)
@@ -110,7 +112,8 @@ def _made_for(block: nn.Module) -> QuickBlock | None:
     if any(joint is None or joint.members != tuple(family) for joint, family in zip(joints, families, strict=True)):
         return None
     n_query_heads, n_key_heads = (layer.out_features // width for layer in families[0][:2])
-    return QuickBlock(block.forward, attention, mlp, norms, *joints, n_query_heads + n_key_heads, n_query_heads, width)
+    n_heads = n_query_heads + n_key_heads
+    return QuickBlock(block.forward, attention, mlp, norms, joints[0], joints[1], n_heads, n_query_heads, width)
 
 
 def quicken(model: nn.Module, blocks: Sequence[nn.Module], ids: Tensor) -> bool:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from playground.engine.engine import Engine
+from playground.engine.loaded import Config
+from playground.errors import PlaygroundError
 
 _T5_KIN = ("t5", "umt5", "longt5", "switch_transformers")  # but not mT5
 _MASKED_HEADS = ("cls", "lm_head", "predictions", "lm_predictions")
@@ -29,6 +31,18 @@ def read_out(engine: Engine, residual: Tensor) -> Tensor | None:
         return _scaled(engine.model.config, engine.anatomy.unembedding, residual)
 
 
+def logits_of(engine: Engine, residual: Tensor) -> Tensor:
+    """As `read_out`, in float32.
+
+    Raises:
+        PlaygroundError: the model has no unembedding.
+    """
+    logits = read_out(engine, residual)
+    if logits is None:
+        raise PlaygroundError(f"{engine.reference} gives no probability to tokens. Pick a model that does.")
+    return logits.float()
+
+
 def _masked_head(model: nn.Module, hidden: Tensor) -> Tensor | None:
     if hasattr(model, "vocab_transform"):  # DistilBERT
         return model.vocab_projector(model.vocab_layer_norm(model.activation(model.vocab_transform(hidden))))
@@ -40,7 +54,7 @@ def _masked_head(model: nn.Module, hidden: Tensor) -> Tensor | None:
     return None if head is None else head(hidden)
 
 
-def _scaled(config, unembedding: nn.Module, hidden: Tensor) -> Tensor:
+def _scaled(config: Config, unembedding: nn.Module, hidden: Tensor) -> Tensor:
     text = config.get_text_config(decoder=True)
     if config.model_type in _T5_KIN and getattr(config, "scale_decoder_outputs", config.tie_word_embeddings):
         hidden = hidden * config.d_model**-0.5

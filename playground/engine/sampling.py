@@ -8,6 +8,7 @@ temperature alone.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -78,15 +79,15 @@ MOST_BIAS = 100.0
 _MOST_STOPS, _LONGEST_STOP, _MOST_BIASES = 16, 200, 300
 
 
-def _checked_bias(kind: type, called: str) -> Callable:
-    def check(value: object) -> tuple[tuple, ...]:
+def _checked_bias(kind: type[int] | type[str], called: str) -> Callable[[object], tuple[tuple[Any, float], ...]]:
+    def check(value: object) -> tuple[tuple[Any, float], ...]:
         pairs = list(value.items()) if isinstance(value, Mapping) else value
         if not isinstance(pairs, (list, tuple)) or not all(isinstance(p, (list, tuple)) and len(p) == 2 for p in pairs):
             raise PlaygroundError(f"The logit bias must give each {called} a number, like {{{kind('5')!r}: -5}}.")
         if len(pairs) > _MOST_BIASES:
             raise PlaygroundError(f"The logit bias has {len(pairs):,} entries; {_MOST_BIASES} are the most.")
         for key, bias in pairs:
-            if not isinstance(key, kind) or isinstance(key, bool) or key in ("",) or (kind is int and key < 0):
+            if not isinstance(key, kind) or isinstance(key, bool) or key in ("",) or (isinstance(key, int) and key < 0):
                 raise PlaygroundError(f"The logit bias names {key!r}, which is no {called}. Correct it and try again.")
             number = isinstance(bias, (int, float)) and not isinstance(bias, bool)
             if not number or not -MOST_BIAS <= bias <= MOST_BIAS:
@@ -109,7 +110,7 @@ def _checked_stops(value: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(stops))
 
 
-_CHECKS = {
+_CHECKS: dict[str, Callable[[object], tuple[object, ...]]] = {
     "logit_bias": _checked_bias(int, "token id"),
     "word_bias": _checked_bias(str, "word"),
     "stop": _checked_stops,

@@ -91,7 +91,15 @@ def _shared(group: Group) -> int:
     return n
 
 
-def _together(engine, groups, shared, batch, edits, most, stop) -> list[tuple[int, list[np.ndarray]]]:
+def _together(
+    engine: Engine,
+    groups: Sequence[Group],
+    shared: Sequence[int],
+    batch: Sequence[int],
+    edits: Edits | None,
+    most: int,
+    stop: threading.Event | None,
+) -> list[tuple[int, list[np.ndarray]]]:
     with torch.inference_mode(), intervene(engine, residuals=edits) if edits else nullcontext():
         passes.check_stop(stop)
         starts = [groups[i][0][: shared[i]] for i in batch]
@@ -101,7 +109,7 @@ def _together(engine, groups, shared, batch, edits, most, stop) -> list[tuple[in
         first = logits[:, -1].clone()
         del logits
         rests = [(at, ids[shared[i] :]) for at, i in enumerate(batch) for ids in groups[i]]
-        found: list[np.ndarray | None] = [None] * len(rests)
+        found: dict[int, np.ndarray] = {}  # by place in `rests`
         order = sorted(range(len(rests)), key=lambda r: -len(rests[r][1]))
         while order:
             passes.check_stop(stop)
@@ -119,7 +127,7 @@ def _together(engine, groups, shared, batch, edits, most, stop) -> list[tuple[in
                 found[r] = np.concatenate([before[at], _taken(first[at : at + 1], rest[:1]), tail])
     results, n = [], 0
     for i in batch:
-        results.append((i, found[n : n + len(groups[i])]))
+        results.append((i, [found[r] for r in range(n, n + len(groups[i]))]))
         n += len(groups[i])
     return results
 
@@ -133,7 +141,9 @@ def _taken(logits: Tensor, ids: Sequence[int]) -> np.ndarray:
     return (chosen - logits.logsumexp(-1)).double().cpu().numpy()
 
 
-def _one_by_one(engine, groups, edits, stop) -> Iterator[tuple[int, list[np.ndarray]]]:
+def _one_by_one(
+    engine: Engine, groups: Sequence[Group], edits: Edits | None, stop: threading.Event | None
+) -> Iterator[tuple[int, list[np.ndarray]]]:
     for number, group in enumerate(groups):
         found = []
         for ids in group:

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -23,9 +23,14 @@ from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_f
 from transformers.masking_utils import sdpa_mask
 
 from playground.engine.company import Rows, attend_each
+from playground.engine.loaded import Forward
 
 ATTENTION = "playground"  # the name under which transformers knows our attention function
 _SITE = "_playground_site"
+StackName = Literal["encoder", "decoder"]
+PartKind = Literal["embedding", "heads", "attention", "neurons", "mlp"]
+MapKind = Literal["self", "cross"]  # of attention
+SiteKind = MapKind | Literal["block"] | PartKind
 
 
 @dataclass(frozen=True)
@@ -38,12 +43,13 @@ class Site:
     MLP's down projection; "mlp": the MLP's output.
     """
 
-    stack: Literal["encoder", "decoder"]
+    stack: StackName
     layer: int
-    kind: Literal["self", "cross", "block", "embedding", "heads", "attention", "neurons", "mlp"]
+    kind: SiteKind
 
 
-Around = Callable[[Callable, tuple, dict], object]  # (the module's forward, its arguments, by name) -> its output
+# (the module's forward, its arguments, by name) -> its output
+Around = Callable[[Forward, tuple[Any, ...], dict[str, Any]], object]
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,7 @@ class _Door:
         self.n_wanting = 0
         functools.update_wrapper(self, self.forward)
 
-    def __call__(self, *arguments, **named):
+    def __call__(self, *arguments: Any, **named: Any) -> object:
         tap = _active.get()
         around = None if tap is None else tap.around.get(self.module)
         return self.forward(*arguments, **named) if around is None else around(self.forward, arguments, named)
@@ -138,10 +144,13 @@ def mark(module: nn.Module, site: Site) -> None:
     setattr(module, _SITE, site)
 
 
+_Given = Tensor | tuple[Any, ...]  # by a block: the residual alone, or before other things
+
+
 def watch_block(block: nn.Module, site: Site) -> None:
     """Puts the one permanent hook on a block."""
 
-    def hook(_module: nn.Module, _inputs: tuple, output: Tensor | tuple) -> Tensor | tuple | None:
+    def hook(_module: nn.Module, _inputs: object, output: _Given) -> _Given | None:
         tap = _active.get()
         if tap is None or tap.residual is None:
             return None
@@ -160,7 +169,7 @@ def attention(
     key: Tensor,  # (batch, key-value head, key, head_dim)
     value: Tensor,
     attention_mask: Tensor | None,
-    **options,
+    **options: Any,
 ) -> tuple[Tensor, Tensor | None]:
     """Attention as every model here computes it: SDPA, unless this request wants the weights."""
     if isinstance(key, Rows):
@@ -171,16 +180,16 @@ def attention(
         return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
     if tap is not None and tap.calls is not None:
         tap.calls(module)
-    site = getattr(module, _SITE, None)
+    site: Any = getattr(module, _SITE, None)  # a Site; None: not one of ours
     if tap is not None and tap.vectors is not None and site in tap.sites:
         tap.vectors(site, *_multiplied(query, key, options.get("scaling")))
-    wanted = tap is not None and tap.attention is not None and site in tap.sites
-    if not wanted and not beyond_sdpa:
+    edit = tap.attention if tap is not None and site in tap.sites else None
+    if edit is None and not beyond_sdpa:
         return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
 
     weights = _weights(module, query, key, attention_mask, **options)
-    if wanted:
-        changed = tap.attention(site, weights)
+    if edit is not None:
+        changed = edit(site, weights)
         weights = weights if changed is None else changed
     value = repeat_kv(value, query.shape[1] // value.shape[1])
     return (weights.to(value.dtype) @ value).transpose(1, 2).contiguous(), weights
@@ -203,7 +212,7 @@ def _weights(
     softcap: float | None = None,
     s_aux: Tensor | None = None,  # (head,): a sink that takes weight and gives nothing, as in gpt-oss
     position_bias: Tensor | None = None,
-    **_,
+    **_: object,
 ) -> Tensor:
     """softmax(query key' / sqrt(head_dim)), with all that models add to it; in float32, as eager attention does."""
     key = repeat_kv(key, query.shape[1] // key.shape[1])

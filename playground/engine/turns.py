@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass(eq=False)
@@ -25,7 +25,7 @@ class Turns:
     def __init__(self, at_once: int) -> None:
         self._free = at_once
         self._queue: deque[_Ticket] = deque()
-        self._groups: list = []  # those of which one is inside
+        self._groups: list[object] = []  # those of which one is inside
         self._changed = threading.Condition()
 
     @contextmanager
@@ -41,7 +41,7 @@ class Turns:
             self._end([ticket])
 
     @contextmanager
-    def share(self, group: object, wish: object, most: int) -> Iterator[list]:
+    def share(self, group: object, wish: object, most: int) -> Iterator[list[Any]]:
         """Waits until `wish` can be done or has been done by somebody else of its `group`, of which one is inside.
 
         Inside the block: the wishes that are to be done now, this one first, at most so many; none when it was done.

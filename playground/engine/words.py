@@ -6,6 +6,7 @@ It does not know what a bias does to a distribution (`sampling`).
 
 from dataclasses import dataclass, replace
 
+from playground.engine.loaded import Tokenizer
 from playground.engine.sampling import MOST_BIAS, Sampling
 from playground.errors import PlaygroundError
 
@@ -19,7 +20,7 @@ class FirstToken:
     n_tokens: int  # of the word, when it begins with this token
 
 
-def first_tokens(tokenizer, word: str) -> tuple[FirstToken, ...]:
+def first_tokens(tokenizer: Tokenizer, word: str) -> tuple[FirstToken, ...]:
     """The tokens that `word` begins with inside a text (after a space) and at its start.
 
     Raises:
@@ -39,7 +40,7 @@ def first_tokens(tokenizer, word: str) -> tuple[FirstToken, ...]:
     return known
 
 
-def with_words(sampling: Sampling, tokenizer) -> Sampling:
+def with_words(sampling: Sampling, tokenizer: Tokenizer) -> Sampling:
     """The same settings with every `word_bias` as `logit_bias`: those of one token add up, within the range.
 
     Raises:
