@@ -8,13 +8,16 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from playground.errors import PlaygroundError
 
 PREFIX = "PLAYGROUND_"
-VARIABLE_ONLY = {"variable_only": True}  # `json_schema_extra` of a secret: every user of the machine can read flags
+VARIABLE_ONLY: JsonDict = {
+    "variable_only": True
+}  # `json_schema_extra` of a secret: every user of the machine can read flags
 OF_TESTS = "PLAYGROUND_TEST_"  # what tests are told by; no settings
 
 
@@ -99,7 +102,8 @@ def _has_flag(field: FieldInfo) -> bool:
 
 
 def _default(settings: type[BaseSettings], name: str) -> str:
-    value = settings.DECIDED_HERE.get(name, settings.model_fields[name].default)
+    decided: Mapping[str, object] = getattr(settings, "DECIDED_HERE", {})
+    value = decided.get(name, settings.model_fields[name].default)
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, tuple):

@@ -377,7 +377,7 @@ class Settings(BaseSettings):
 
     @property
     def logins(self) -> list[tuple[str, str]]:
-        return [tuple(pair.split(":", 1)) for pair in self.auth]
+        return [(name, password) for name, _, password in (pair.partition(":") for pair in self.auth)]
 
 
 def on_this_machine(url: str) -> bool:

@@ -8,6 +8,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from playground.errors import PlaygroundError
 from playground.models import hub, lora
@@ -32,7 +33,7 @@ class Listed:
     modules: tuple[str, ...]  # the last part of their paths
     n_bytes: int
     card: str  # Markdown without its header; empty: it has none
-    measured: dict  # held-out figures that its training wrote down; empty: none
+    measured: dict[str, Any]  # held-out figures that its training wrote down; empty: none
 
 
 def shipped() -> tuple[Listed, ...]:

@@ -4,12 +4,13 @@ It does not know how the model is loaded.
 """
 
 from importlib.metadata import version
+from typing import Any
 
 from playground.errors import PlaygroundError
 from playground.settings import Settings
 
 
-def check(config: dict, name: str, settings: Settings) -> None:
+def check(config: dict[str, Any], name: str, settings: Settings) -> None:
     """Raises PlaygroundError for a config.json whose model could not be loaded here. Imports transformers."""
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 

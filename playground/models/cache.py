@@ -70,7 +70,7 @@ class ModelCache:
         key = str(parsed)
         slot = self._borrow(key, report)
         try:
-            yield slot.engine
+            yield slot.loaded
         except (MemoryError, RuntimeError) as error:
             from playground.engine.memory import out_of_memory
 
@@ -82,7 +82,7 @@ class ModelCache:
                 self._slots.forget_prefixes()
             release_memory()
             raise PlaygroundError(
-                f"{slot.engine.device} ran out of memory while {key} was working. "
+                f"{slot.loaded.device} ran out of memory while {key} was working. "
                 + (f"{released} idle models were released: try again, or use" if released else "Use")
                 + " a shorter text or a smaller model."
             ) from None
@@ -157,7 +157,7 @@ class ModelCache:
             slot = self._slots.get(key)
             if slot is None or not slot.idle or slot.spare is not None:
                 return
-            engine = slot.engine
+            engine = slot.loaded
 
             def run(engine: Engine = engine) -> None:
                 try:
@@ -295,7 +295,7 @@ class ModelCache:
 
         place = self._on_disk_as(key)
         machine = self.room.machine() if sources.locate(place, self.settings) is None else None
-        files = sources.fetch(place, self.settings, tell, machine and machine.budget)
+        files = sources.fetch(place, self.settings, tell, None if machine is None else machine.budget)
         fill = None
         if place != key:
             made = self.made.get(plain(key))
@@ -303,7 +303,8 @@ class ModelCache:
         with self._changed:
             slot.state = "loading"
         tell(None, "Starting PyTorch")
-        import playground.engine  # noqa: F401  (before all that imports transformers: it says why)
+        # before all that imports transformers: `engine` says why
+        from playground.engine.memory import out_of_memory
         from playground.models import loading
 
         tell(None, "Measuring what this machine computes best with")
@@ -312,7 +313,7 @@ class ModelCache:
         try:
             return loading.load(files, self.settings, machine, tell, fill)
         except (MemoryError, RuntimeError) as error:
-            if not loading.out_of_memory(error):
+            if not out_of_memory(error):
                 raise
         with self._changed:
             self._slots.evict()
@@ -322,7 +323,7 @@ class ModelCache:
         try:
             return loading.load(files, self.settings, machine, tell, fill)
         except (MemoryError, RuntimeError) as error:
-            if not loading.out_of_memory(error):
+            if not out_of_memory(error):
                 raise
             raise PlaygroundError(
                 f"{key} needs about {room.gigabytes(slot.n_bytes)} and {machine.device} has no room for it, "

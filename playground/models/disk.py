@@ -11,12 +11,16 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from playground.errors import PlaygroundError
 from playground.models.progress import Report, megabytes
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 MANIFEST = "manifest.json"
 _SPARE = 100_000_000  # bytes that stay free: a full disk breaks more than this program
@@ -31,7 +35,9 @@ def whole(folder: Path) -> bool:
         return False
 
 
-def build_once(target: Path, build: Callable[[Path], None], made_from: dict, what: str, report: Report) -> None:
+def build_once(
+    target: Path, build: Callable[[Path], None], made_from: Mapping[str, Any], what: str, report: Report
+) -> None:
     """Makes `target` by calling `build(empty folder)`, unless it is whole already.
 
     Of several processes or threads that want the same target, one builds and the others wait and use what it made.
@@ -115,7 +121,7 @@ def _alone(target: Path, what: str, report: Report) -> Iterator[None]:
         lock.release()
 
 
-def _lock(target: Path):
+def _lock(target: Path) -> "BaseFileLock":
     from filelock import FileLock
 
     return FileLock(target.parent / f".{target.name}.lock", thread_local=False)
@@ -141,7 +147,7 @@ def _sweep(target: Path) -> None:
             pass  # its builder lives
 
 
-def _seal(folder: Path, made_from: dict) -> None:
+def _seal(folder: Path, made_from: Mapping[str, Any]) -> None:
     """Writes the manifest last, when all that it lists is safely on the disk."""
     files = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):

@@ -113,7 +113,8 @@ class Endpoints:
         threading.Thread(target=self._ask, args=(listing,), name=name, daemon=True).start()
 
     def _ask(self, listing: Listing) -> None:
-        trouble, models = None, ()
+        trouble: str | None = None
+        models: tuple[str, ...] = ()
         try:
             models = listed(listing.endpoint)
         except PlaygroundError as error:

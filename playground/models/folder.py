@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import IO, Any
 
 from playground.errors import PlaygroundError
 
@@ -24,7 +25,7 @@ _MASK = re.compile(r"(masked_bias|inv_freq|position_ids)$")  # buffers that olde
 class Contents:
     """A folder's model, as far as headers tell."""
 
-    config: dict  # config.json
+    config: dict[str, Any]  # config.json
     n_parameters: int
     n_bytes: int  # of the weights on disk
     fingerprint: str  # 12 hexadecimal digits that change when config, shapes or weights do
@@ -63,7 +64,7 @@ def read(folder: Path, name: str) -> Contents:
     return Contents(config, n_parameters, n_bytes, digest.hexdigest()[:12])
 
 
-def read_config(folder: Path, name: str) -> dict:
+def read_config(folder: Path, name: str) -> dict[str, Any]:
     """config.json as a dictionary.
 
     Raises:
@@ -186,7 +187,7 @@ def is_weight(name: str, dtype: str, shape: Sequence[int]) -> bool:
     return dtype.startswith(("F", "BF")) and not mask
 
 
-def _samples(file, tensors: list[_Tensor]) -> Iterator[bytes]:
+def _samples(file: IO[bytes], tensors: list[_Tensor]) -> Iterator[bytes]:
     """Each tensor's name and form and 64 bytes from its start, middle and end: training changes nearly all of them."""
     for tensor in sorted(tensors, key=lambda tensor: tensor.start):
         yield repr((tensor.name, tensor.dtype, tensor.shape)).encode()

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from typing import Any
 
 from playground.errors import PlaygroundError
 from playground.models import disk, gguf_header
@@ -83,6 +84,7 @@ def convert(file: Path, folder: Path, name: str, report: Report) -> None:
         )
         try:
             error = None
+            assert child.stdin is not None and child.stdout is not None  # both are pipes
             for line in child.stdout:
                 said = json.loads(line)
                 error = said.get("error")
@@ -95,8 +97,9 @@ def convert(file: Path, folder: Path, name: str, report: Report) -> None:
         finally:
             child.kill()
             child.wait()
-            child.stdin.close()
-            child.stdout.close()
+            for pipe in (child.stdin, child.stdout):
+                if pipe is not None:
+                    pipe.close()
 
 
 def _child_environment() -> dict[str, str]:
@@ -170,7 +173,7 @@ def _work(file: Path, folder: Path, name: str) -> None:
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
-def _speed_up(gguf, name: str, n_tensors: int) -> None:
+def _speed_up(gguf: Any, name: str, n_tensors: int) -> None:
     """transformers reads the file's header three times and builds one table per module; here each is made once.
 
     This process does nothing else, so what is cached stays true. Should transformers go another way, only the time is
@@ -180,7 +183,7 @@ def _speed_up(gguf, name: str, n_tensors: int) -> None:
     gguf.get_tensor_name_map = functools.cache(gguf.get_tensor_name_map)
     unpack, counter = gguf.dequantize, itertools.count(1)
 
-    def counted(data, kind):
+    def counted(data: Any, kind: Any) -> Any:
         done = next(counter)
         if done % 10 == 0:
             share = 0.5 + 0.4 * done / n_tensors

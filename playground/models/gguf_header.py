@@ -6,6 +6,7 @@ package has a reader too; this one takes 0.1 s where that takes 5 s for a real v
 
 import mmap
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -60,8 +61,11 @@ class _Cursor:
         self.at += struct.calcsize(f"<{form}")
         return value
 
+    def whole(self, form: str) -> int:
+        return int(self.number(form))
+
     def string(self) -> str:
-        length = self.number("Q")
+        length = self.whole("Q")
         self.skip(length)
         return self.data[self.at - length : self.at].decode("utf-8", "replace")
 
@@ -76,13 +80,20 @@ class _Cursor:
             return self.string()
         if kind != _ARRAY:
             return self.number(_SCALARS[kind])
-        inner, length = self.number("I"), self.number("Q")
+        inner, length = self.whole("I"), self.whole("Q")
         if inner in _SCALARS:
             self.skip(length * struct.calcsize(f"<{_SCALARS[inner]}"))
         else:
             for _ in range(length):
-                self.skip(self.number("Q")) if inner == _STRING else self.value(inner)
+                self.skip(self.whole("Q")) if inner == _STRING else self.value(inner)
         return None
+
+
+def _whole(facts: Mapping[str, object], key: str, usual: int, name: str) -> int:
+    found = facts.get(key) or usual
+    if not isinstance(found, int):
+        raise PlaygroundError(f"{name} is damaged: its header says that {key} is {found!r:.60}. Fetch it again.")
+    return found
 
 
 def _read(data: mmap.mmap, name: str) -> Header:
@@ -90,16 +101,17 @@ def _read(data: mmap.mmap, name: str) -> Header:
 
     cursor = _Cursor(data)
     cursor.skip(4)
-    version, n_tensors, n_facts = cursor.number("I"), cursor.number("Q"), cursor.number("Q")
+    version, n_tensors, n_facts = cursor.whole("I"), cursor.whole("Q"), cursor.whole("Q")
     if version not in (2, 3):
         raise PlaygroundError(
             f"{name} is GGUF in version {version}, and only versions 2 and 3 are read. Convert it anew."
         )
-    facts = {}
+    facts: dict[str, int | float | str | None] = {}
     for _ in range(n_facts):
         key = cursor.string()
-        facts[key] = cursor.value(cursor.number("I"))
-    if (architecture := facts.get("general.architecture")) is None:
+        facts[key] = cursor.value(cursor.whole("I"))
+    architecture = facts.get("general.architecture")
+    if not isinstance(architecture, str):
         raise PlaygroundError(
             f"{name} does not say which architecture it is (no general.architecture): no whole model."
         )
@@ -107,8 +119,8 @@ def _read(data: mmap.mmap, name: str) -> Header:
     n_parameters, ends = 0, []
     for _ in range(n_tensors):
         cursor.string()
-        shape = [cursor.number("Q") for _ in range(cursor.number("I"))]
-        kind, offset = cursor.number("I"), cursor.number("Q")
+        shape = [cursor.whole("Q") for _ in range(cursor.whole("I"))]
+        kind, offset = cursor.whole("I"), cursor.whole("Q")
         if kind not in list(GGMLQuantizationType):
             raise PlaygroundError(
                 f"{name} is packed in a way (GGML type {kind}) that is not known here. Try Q8_0 or F16."
@@ -116,11 +128,11 @@ def _read(data: mmap.mmap, name: str) -> Header:
         per_block, block_bytes = GGML_QUANT_SIZES[GGMLQuantizationType(kind)]
         n_parameters += prod(shape)
         ends.append(offset + prod(shape) // per_block * block_bytes)
-    alignment = facts.get("general.alignment") or 32
+    alignment = _whole(facts, "general.alignment", 32, name)
     promised = -(-cursor.at // alignment) * alignment + max(ends, default=0)
     if len(data) < promised:
         raise _cut_short(name, len(data), promised)
-    return Header(architecture, int(facts.get("split.count") or 1), n_tensors, n_parameters)
+    return Header(architecture, _whole(facts, "split.count", 1, name), n_tensors, n_parameters)
 
 
 def _not_gguf(start: bytes, name: str) -> PlaygroundError:

@@ -8,8 +8,10 @@ import io
 import logging
 import os
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from playground.errors import PlaygroundError
 from playground.models import architecture, disk, hub_errors
@@ -17,6 +19,9 @@ from playground.models import folder as folders
 from playground.models.progress import Report, megabytes, part
 from playground.models.reference import Reference
 from playground.settings import Settings
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
 
 log = logging.getLogger(__name__)
 ANSWER_SECONDS = 10.0  # how long the hub may take for its first answer
@@ -157,15 +162,17 @@ def _endpoint() -> str | None:
     return os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
 
 
-def _list(api, reference: Reference) -> tuple[dict[str, int], str]:
+def _list(api: "HfApi", reference: Reference) -> tuple[dict[str, int], str]:
     """Files of the repository with their sizes, and its commit. The one request that meets a hub that is away."""
     info = api.model_info(reference.repo, revision=reference.revision, timeout=ANSWER_SECONDS, files_metadata=True)
+    if info.sha is None:
+        raise PlaygroundError(f"The hub does not say at which commit {reference} is. Try again later.")
     # names that fnmatch would read as patterns, or that lead out of the folder, are nobody's weights
     names = {file.rfilename: file.size or 0 for file in info.siblings or ()}
     return {name: size for name, size in names.items() if not re.search(r"[\[\]*?\\]|\.\.", name)}, info.sha
 
 
-def _only_gguf(names) -> str | None:
+def _only_gguf(names: Iterable[str]) -> str | None:
     """The GGUF file of a repository that has one and no safetensors."""
     names = list(names)
     ggufs = [name for name in names if name.endswith(".gguf")]
@@ -232,7 +239,7 @@ def _amount(reference: Reference, n_bytes: int, total: int) -> str:
     return f"Fetching {reference} from the hub: {megabytes(min(n_bytes, total))} of {megabytes(total)}"
 
 
-def _bar(tell):
+def _bar(tell: Callable[[int], None]) -> Any:  # a class
     """A progress bar for huggingface_hub that draws nothing and tells how many bytes have arrived.
 
     It makes several of them, for what was received and for what was written: the largest number counts.
@@ -242,10 +249,10 @@ def _bar(tell):
     arrived = 0
 
     class Bar(tqdm):
-        def __init__(self, *args, **options) -> None:
+        def __init__(self, *args: Any, **options: Any) -> None:
             super().__init__(*args, **{**options, "disable": False, "file": io.StringIO()})
 
-        def display(self, *args, **options) -> None:
+        def display(self, *args: Any, **options: Any) -> None:
             pass
 
         def update(self, n: float | None = 1) -> None:

@@ -7,6 +7,7 @@ import dataclasses
 import logging
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import transformers
@@ -110,10 +111,12 @@ def load(
         ) from error
 
 
-def _weights(auto_class: type, files: Files, dtype: torch.dtype, trusted: dict):
+def _weights(
+    auto_class: Any, files: Files, dtype: torch.dtype, trusted: dict[str, Any]
+) -> tuple[nn.Module, dict[str, Any]]:
     """The model and transformers' account of what was in the files."""
 
-    def from_files(attention: str):
+    def from_files(attention: str) -> tuple[nn.Module, dict[str, Any]]:
         return auto_class.from_pretrained(
             files.folder,
             dtype=dtype,
@@ -133,7 +136,7 @@ def _weights(auto_class: type, files: Files, dtype: torch.dtype, trusted: dict):
     return from_files("eager")  # their own code wants the masks of eager attention
 
 
-def kind_of(config: dict) -> Kind:
+def kind_of(config: dict[str, Any]) -> Kind:
     """What a model was made for, by its config.json."""
     names = " ".join(config.get("architectures") or ())
     endings: tuple[tuple[Kind, tuple[str, ...]], ...] = (
@@ -155,7 +158,7 @@ def kind_of(config: dict) -> Kind:
     return "causal" if model_type in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES else "encoder"
 
 
-def _all_weights_present(info: dict) -> Check:
+def _all_weights_present(info: dict[str, Any]) -> Check:
     name = "Every weight came from the files"
     absent = sorted({*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])})
     if not absent:

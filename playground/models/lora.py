@@ -12,9 +12,10 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from playground.assets import ASSETS
 from playground.errors import PlaygroundError
@@ -56,7 +57,7 @@ class Lora:
         """
         self.folder = place
         try:
-            self.config: dict = json.loads((place / "adapter_config.json").read_text("utf-8"))
+            self.config: dict[str, Any] = json.loads((place / "adapter_config.json").read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise PlaygroundError(
                 f"adapter_config.json of {place.name} cannot be read: {error}. Fetch it again."
@@ -127,7 +128,7 @@ class Lora:
         return {name: (pair["B"], pair["A"]) for name, pair in halves.items()}
 
 
-def _of(pattern: dict | None, module: str, usual: float) -> float:
+def _of(pattern: Mapping[str, float] | None, module: str, usual: float) -> float:
     """PEFT's patterns: a key names modules by how their path ends, as a regular expression."""
     for key, value in (pattern or {}).items():
         if re.match(rf"(.*\.)?({key})$", module):

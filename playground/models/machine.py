@@ -108,7 +108,9 @@ def _decoding_seconds(dtypes: tuple[torch.dtype, ...], threads: int) -> dict[tup
 
 def _cores() -> int:
     """How many this process may use."""
-    return len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else psutil.cpu_count()
+    if hasattr(psutil.Process, "cpu_affinity"):
+        return len(psutil.Process().cpu_affinity())
+    return psutil.cpu_count() or 1
 
 
 def _thread_counts() -> list[int]:
@@ -121,7 +123,7 @@ def free_bytes(device: torch.device) -> int:
     """Memory that new models could take on the device now, in bytes."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    return min(psutil.virtual_memory().available, _container_bytes())
+    return int(min(psutil.virtual_memory().available, _container_bytes()))
 
 
 def _container_bytes(root: Path = Path("/sys/fs/cgroup")) -> float:

@@ -10,7 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from playground.errors import PlaygroundError
 from playground.models.progress import Report
@@ -31,7 +31,7 @@ class Made:
     sources: tuple[str, ...]  # references whose weights are in it
     revision: str
     fill: Callable[[nn.Module, Report], None]  # writes its weights into a loaded skeleton, in place
-    describe: Callable[[], dict]  # what it is, as plain JSON
+    describe: Callable[[], dict[str, Any]]  # what it is, as plain JSON
 
     @property
     def reference(self) -> str:

@@ -66,7 +66,7 @@ class Remaking:
                     self._failures.note(key, str(error))
                 self._changed.notify_all()
             traceback.clear_frames(error.__traceback__)  # they hold the model, as these two do
-            slot = engine = None
+            del slot, engine
             release_memory()
             raise
         with self._changed:

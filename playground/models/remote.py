@@ -5,15 +5,18 @@ endpoint, nor what the answer is for.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from playground.allowance import Allowance
 from playground.errors import PlaygroundError
 from playground.models import remote_errors, sse
+
+if TYPE_CHECKING:  # it imports torch, for which the page must not wait
+    from playground.engine.steps import StopReason
 
 ELSEWHERE, UNKNOWN = "elsewhere", "unknown"  # where it runs, and in which precision, in what is told of its replies
 N_ALTERNATIVES = 5  # the most that the protocol's plain completion allows
@@ -32,7 +35,7 @@ PARAMETERS = {
 }
 OPTIONAL = {"temperature", "top_p", "seed", "presence_penalty", "frequency_penalty", "logit_bias", "stop"}
 OPTIONAL |= {"logprobs", "top_logprobs", "stream_options"}  # what some servers refuse and can do without
-FINISHED = {"stop": "eos", "length": "length"}  # the protocol's words and ours
+FINISHED: dict[str, "StopReason"] = {"stop": "eos", "length": "length"}  # the protocol's words and ours
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class Piece:
     text: str = ""
     thought: str = ""  # written before the answer, and sent apart from it
     tokens: tuple[RemoteToken, ...] = ()  # of this piece, when the server gives probabilities
-    stop_reason: str | None = None  # "eos" also at a stop string, unless the server says at which
+    stop_reason: "StopReason | None" = None  # "eos" also at a stop string, unless the server says at which
     stop_string: str | None = None
     prompt_tokens: int | None = None  # counted by the server, as a rule at the end
     new_tokens: int | None = None
@@ -82,7 +85,9 @@ class RemoteModel:
     silence: float = SILENCE
     allowance: Allowance = field(default_factory=Allowance)  # its prompts are counted elsewhere, if at all
 
-    def stream_chat(self, messages: Sequence[Mapping[str, str]], settings: Mapping[str, Any]) -> Iterator[Piece]:
+    def stream_chat(
+        self, messages: Sequence[Mapping[str, str]], settings: Mapping[str, Any]
+    ) -> Generator[Piece, None, None]:
         """Answers the last message. `settings` are the protocol's own, as `translated` gives them.
 
         Closing the iterator ends the request.
@@ -93,11 +98,11 @@ class RemoteModel:
         body = {"messages": list(messages), "logprobs": True, "top_logprobs": N_ALTERNATIVES, **settings}
         yield from self._stream("chat/completions", body)
 
-    def stream_complete(self, text: str, settings: Mapping[str, Any]) -> Iterator[Piece]:
+    def stream_complete(self, text: str, settings: Mapping[str, Any]) -> Generator[Piece, None, None]:
         """Continues `text`. Otherwise as `stream_chat`."""
         yield from self._stream("completions", {"prompt": text, "logprobs": N_ALTERNATIVES, **settings})
 
-    def _stream(self, path: str, body: dict[str, Any]) -> Iterator[Piece]:
+    def _stream(self, path: str, body: dict[str, Any]) -> Generator[Piece, None, None]:
         body = {"model": self.id, "stream": True, "stream_options": {"include_usage": True}} | body
         refused: list[str] = []
         while True:
@@ -116,7 +121,7 @@ class RemoteModel:
                 else:
                     raise remote_errors.refused(self, path, refusal) from None
 
-    def _pieces(self, path: str, body: dict[str, Any]) -> Iterator[Piece]:
+    def _pieces(self, path: str, body: dict[str, Any]) -> Generator[Piece, None, None]:
         url = f"{self.endpoint.url}/{quote(path)}"
         most = 2 * body.get("max_tokens", body.get("max_completion_tokens", 0)) + 1000  # events; a token has one
         ended = False
@@ -204,8 +209,8 @@ def _tokens(logprobs: Mapping[str, Any]) -> Iterator[RemoteToken]:
     tops = logprobs.get("top_logprobs") or [{}] * len(texts)
     for text, value, top in zip(texts, values, tops, strict=True):
         if value is not None:
-            best = sorted(((str(t), _logprob(v)) for t, v in (top or {}).items()), key=lambda pair: -pair[1])
-            yield RemoteToken(str(text), _logprob(value), tuple(best))
+            rivals = sorted(((str(t), _logprob(v)) for t, v in (top or {}).items()), key=lambda pair: -pair[1])
+            yield RemoteToken(str(text), _logprob(value), tuple(rivals))
 
 
 def _logprob(value: Any) -> float:

@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from playground.engine.recipe import Recipe
+from playground.engine.recipe import Pooling, Recipe
 
-_POOLINGS = {"mean_tokens": "mean", "cls_token": "cls", "max_tokens": "max", "lasttoken": "last"}
-_SHORT = {"mean": "mean", "cls": "cls", "max": "max", "lasttoken": "last"}
+_POOLINGS: dict[str, Pooling] = {"mean_tokens": "mean", "cls_token": "cls", "max_tokens": "max", "lasttoken": "last"}
+_SHORT: dict[str, Pooling] = {"mean": "mean", "cls": "cls", "max": "max", "lasttoken": "last"}
 # Families whose cards ask for prefixes that their files do not name.
 _PREFIXES = (
     ("e5-", "query: ", "passage: "),
@@ -27,7 +27,8 @@ def read(folder: Path, reference: str) -> Recipe:
     query, passage = _prompts(_json(folder / "config_sentence_transformers.json"), reference)
     if not isinstance(modules, list):
         return Recipe(query_prefix=query, passage_prefix=passage)
-    pooling, unsupported = "mean", ""
+    pooling: Pooling = "mean"
+    unsupported = ""
     for module in modules:
         kind = str(module.get("type", "")).rsplit(".", 1)[-1]
         if kind == "Pooling":
@@ -38,7 +39,7 @@ def read(folder: Path, reference: str) -> Recipe:
     return Recipe(pooling, limit if isinstance(limit, int) else None, query, passage, True, unsupported)
 
 
-def _pooling(config: Any) -> tuple[str, str]:
+def _pooling(config: Any) -> tuple[Pooling, str]:
     config = config if isinstance(config, dict) else {}
     chosen = [short for name, short in _POOLINGS.items() if config.get(f"pooling_mode_{name}")]
     if isinstance(mode := config.get("pooling_mode"), str):  # how newer files write it

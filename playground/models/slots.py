@@ -45,6 +45,13 @@ class Slot:
         return self.n_bytes + (self.engine.prefixes.n_bytes if self.engine is not None else 0)
 
     @property
+    def loaded(self) -> Engine:
+        """The Engine of one that is ready."""
+        if self.engine is None:
+            raise RuntimeError("it is not loaded yet")
+        return self.engine
+
+    @property
     def idle(self) -> bool:
         return self.engine is not None and not self.lent
 

@@ -5,6 +5,7 @@ It does not know how they are loaded.
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from playground.errors import PlaygroundError
 from playground.models import architecture, disk, gguf, hub, lora, starters
@@ -27,7 +28,7 @@ class Files:
     revision: str  # the hub's commit, the start of the wheel's sha256, or a hash of content
     n_parameters: int
     n_bytes: int  # of the weights on disk
-    config: dict  # config.json
+    config: dict[str, Any]  # config.json
     adapters: tuple[
         tuple[Path, float], ...
     ] = ()  # folders of LoRA adapters to add to the weights, and how much of each

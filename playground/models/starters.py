@@ -110,10 +110,12 @@ CHANGED: tuple[Changed, ...] = (
     ),
 )
 
+_EVERY: tuple[Starter | Changed, ...] = (*STARTERS, *CHANGED)
+
 
 def names() -> tuple[str, ...]:
     """Names of all starters, as written after "starter:"."""
-    return tuple(starter.name for starter in (*STARTERS, *CHANGED))
+    return tuple(starter.name for starter in _EVERY)
 
 
 def find(name: str) -> Starter | Changed:
@@ -122,7 +124,7 @@ def find(name: str) -> Starter | Changed:
     Raises:
         PlaygroundError: there is none; names those that there are.
     """
-    for starter in (*STARTERS, *CHANGED):
+    for starter in _EVERY:
         if starter.name == name:
             return starter
     there = ", ".join(f"starter:{name}" for name in names())

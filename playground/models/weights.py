@@ -6,6 +6,7 @@ It does not load the model. Where the reference names adapters, what they add is
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 from safetensors import safe_open
@@ -17,13 +18,27 @@ from playground.models.lora import Lora
 from playground.models.sources import Files
 
 
+class Tensors(Protocol):
+    """What can be read tensor by tensor: the `Weights` of a model, or something made of them."""
+
+    files: Files
+    shapes: dict[str, tuple[int, ...]]
+
+    @property
+    def adapted(self) -> frozenset[str]: ...
+
+    def dtype(self, name: str) -> torch.dtype: ...
+
+    def read(self, name: str) -> Tensor: ...
+
+
 class Weights:
     """Tensors by the names that they have in the files."""
 
     def __init__(self, files: Files) -> None:
         self.files = files
         self.adapters = tuple((Lora(place), weight) for place, weight in files.adapters)
-        self._open: dict[str, object] = {}  # by tensor
+        self._open: dict[str, Any] = {}  # by tensor: the mapped file
         for path in _paths(files.folder):
             file = safe_open(path, "pt")
             self._open |= dict.fromkeys(file.keys(), file)
@@ -89,9 +104,9 @@ def matched(keys: Iterable[str], parameters: Iterable[str]) -> dict[str, str]:
     found = {}
     for name in parameters:
         tail = name.partition(".")[2]
-        key = next((k for k in (name, tail, by_tail.get(name)) if k in keys), None)
-        if key is not None:
-            found[name] = key
+        its_key = next((k for k in (name, tail, by_tail.get(name)) if k in keys), None)
+        if its_key is not None:
+            found[name] = its_key
     return found
 
 
