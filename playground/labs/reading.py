@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from playground.engine.engine import Engine
+from playground.engine.loaded import Tokenizer
 from playground.errors import PlaygroundError
 
 _VISIBLE = {"\n": "⏎", "\r": "␍", "\t": "⇥", " ": "·"}
@@ -76,7 +77,7 @@ def of_ids(engine: Engine, ids: Sequence[int]) -> Reading:
 
 
 def describe(
-    tokenizer,
+    tokenizer: Tokenizer,
     texts: tuple[str, ...],
     ids: Sequence[int],
     sequences: Sequence[int | None] | None,
@@ -141,7 +142,7 @@ def chosen(reading: Reading, places: np.ndarray) -> Reading:
     )
 
 
-def _marks(tokenizer) -> set[int]:
+def _marks(tokenizer: Tokenizer) -> set[int]:
     """Ids that stand for no text: special ones without those of unknown and masked words."""
     added = {i for i, token in getattr(tokenizer, "added_tokens_decoder", {}).items() if token.special}
     ends = {getattr(tokenizer, f"{name}_token_id", None) for name in ("bos", "eos", "cls", "sep", "pad")}
@@ -168,7 +169,7 @@ def _byte_alphabet() -> dict[str, int]:
 _BYTE_OF = _byte_alphabet()
 
 
-def _bytes(tokenizer, piece: str) -> bytes:
+def _bytes(tokenizer: Tokenizer, piece: str) -> bytes:
     """What a vocabulary entry stands for in a text, in UTF-8; it may begin or end within a character."""
     if match := _BYTE_PIECE.fullmatch(piece):
         return bytes([int(match[1], 16)])
@@ -213,7 +214,14 @@ def _found(text: str, contents: list[bytes], special: np.ndarray) -> list[tuple[
     return spans
 
 
-def _labels(texts, pieces, contents, special, segment, spans) -> tuple[str, ...]:
+def _labels(
+    texts: tuple[str, ...],
+    pieces: Sequence[str],
+    contents: Sequence[bytes],
+    special: np.ndarray,
+    segment: np.ndarray,
+    spans: np.ndarray,
+) -> tuple[str, ...]:
     labels: list[str] = []
     broken: list[int] = []  # tokens that hold a part of a character
     for at, (piece, content) in enumerate(zip(pieces, contents, strict=True)):

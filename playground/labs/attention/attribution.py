@@ -267,7 +267,9 @@ def _neutral_token(engine: Engine) -> tuple[int, str]:
     return token, t.convert_ids_to_tokens([token])[0]
 
 
-def _mean_attention(engine: Engine, text: str, text_pair: str, complete: bool, position: int | None, stop):
+def _mean_attention(
+    engine: Engine, text: str, text_pair: str, complete: bool, position: int | None, stop: threading.Event | None
+) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """(what the answer's place gives to each token, (token,), mean over all layers and heads; why there is none)."""
     if not maps_lab.sites(engine):
         return None, ()

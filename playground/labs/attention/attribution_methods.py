@@ -4,8 +4,10 @@ It does not know which answer is worth asking about (`attribution`).
 """
 
 import inspect
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +17,7 @@ from playground.engine.engine import Engine
 from playground.engine.tap import Site, Tap, open_tap
 from playground.errors import PlaygroundError
 from playground.labs.reading import Reading
+from playground.models.progress import Report
 
 COMPLETE = 0.01  # integrated gradients: how far the sum may be from the difference, as a share of it
 _ROUNDING = 1e-3  # logits: a sum this near is right, however small the difference
@@ -39,13 +42,22 @@ class Found:
 class Run:
     """One text in one model: the logit asked about, from ids or from embeddings, batch by batch."""
 
-    def __init__(self, engine: Engine, net: nn.Module, inputs: dict, position: int | None, rows: int, stop, report):
+    def __init__(
+        self,
+        engine: Engine,
+        net: nn.Module,
+        inputs: dict[str, Tensor],
+        position: int | None,
+        rows: int,
+        stop: threading.Event | None,
+        report: Report,
+    ) -> None:
         self._net, self._inputs, self._position, self._rows = net, inputs, position, rows
         self._stop, self._report = stop, report
         self._kind = engine.anatomy.kind
         self.rests_on_first = engine.anatomy.kind == "causal"
         accepted = inspect.signature(net.forward).parameters
-        self._options = {"use_cache": False} if "use_cache" in accepted else {}
+        self._options: dict[str, Any] = {"use_cache": False} if "use_cache" in accepted else {}
         self._cut = position is not None and "logits_to_keep" in accepted
         if self._cut:
             self._options["logits_to_keep"] = torch.tensor([position], device=engine.device)
@@ -162,8 +174,8 @@ def integrated_gradients(run: Run, read: Reading, replacement: int, neutral: str
         if not coarse:
             break
         pieces = [p for p in pieces if p not in coarse]
-        cuts = [(p.begin, (p.begin + p.end) / 2, p.end) for p in coarse]
-        halves = np.array([half for a, b, c in cuts for half in ((a, b), (b, c))])
+        split = [(p.begin, (p.begin + p.end) / 2, p.end) for p in coarse]
+        halves = np.array([half for a, b, c in split for half in ((a, b), (b, c))])
         pieces += path.measure(halves, f"{missed:.3f} of {difference:.3f} missing")
     scores = np.sum([p.scores for p in pieces], axis=0)
     error = abs(float(scores.sum()) - difference)
@@ -208,11 +220,11 @@ class _Path:
         nodes, weights = np.polynomial.legendre.leggauss(_POINTS)
         begins, widths = intervals[:, 0], intervals[:, 1] - intervals[:, 0]
         places = (begins[:, None] + (nodes + 1) / 2 * widths[:, None]).ravel()
-        slopes = []  # (place, token): what each token adds to the logit, per share of the way
+        parts = []  # (place, token): what each token adds to the logit, per share of the way
         for part in self._run.batches(len(places), f"Gradients at {self.n_points + len(places)} points. {sentence}"):
-            slopes.append((self._run.gradients(self._at(places[part])) * self._way).sum(-1).double().cpu().numpy())
+            parts.append((self._run.gradients(self._at(places[part])) * self._way).sum(-1).double().cpu().numpy())
         self.n_points += len(places)
-        slopes = np.concatenate(slopes).reshape(len(widths), _POINTS, -1)
+        slopes = np.concatenate(parts).reshape(len(widths), _POINTS, -1)
         scores = (slopes * (weights / 2)[:, None]).sum(axis=1) * widths[:, None]
         return [
             _Piece(begin, end, its, abs(its.sum() - (self.values[end] - self.values[begin])))

@@ -144,7 +144,7 @@ def coreference(
         held_out=held_out,
         n_held_out=n_held_out,
         layers=place.layers,
-        heads=tuple(range(engine.anatomy.n_heads)),
+        heads=tuple(range(engine.anatomy.n_heads or 0)),
         remarks=(
             *([_ASKED] if asked else []),
             f"The best of {share.size:,} heads looks good by luck alone: the corrected intervals hold for all heads at "

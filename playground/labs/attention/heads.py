@@ -140,9 +140,9 @@ def heads(
     """
     started = time.perf_counter()
     place = prepare(engine, text, text_pair, stack, "self", complete, stop)
-    every_head = tuple(range(engine.anatomy.n_heads))
+    every_head = tuple(range(engine.anatomy.n_heads or 0))
     rows: dict[int, np.ndarray] = {}
-    spreads: dict[int, tuple] = {}
+    spreads: dict[int, tuple[np.ndarray, np.ndarray | None]] = {}
     table: _Table | None = None
 
     def take(layer: int, seen: Tensor) -> None:
@@ -153,6 +153,7 @@ def heads(
 
     _check_length(place.queries)
     each_layer(engine, place, place.layers, take, stop)
+    assert table is not None  # every stack has a layer
     patterns, left_out = table.patterns, table.left_out
     scores = np.stack([rows[layer] for layer in place.layers], axis=1)
     even, counted = table.even(), table.counted()
@@ -315,7 +316,7 @@ def _is_mark(label: str) -> bool:
     return bool(text) and all(unicodedata.category(c).startswith("P") for c in text)
 
 
-def _random(engine: Engine, place: Prepared, seed: int, stop) -> np.ndarray | None:
+def _random(engine: Engine, place: Prepared, seed: int, stop: threading.Event | None) -> np.ndarray | None:
     """Induction scores, (layer, head), on random tokens read twice; None where the model has no room for them."""
     limit = engine.anatomy.context_length
     if limit is not None and limit < 1 + 2 * _HALF:
@@ -327,7 +328,7 @@ def _random(engine: Engine, place: Prepared, seed: int, stop) -> np.ndarray | No
     if len(usable) < _HALF:
         return None
     generator = np.random.default_rng(seed)
-    total = np.zeros((len(place.layers), engine.anatomy.n_heads))
+    total = np.zeros((len(place.layers), engine.anatomy.n_heads or 0))
     row = {layer: n for n, layer in enumerate(place.layers)}
     queries = np.arange(1 + _HALF, 1 + 2 * _HALF)
 

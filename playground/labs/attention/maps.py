@@ -7,9 +7,8 @@ anybody makes of the maps (`views`).
 import inspect
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -21,7 +20,7 @@ from playground.engine.engine import Engine
 from playground.engine.observe import watch_attention
 from playground.engine.provenance import Provenance
 from playground.engine.sampling import Sampling
-from playground.engine.tap import Site
+from playground.engine.tap import MapKind, Site, StackName
 from playground.errors import PlaygroundError
 from playground.labs import reading
 from playground.labs.reading import Reading
@@ -40,8 +39,8 @@ class Maps:
     keys: Reading  # the tokens that are looked at; the same object unless `kind` is "cross"
     layers: tuple[int, ...]  # which ones the first axis holds; empty: it has length 1, their mean
     heads: tuple[int, ...]  # which ones the second axis holds; empty: it has length 1, their mean
-    stack: Literal["encoder", "decoder"]
-    kind: Literal["self", "cross"]
+    stack: StackName
+    kind: MapKind
     causal: bool  # no token looks ahead
     n_layers: int  # layers of this stack that have such maps
     n_heads: int  # of each layer
@@ -56,17 +55,18 @@ class Prepared:
     inputs: dict[str, Tensor]  # arguments of the model's forward
     queries: Reading
     keys: Reading
-    stack: str
-    kind: str
+    stack: StackName
+    kind: MapKind
     layers: tuple[int, ...]  # that have such maps
     remarks: tuple[str, ...]
 
 
-def sites(engine: Engine) -> dict[tuple[str, str], tuple[int, ...]]:
+def sites(engine: Engine) -> dict[tuple[StackName, MapKind], tuple[int, ...]]:
     """The maps that a model offers: (stack, kind) -> layers. Empty for models without attention that can be read."""
-    found: dict[tuple[str, str], list[int]] = {}
+    found: dict[tuple[StackName, MapKind], list[int]] = {}
     for site in engine.attention_sites:
-        found.setdefault((site.stack, site.kind), []).append(site.layer)
+        if site.kind in ("self", "cross"):
+            found.setdefault((site.stack, site.kind), []).append(site.layer)
     return {place: tuple(sorted(layers)) for place, layers in found.items()}
 
 
@@ -103,7 +103,7 @@ def attention(
     started = time.perf_counter()
     place = prepare(engine, text, text_pair, stack, kind, complete, stop)
     layers = _picked("layer", layers, place.layers)
-    heads = _picked("head", heads, range(engine.anatomy.n_heads))
+    heads = _picked("head", heads, range(engine.anatomy.n_heads or 0))
     queries, keys, remarks = place.queries, place.keys, place.remarks
     budget = _budget(engine, budget)
     _check_budget(engine, max(len(queries), len(keys)), len(layers), len(heads), budget)
@@ -136,7 +136,7 @@ def attention(
         kind=place.kind,
         causal=same and (not weights[:, :, 0, 1:].any() if len(keys) > 1 else place.stack == "decoder"),
         n_layers=len(place.layers),
-        n_heads=engine.anatomy.n_heads,
+        n_heads=engine.anatomy.n_heads or 0,
         remarks=remarks,
         provenance=provenance.of(
             engine,
@@ -165,7 +165,7 @@ def what_fits(engine: Engine, n_tokens: int, n_layers: int, n_heads: int, budget
     0: not even one. `layers` keeps n_heads, `heads` keeps n_layers, `tokens` keeps both.
     """
 
-    def most(top: int, bytes_of) -> int:
+    def most(top: int, bytes_of: Callable[[int], int]) -> int:
         low, high = 0, top
         while low < high:
             middle = (low + high + 1) // 2
@@ -222,7 +222,7 @@ def _counted(n: int, thing: str) -> str:
     return f"{n:,} {thing}" + ("" if n == 1 else "s")
 
 
-def place_of(engine: Engine, stack: str | None = None, kind: str = "self") -> tuple[str, str]:
+def place_of(engine: Engine, stack: str | None = None, kind: str = "self") -> tuple[StackName, MapKind]:
     """(stack, kind), a key of `sites`. Arguments and errors as in `attention`."""
     there = sites(engine)
     if not there:
@@ -232,10 +232,11 @@ def place_of(engine: Engine, stack: str | None = None, kind: str = "self") -> tu
         )
     if stack is None:
         stack = "decoder" if kind == "cross" else "encoder" if ("encoder", "self") in there else "decoder"
-    if (stack, kind) not in there:
+    found = next((place for place in there if place == (stack, kind)), None)
+    if found is None:
         offered = ", ".join(f"{s} {k}-attention" for s, k in there)
         raise PlaygroundError(f"{engine.reference} has no {stack} {kind}-attention. Ask for what it has: {offered}.")
-    return stack, kind
+    return found
 
 
 def _picked(what: str, asked: Sequence[int] | None, there: Sequence[int]) -> tuple[int, ...]:
@@ -266,13 +267,13 @@ def prepare(
     stop: threading.Event | None = None,
 ) -> Prepared:
     """Reads the text and finds the maps. Arguments and errors as in `attention`."""
-    stack, kind = place_of(engine, stack, kind)
-    layers = sites(engine)[stack, kind]
+    place = place_of(engine, stack, kind)
+    layers = sites(engine)[place]
     if engine.anatomy.kind == "seq2seq":
-        inputs, queries, keys, remarks = _pair_of_stacks(engine, text, text_pair, stack, kind, complete, stop)
-        return Prepared(inputs, queries, keys, stack, kind, layers, remarks)
+        inputs, queries, keys, remarks = _pair_of_stacks(engine, text, text_pair, *place, complete, stop)
+        return Prepared(inputs, queries, keys, *place, layers, remarks)
     inputs, read = inputs_of(engine, text, text_pair, complete)
-    return Prepared(inputs, read, read, stack, kind, layers, ())
+    return Prepared(inputs, read, read, *place, layers, ())
 
 
 def inputs_of(
@@ -330,13 +331,23 @@ def each_layer(
         take(site.layer, seen[0])
 
     def show(site: Site, queries: Tensor, keys: Tensor) -> None:  # both (1, head, position, head_dim)
-        vectors(site.layer, queries[0], keys[0])
+        if vectors is not None:
+            vectors(site.layer, queries[0], keys[0])
 
     sites = [Site(place.stack, layer, place.kind) for layer in layers]
     watch_attention(engine, place.inputs, sites, keep, stop, None if vectors is None else show)
 
 
-def _pair_of_stacks(engine, text, text_pair, stack, kind, complete, stop):
+def _pair_of_stacks(
+    engine: Engine,
+    text: str,
+    text_pair: str,
+    stack: StackName,
+    kind: MapKind,
+    complete: bool,
+    stop: threading.Event | None,
+) -> tuple[dict[str, Tensor], Reading, Reading, tuple[str, ...]]:
+    """(arguments of the model's forward, queries, keys, remarks)."""
     source = reading.read(engine, text, complete=complete)
     engine.check_fits(len(source))
     inputs = {"input_ids": _tensor(engine, source.ids)}
@@ -350,8 +361,7 @@ def _pair_of_stacks(engine, text, text_pair, stack, kind, complete, stop):
         ids = goal.ids[:-1] if goal.ids[-1] == engine.tokenizer.eos_token_id else goal.ids
         target = _behind(engine, first, goal, len(ids))
     else:
-        ids = _written(engine, inputs["input_ids"], stop)
-        target = reading.of_ids(engine, [first, *ids])
+        target = reading.of_ids(engine, [first, *_written(engine, inputs["input_ids"], stop)])
         remarks = (
             f"No target text was given: the model wrote it, greedily, at most {_WRITTEN} tokens.",
             *remarks,
@@ -375,7 +385,7 @@ def _behind(engine: Engine, first: int, goal: Reading, n: int) -> Reading:
     )
 
 
-def _written(engine: Engine, ids: Tensor, stop) -> list[int]:
+def _written(engine: Engine, ids: Tensor, stop: threading.Event | None) -> list[int]:
     """What an encoder-decoder writes for `ids`, greedily, without the end token."""
     steps = generate.stream(engine, ids, Sampling(max_new_tokens=_WRITTEN, temperature=0), stop)
     try:
@@ -386,5 +396,5 @@ def _written(engine: Engine, ids: Tensor, stop) -> list[int]:
     return [i for n, i in enumerate(written) if not (i in ends and n == len(written) - 1)]
 
 
-def _tensor(engine: Engine, ids) -> Tensor:
+def _tensor(engine: Engine, ids: Iterable[int]) -> Tensor:
     return torch.tensor([list(map(int, ids))], device=engine.device)

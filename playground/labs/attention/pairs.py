@@ -147,7 +147,7 @@ def pair(
         ranked=tuple(sorted(ranked, key=lambda link: -link.weight)),
         threshold=float(threshold),
         layers=place.layers,
-        heads=tuple(range(engine.anatomy.n_heads)),
+        heads=tuple(range(engine.anatomy.n_heads or 0)),
         even=float(np.mean(reach)),
         remarks=remarks,
         provenance=provenance.of(
@@ -162,7 +162,7 @@ def weights_between(
     engine: Engine, place: Prepared, looks: Word, seen: list[Word], stop: threading.Event | None
 ) -> tuple[np.ndarray, bool]:
     """(what the word that looks gives to each word seen, (word seen, layer, head); whether no token looks ahead)."""
-    table = np.zeros((len(seen), len(place.layers), engine.anatomy.n_heads), dtype=np.float32)
+    table = np.zeros((len(seen), len(place.layers), engine.anatomy.n_heads or 0), dtype=np.float32)
     rows = {layer: row for row, layer in enumerate(place.layers)}
     back = place.kind == "self" and len(place.keys) > 1
 

@@ -183,7 +183,7 @@ def stacked(
     in_sight = np.arange(1, n_keys + 1) if causal else np.full(n_keys, n_keys)
     # a token that sees itself and i others behind it is i/2 away from them on average
     even_distance = (n_keys - 1) / 4 if causal else (n_keys**2 - 1) / (3 * n_keys)
-    distance = np.stack([its for _, its in spreads])
+    distance = np.stack([its for _, its in spreads if its is not None])
     return Summary(entropy, distance, float(np.log(in_sight).mean()), even_distance, layers, heads)
 
 

@@ -23,7 +23,7 @@ from playground.labs.bias.weat import Association, associate
 
 @dataclass(frozen=True, eq=False)
 class Weat:
-    names: tuple[str, str, str, str]  # of X, Y, A, B
+    names: tuple[str, ...]  # of X, Y, A, B
     words: tuple[tuple[str, ...], ...]
     found: Association
     layer: int | None  # of the sentences; None: input embeddings
@@ -73,7 +73,8 @@ def weat(
     flat = [word for part in sets for word in part]
     found = of_words(engine, flat, layer, template, stop)
     ends = np.cumsum([len(part) for part in sets])[:-1]
-    result = associate(*np.split(found, ends), ddof=ddof, seed=seed)
+    x, y, a, b = np.split(found, ends)
+    result = associate(x, y, a, b, ddof, seed)
     settings = {"sets": dict(zip(names, map(list, sets), strict=True)), "layer": layer, "ddof": ddof, "seed": seed}
     made_by = provenance.of(engine, settings | {"template": template}, time.perf_counter() - started)
     return Weat(tuple(names), sets, result, layer, template if layer is not None else "", made_by)

@@ -120,8 +120,7 @@ def shift(before: State, after: State, seed: int = 0) -> Shift:
             why = "does not compare: the two models cut text differently, or are of different kinds"
         else:
             why = ""
-    if not why:
-        cost = (after.cost.value / before.cost.value, *perplexity.ratio_interval(before.cost, after.cost, seed))
+            cost = (after.cost.value / before.cost.value, *perplexity.ratio_interval(before.cost, after.cost, seed))
     return Shift(
         len(both),
         _change(first[1] - first[0], seed),

@@ -46,7 +46,7 @@ def exchanged(template: str, first: str, second: str) -> str | None:
     pair = {first.lower(): second, second.lower(): first}
     written = "|".join(re.escape(word) for word in sorted(pair, key=len, reverse=True))
 
-    def other(match: re.Match) -> str:
+    def other(match: re.Match[str]) -> str:
         instead = pair[match[0].lower()]
         return instead[:1].upper() + instead[1:] if match[0][:1].isupper() else instead
 

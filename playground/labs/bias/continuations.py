@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -178,7 +179,7 @@ def _seeded(sampling: Sampling, seed: int) -> Sampling:
 
 
 @cache
-def _vader():
+def _vader() -> Any:  # a SentimentIntensityAnalyzer
     from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
     return SentimentIntensityAnalyzer()

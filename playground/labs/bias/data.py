@@ -4,6 +4,7 @@ import csv
 import tomllib
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from playground.assets import ASSETS
 
@@ -19,7 +20,7 @@ class Occupation:
 
 
 @cache
-def tables() -> dict:
+def tables() -> dict[str, Any]:
     """`templates.toml` as it is: lists of tables by kind."""
     return tomllib.loads((FOLDER / "templates.toml").read_text("utf-8"))
 
@@ -30,7 +31,10 @@ def occupations() -> tuple[Occupation, ...]:
     with (FOLDER / "occupations.tsv").open(encoding="utf-8", newline="") as file:
         return tuple(
             Occupation(
-                row["occupation"], *(float(row[f"{s}_pct_female"]) for s in ("bls", "bergsma")), int(row["bls_year"])
+                row["occupation"],
+                float(row["bls_pct_female"]),
+                float(row["bergsma_pct_female"]),
+                int(row["bls_year"]),
             )
             for row in csv.DictReader(file, delimiter="\t")
         )

@@ -9,7 +9,7 @@ taps, for one request alone. Whether it takes a bias away is for the same measur
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -129,7 +129,7 @@ def removal(engine: Engine, found: Directions, strength: float = 1.0) -> Edits:
     }
 
 
-def _remover(basis: Tensor, strength: float):
+def _remover(basis: Tensor, strength: float) -> Callable[[Tensor], Tensor]:
     def remove(values: Tensor) -> Tensor:
         wide = values.float()
         return (wide - strength * (wide @ basis.T) @ basis).to(values.dtype)
@@ -152,13 +152,14 @@ def steering(engine: Engine, found: Directions, strength: float) -> Edits:
 def at_random(found: Directions, seed: int = 0) -> Directions:
     """A control: as many random directions of the same lengths. What both do says nothing about the sentences."""
     random = np.random.default_rng(seed)
-    bases, differences = {}, {}
+    bases: dict[int, np.ndarray] = {}
+    differences: dict[int, np.ndarray] = {}
     for layer, basis in found.bases.items():
         drawn = np.linalg.qr(random.standard_normal(basis.T.shape))[0].T
         bases[layer] = drawn.astype(np.float32)
         vector = random.standard_normal(basis.shape[1])
         length = np.linalg.norm(found.differences[layer]) / np.linalg.norm(vector)
-        differences[layer] = (vector * length).astype(np.float32)
+        differences[layer] = np.asarray(vector * length, np.float32)
     nothing = dict.fromkeys(found.separation, float("nan"))
     return Directions(bases, differences, nothing, found.method, found.provenance)
 

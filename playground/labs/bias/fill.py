@@ -138,7 +138,9 @@ def _plain(engine: Engine, text: str) -> tuple[int, ...]:
     return tuple(engine.tokenizer(text, add_special_tokens=False, verbose=False).input_ids)
 
 
-def _top(engine: Engine, left: str, right: str, k: int, edits, stop) -> list[Word]:
+def _top(
+    engine: Engine, left: str, right: str, k: int, edits: Edits | None, stop: threading.Event | None
+) -> list[Word]:
     ((_, logprobs),) = blanks.read(engine, [masked_row(engine, left, right)], edits, stop)
     best = logprobs[0].topk(min(k, logprobs.shape[1]))
     return [
@@ -147,7 +149,9 @@ def _top(engine: Engine, left: str, right: str, k: int, edits, stop) -> list[Wor
     ]
 
 
-def _given(engine: Engine, left: str, right: str, words: Sequence[str], edits, stop) -> list[Word]:
+def _given(
+    engine: Engine, left: str, right: str, words: Sequence[str], edits: Edits | None, stop: threading.Event | None
+) -> list[Word]:
     values = word_logprobs(engine, [(left, right, word) for word in words], edits, stop)
     numbers = [len(pieces(engine, left, word)) for word in words]
     shares = _softmax(values)
@@ -156,7 +160,10 @@ def _given(engine: Engine, left: str, right: str, words: Sequence[str], edits, s
 
 
 def word_logprobs(
-    engine: Engine, asked: Sequence[tuple[str, str, str]], edits: Edits | None = None, stop=None
+    engine: Engine,
+    asked: Sequence[tuple[str, str, str]],
+    edits: Edits | None = None,
+    stop: threading.Event | None = None,
 ) -> list[float]:
     """log P(word) at the blank of each (left, right, word) of a masked model: its pieces from left to right."""
     rows: dict[Row, int] = {}
@@ -195,7 +202,15 @@ def sentence_logprobs(
     return np.array([values.sum() for values in found])
 
 
-def _causal(engine: Engine, left: str, right: str, words: Sequence[str], k: int, edits, stop) -> list[Word]:
+def _causal(
+    engine: Engine,
+    left: str,
+    right: str,
+    words: Sequence[str],
+    k: int,
+    edits: Edits | None,
+    stop: threading.Event | None,
+) -> list[Word]:
     chosen = words or _proposed(engine, left, edits, stop)
     values = sentence_logprobs(engine, [f"{left}{word}{right}" for word in chosen], edits, stop).tolist()
     shares = _softmax(values)
@@ -207,7 +222,7 @@ def _causal(engine: Engine, left: str, right: str, words: Sequence[str], k: int,
     return found if words else found[:k]
 
 
-def _proposed(engine: Engine, left: str, edits: Edits | None, stop) -> tuple[str, ...]:
+def _proposed(engine: Engine, left: str, edits: Edits | None, stop: threading.Event | None) -> tuple[str, ...]:
     """The most probable whole words after what stands before the blank."""
     before = left.rstrip()
     row = (sentences.start_id(engine), *_plain(engine, before), 0)  # the last is not read, only predicted

@@ -125,7 +125,16 @@ def measure(
     return Grid(templates, words, first, second, raw[:n], prior[:n], used, made_by, copies)
 
 
-def _masked(engine: Engine, template: str, words, first: str, second: str, _, edits, stop) -> tuple:
+def _masked(
+    engine: Engine,
+    template: str,
+    words: Sequence[str],
+    first: str,
+    second: str,
+    _: str,
+    edits: Edits | None,
+    stop: threading.Event | None,
+) -> tuple[np.ndarray, np.ndarray]:
     """The rows of one template: with each word, and with as many masks as the word has pieces."""
     texts = [filled(template, word) for word in words]
     asked, places = [], []
@@ -140,10 +149,10 @@ def _masked(engine: Engine, template: str, words, first: str, second: str, _, ed
 
 def hidden(engine: Engine, template: str, word: str, first: str) -> tuple[str, str]:
     """What stands before and behind the blank when the word is masked too, a mask a piece."""
-    slot = slot_of(template)
-    n = len(fill.pieces(engine, template[: template.index(slot)].replace(fill.MASK, first), word))
+    slot = template.index(slot_of(template) or "")
+    n = len(fill.pieces(engine, template[:slot].replace(fill.MASK, first), word))
     text = filled(template, word, engine.tokenizer.mask_token * n)
-    return _hidden(engine, text, template.index(slot) < template.index(fill.MASK))
+    return _hidden(engine, text, slot < template.index(fill.MASK))
 
 
 def begun(left: str, word: str) -> str:
@@ -161,7 +170,14 @@ def _hidden(engine: Engine, text: str, slot_first: bool) -> tuple[str, str]:
     return text[:at], text[at + len(fill.MASK) :]
 
 
-def _priors(engine: Engine, places, first: str, second: str, edits, stop) -> np.ndarray:
+def _priors(
+    engine: Engine,
+    places: Sequence[tuple[str, str]],
+    first: str,
+    second: str,
+    edits: Edits | None,
+    stop: threading.Event | None,
+) -> np.ndarray:
     """log P(first) - log P(second) at the blank of each text whose word is masked, (text,)."""
     rows, wanted = [], []
     for left, right in places:
@@ -186,7 +202,16 @@ def _priors(engine: Engine, places, first: str, second: str, edits, stop) -> np.
     return values[:, 0] - values[:, 1]
 
 
-def _causal(engine: Engine, template: str, words, first: str, second: str, neutral: str, edits, stop) -> tuple:
+def _causal(
+    engine: Engine,
+    template: str,
+    words: Sequence[str],
+    first: str,
+    second: str,
+    neutral: str,
+    edits: Edits | None,
+    stop: threading.Event | None,
+) -> tuple[np.ndarray, np.ndarray]:
     if not neutral.strip():
         raise PlaygroundError("A model that reads from left to right needs a neutral word, like person. Write one.")
     texts = []

@@ -12,6 +12,7 @@ from playground.errors import PlaygroundError
 from playground.labs.bias import data
 from playground.labs.internals.probing import table
 
+Direction = Literal["stereo", "antistereo", ""]
 MOST = 5_000  # pairs of one run
 LONGEST = 2_000  # characters of a sentence
 NAMES = {  # column names that are known, in the order in which they are looked for
@@ -40,7 +41,7 @@ class Pair:
     first: str  # the sentence that says more of a stereotype, where the data say so
     second: str
     category: str = ""
-    direction: Literal["stereo", "antistereo", ""] = ""  # as CrowS-Pairs has it; changes no score
+    direction: Direction = ""  # as CrowS-Pairs has it; changes no score
 
 
 def from_table(data: bytes) -> tuple[tuple[Pair, ...], str]:
@@ -71,7 +72,8 @@ def from_table(data: bytes) -> tuple[tuple[Pair, ...], str]:
             raise PlaygroundError(f"Line {line} has an empty sentence. Fill it in or remove the row.")
         said = row[direction].strip() if direction is not None else ""
         kind = row[at["category"]].strip() if at["category"] is not None else ""
-        pairs.append(Pair(first, second, kind, said if said in ("stereo", "antistereo") else ""))
+        direction_said: Direction = "stereo" if said == "stereo" else "antistereo" if said == "antistereo" else ""
+        pairs.append(Pair(first, second, kind, direction_said))
     return checked(pairs), found.reading
 
 
@@ -142,6 +144,8 @@ def filled(template: str, word: str, shown: str = "") -> str:
     shown: what stands there in the word's place, like masks.
     """
     slot = slot_of(template)
+    if slot is None:
+        return template
     for article, other in (("a", "an"), ("A", "An")):
         if f"{article} {slot}" in template or f"{other} {slot}" in template:
             right = other if word[:1].lower() in "aeiou" else article

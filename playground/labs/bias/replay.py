@@ -6,6 +6,7 @@ Each script leaves `bias.json`. It puts pieces of `plain_code` together and does
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pprint import pformat
+from typing import Any
 
 from playground.engine.engine import Engine
 from playground.engine.steps import end_ids
@@ -148,7 +149,7 @@ def of_generation(engine: Engine, found: Written) -> str:
 
 
 def of_change(
-    engine: Engine, pairs: Sequence[Pair], dialect: str, texts: Sequence[str], change: Mapping[str, object]
+    engine: Engine, pairs: Sequence[Pair], dialect: str, texts: Sequence[str], change: Mapping[str, Any]
 ) -> str:
     """Scores and perplexity, "before" and "after".
 

@@ -16,7 +16,7 @@ import math
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -38,6 +38,7 @@ OFFERED: dict[str, tuple[Dialect, ...]] = {  # by kind of model, the usual one f
     "masked": ("original", "bias-bench"),
     "causal": ("lm-eval", "bias-bench"),
 }
+Chosen: TypeAlias = Sequence[tuple[int, tuple[tuple[int, ...], tuple[int, ...]]]]  # pairs: number, ids of both
 CHUNK = 32  # pairs whose passes are planned together: between chunks results are given out
 
 
@@ -108,7 +109,7 @@ def score(
         passes.Stopped: `stop` was set.
     """
     check(engine, dialect)
-    plain = [tuple(ids_of(engine, text) for text in (pair.first, pair.second)) for pair in pairs]
+    plain = [(ids_of(engine, pair.first), ids_of(engine, pair.second)) for pair in pairs]
     waiting = [i for i in range(len(pairs)) if not done or i not in done]
     waiting.sort(key=lambda i: -max(map(len, plain[i])))
     read = _masked if engine.anatomy.kind == "masked" else _causal
@@ -127,7 +128,8 @@ def ids_of(engine: Engine, text: str) -> tuple[int, ...]:
 
 def aligned(one: Sequence[int], other: Sequence[int]) -> tuple[list[int], list[int]]:
     """Places of the ids that two sentences share, in step (difflib, as both published codes have it)."""
-    here, there = [], []
+    here: list[int] = []
+    there: list[int] = []
     matcher = difflib.SequenceMatcher(None, [str(i) for i in one], [str(i) for i in other])
     for code, a, b, c, d in matcher.get_opcodes():
         if code == "equal":
@@ -136,7 +138,9 @@ def aligned(one: Sequence[int], other: Sequence[int]) -> tuple[list[int], list[i
     return here, there
 
 
-def _masked(engine: Engine, chosen: list, dialect: Dialect, edits: Edits | None, stop) -> list[Scored]:
+def _masked(
+    engine: Engine, chosen: Chosen, dialect: Dialect, edits: Edits | None, stop: threading.Event | None
+) -> list[Scored]:
     wanted: dict[Row, int] = {}  # each masked text is read once, however many pairs have it
     plans = []
     for number, both in chosen:
@@ -149,32 +153,31 @@ def _masked(engine: Engine, chosen: list, dialect: Dialect, edits: Edits | None,
                 wanted.setdefault(_row(engine, ids, place), len(wanted))
         plans.append((number, both, shared, places))
     rows = list(wanted)
-    targets = [None] * len(rows)
+    targets: list[tuple[int, ...]] = [()] * len(rows)  # of each row, the tokens asked about
     for _, both, _, places in plans:
         for ids, at in zip(both, places, strict=True):
             for place in at:
-                targets[wanted[_row(engine, ids, place)]] = _target(
-                    targets[wanted[_row(engine, ids, place)]], ids[place]
-                )
+                row = wanted[_row(engine, ids, place)]
+                targets[row] = tuple(dict.fromkeys((*targets[row], ids[place])))
     found: dict[tuple[int, int], float] = {}
     for numbers, logprobs in blanks.read(engine, rows, edits, stop):
-        for number, row in zip(numbers, logprobs, strict=True):
+        for number, its in zip(numbers, logprobs, strict=True):
             ids = targets[number]
-            for token, value in zip(ids, row[list(ids)].double().tolist(), strict=True):
+            for token, value in zip(ids, its[list(ids)].double().tolist(), strict=True):
                 found[number, token] = value
     results = []
     for number, both, shared, places in plans:
         sides = []
         for ids, same, at in zip(both, shared, places, strict=True):
-            logprobs = np.full(len(ids), np.nan)
+            scored = np.full(len(ids), np.nan)
             for place in at:
-                logprobs[place] = found[wanted[_row(engine, ids, place)], ids[place]]
-            values = [logprobs[place] for place in at]
+                scored[place] = found[wanted[_row(engine, ids, place)], ids[place]]
+            values = [float(scored[place]) for place in at]
             total = sum(values) if dialect == "original" else float(np.mean(values)) if values else math.nan
-            sides.append(side(engine, ids, logprobs, same, round(total, 3)))
+            sides.append(side(engine, ids, scored, same, round(total, 3)))
         lacking = dialect == "bias-bench" and not all(places)
         skipped = "One sentence has no token that the other lacks." if lacking else ""
-        results.append(Scored(number, *sides, skipped))
+        results.append(Scored(number, sides[0], sides[1], skipped))
     return results
 
 
@@ -182,19 +185,18 @@ def _row(engine: Engine, ids: Sequence[int], place: int) -> Row:
     return Row((*ids[:place], engine.tokenizer.mask_token_id, *ids[place + 1 :]), (place,))
 
 
-def _target(known: tuple[int, ...] | None, token: int) -> tuple[int, ...]:
-    return (token,) if known is None else known if token in known else (*known, token)
-
-
-def _causal(engine: Engine, chosen: list, dialect: Dialect, edits: Edits | None, stop) -> list[Scored]:
+def _causal(
+    engine: Engine, chosen: Chosen, dialect: Dialect, edits: Edits | None, stop: threading.Event | None
+) -> list[Scored]:
     start = sentences.start_id(engine)
     whole = dialect == "lm-eval"
-    groups = []
+    groups: list[sentences.Group] = []
     for _, both in chosen:
         if whole:
             groups.append([(start, *ids) for ids in both])
         else:  # the first token after the start token alone; the rest without it
-            groups += [[(start, ids[0])] for ids in both] + [[ids] for ids in both if len(ids) > 1]
+            groups += [[(start, ids[0])] for ids in both]
+            groups += [[ids] for ids in both if len(ids) > 1]
     found = dict(sentences.read(engine, groups, edits, stop))
     results, at = [], 0
     for number, both in chosen:
@@ -213,7 +215,7 @@ def _causal(engine: Engine, chosen: list, dialect: Dialect, edits: Edits | None,
         for ids, logprobs, same in zip(both, values, shared, strict=True):
             total = float(logprobs.sum()) if whole else float(2 ** (logprobs / math.log(2)).mean())
             sides.append(side(engine, ids, logprobs, same, total))
-        results.append(Scored(number, *sides))
+        results.append(Scored(number, sides[0], sides[1]))
     return results
 
 

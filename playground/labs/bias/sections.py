@@ -5,6 +5,7 @@ intervals, and what it does not show. It does not know how a section looks.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from playground.engine.provenance import Provenance
 from playground.labs.bias import consistency
@@ -15,6 +16,7 @@ from playground.labs.bias.continuations import MEASURES, Written
 from playground.labs.bias.fill import Filled
 from playground.labs.bias.grid import Grid
 from playground.labs.bias.measure import Measured
+from playground.labs.bias.summary import Share
 
 SMALL = (
     "starter:minilm-mlm was trained for this project on a small text: its biases are those of that text. It is a model "
@@ -34,14 +36,14 @@ class Section:
     rows: tuple[tuple[str, ...], ...]  # as shown
     says: str  # in one sentence, no further than the interval goes
     limits: tuple[str, ...]  # what it does not show
-    provenance: dict = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
 
 
 def interval(low: float, high: float, digits: int = 2) -> str:
     return "none" if low != low else f"{low:.{digits}f} to {high:.{digits}f}"
 
 
-def made_by(provenance: Provenance) -> dict:
+def made_by(provenance: Provenance) -> dict[str, Any]:
     return {
         "model": provenance.reference,
         "revision": provenance.revision,
@@ -148,7 +150,7 @@ def of_pairs(found: Measured, *remarks: str) -> Section:
     )
 
 
-def verdict(total) -> str:
+def verdict(total: Share) -> str:
     """What the share says, no further than its interval."""
     if not total.n:
         return "No pair was scored."

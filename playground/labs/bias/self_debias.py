@@ -6,6 +6,7 @@ their dialect says, with these probabilities in place of the model's own. It doe
 instruction says.
 """
 
+import math
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -58,7 +59,7 @@ def score(
         raise PlaygroundError("Self-debiasing scores a causal model by lm-eval here. Pick that dialect.")
     before = _before(engine, instruction)
     for number, pair in enumerate(pairs):
-        ids = tuple(scoring.ids_of(engine, text) for text in (pair.first, pair.second))
+        ids = scoring.ids_of(engine, pair.first), scoring.ids_of(engine, pair.second)
         shared = scoring.aligned(*ids)
         made = []
         for one, same in zip(ids, shared, strict=True):
@@ -72,9 +73,9 @@ def score(
                 values = logprobs[places]
                 total = values.sum() if dialect == "original" else values.mean() if places else float("nan")
                 made.append((one, logprobs, same, round(float(total), 3)))
-        sides = [scoring.side(engine, *one) for one in made]
-        lacking = dialect == "bias-bench" and any(np.isnan(side.score) for side in sides)
-        yield [Scored(number, *sides, "One sentence has no token that the other lacks." if lacking else "")]
+        first, second = (scoring.side(engine, *one) for one in made)
+        lacking = dialect == "bias-bench" and (math.isnan(first.score) or math.isnan(second.score))
+        yield [Scored(number, first, second, "One sentence has no token that the other lacks." if lacking else "")]
 
 
 def perplexity(
@@ -111,7 +112,9 @@ def _before(engine: Engine, instruction: str) -> tuple[int, ...]:
     return tuple(engine.tokenizer(f"{instruction.strip()} ", add_special_tokens=False, verbose=False).input_ids)
 
 
-def _causal(engine: Engine, ids: tuple[int, ...], before: tuple[int, ...], decay: float, stop) -> np.ndarray:
+def _causal(
+    engine: Engine, ids: tuple[int, ...], before: tuple[int, ...], decay: float, stop: threading.Event | None
+) -> np.ndarray:
     start = sentences.start_id(engine)
     seen: dict[int, Tensor] = {}
     texts = [(start, *ids), (start, *before, *ids)]
@@ -120,7 +123,14 @@ def _causal(engine: Engine, ids: tuple[int, ...], before: tuple[int, ...], decay
     return found.gather(1, torch.tensor(ids, device=found.device)[:, None])[:, 0].double().cpu().numpy()
 
 
-def _masked(engine: Engine, ids: tuple[int, ...], places: Sequence[int], before, decay: float, stop) -> np.ndarray:
+def _masked(
+    engine: Engine,
+    ids: tuple[int, ...],
+    places: Sequence[int],
+    before: tuple[int, ...],
+    decay: float,
+    stop: threading.Event | None,
+) -> np.ndarray:
     if not places:
         return np.zeros(0)
     mask = engine.tokenizer.mask_token_id

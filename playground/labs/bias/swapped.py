@@ -50,8 +50,8 @@ def blanked(text: str, blank: str) -> tuple[str, tuple[str, str] | None]:
     """
     words = list(_WORD.finditer(text))
     for match, following in zip(words, [*words[1:], None], strict=True):
-        near = following is not None and text[match.end() : following.start()].isspace()
-        instead = _counterpart(match[0], following[0] if near else "")
+        near = following[0] if following is not None and text[match.end() : following.start()].isspace() else ""
+        instead = _counterpart(match[0], near)
         if instead != match[0]:
             return f"{text[: match.start()]}{blank}{text[match.end() :]}", (match[0], instead)
     return text, None

@@ -81,7 +81,7 @@ def _ids(engine: Engine, text: str) -> tuple[int, ...]:
     return (start_id(engine), *ids) if causal else ids
 
 
-def _watch(found: np.ndarray, part: Sequence[int], weights: Tensor, edits: Edits | None, site: Site):
+def _watch(found: np.ndarray, part: Sequence[int], weights: Tensor, edits: Edits | None, site: Site) -> passes.Watch:
     """Keeps the mean of what passes, after the edit that is made there."""
 
     def see(values: Tensor) -> Tensor | None:
