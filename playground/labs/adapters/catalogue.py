@@ -27,6 +27,7 @@ def from_folder(name: str, folder: Path) -> Adapter:
     files = lora.Lora(folder)
     layers = {}
     for weight in sorted(files.weights):
-        b, a, scaling = files.factors(weight)
-        layers[weight.removesuffix(".weight")] = Factors(a, b, scaling)
+        if factors := files.factors(weight):
+            b, a, scaling = factors
+            layers[weight.removesuffix(".weight")] = Factors(a, b, scaling)
     return Adapter(name, layers)

@@ -120,7 +120,14 @@ def compose(
     )
 
 
-def _check(adapters, weights, method, density, rank, election) -> None:
+def _check(
+    adapters: Sequence[Adapter],
+    weights: Sequence[float],
+    method: str,
+    density: float | None,
+    rank: int | None,
+    election: str,
+) -> None:
     if not adapters:
         raise PlaygroundError("There is no adapter to compose. Give at least one a weight.")
     if len(weights) != len(adapters):
@@ -151,15 +158,18 @@ def _check(adapters, weights, method, density, rank, election) -> None:
                 )
 
 
-# one layer; `pairs`: (weight, Factors)
+# one layer
+
+Pairs = Sequence[tuple[float, Factors]]  # weight, factors
+_Merge = Callable[[Sequence[Tensor], Sequence[float]], Tensor]
 
 
-def _summed(pairs) -> Tensor:
+def _summed(pairs: Pairs) -> Tensor:
     """The exact sum, (out, in), float64."""
-    return sum(weight * f.scaling * (f.b.double() @ f.a.double()) for weight, f in pairs)
+    return torch.stack([weight * f.scaling * (f.b.double() @ f.a.double()) for weight, f in pairs]).sum(0)
 
 
-def _cat(pairs) -> Factors:
+def _cat(pairs: Pairs) -> Factors:
     a = torch.cat([f.a for _, f in pairs])
     return Factors(a, torch.cat([weight * f.scaling * f.b for weight, f in pairs], dim=1))
 
@@ -197,7 +207,7 @@ def principal(delta: Tensor) -> tuple[Tensor, Tensor]:
     return torch.nan_to_num(vectors), values
 
 
-def _apart(pairs, merge: Callable) -> Factors:
+def _apart(pairs: Pairs, merge: _Merge) -> Factors:
     """A and B each merged by themselves, with the root of weight and scaling on either side."""
     products = [weight * f.scaling for weight, f in pairs]
     roots = [math.sqrt(abs(product)) for product in products]
@@ -208,7 +218,7 @@ def _apart(pairs, merge: Callable) -> Factors:
 # how tensors are merged
 
 
-def _merging(method: str, density: float | None, election: Election, drawn: torch.Generator | None) -> Callable:
+def _merging(method: str, density: float | None, election: Election, drawn: torch.Generator | None) -> _Merge:
     """(tensors, weights) -> one tensor."""
 
     def prune(tensor: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from playground.engine.adapters import Adapter
 from playground.errors import PlaygroundError
@@ -19,7 +20,7 @@ from playground.settings import Settings
 LICENCE_NOTE = "The adapter has the licence of the models and adapters that it was made from."
 
 
-def keep(adapter: Adapter, base: str, facts: Mapping, settings: Settings) -> Path:
+def keep(adapter: Adapter, base: str, facts: Mapping[str, Any], settings: Settings) -> Path:
     """Saves an adapter among this machine's own files, once; returns its folder, which a reference can name.
 
     Raises:
@@ -35,7 +36,7 @@ def keep(adapter: Adapter, base: str, facts: Mapping, settings: Settings) -> Pat
 
 
 def save(
-    adapter: Adapter, folder: Path, base: str, facts: Mapping, dtype: str = "float32", turned: bool = False
+    adapter: Adapter, folder: Path, base: str, facts: Mapping[str, Any], dtype: str = "float32", turned: bool = False
 ) -> Path:
     """Writes adapter_config.json, adapter_model.safetensors and a card; returns the folder.
 
@@ -97,7 +98,7 @@ def save(
     return folder
 
 
-def facts(found: Composition, base: str) -> dict:
+def facts(found: Composition, base: str) -> dict[str, Any]:
     """What a composed adapter was made of, for its card."""
     return {
         "base": base,
@@ -110,7 +111,7 @@ def facts(found: Composition, base: str) -> dict:
     }
 
 
-def named(adapter: Adapter, facts: Mapping) -> str:
+def named(adapter: Adapter, facts: Mapping[str, Any]) -> str:
     """A name that is the same for the same numbers made in the same way."""
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode())
     for path, factors in sorted(adapter.layers.items()):
@@ -119,7 +120,7 @@ def named(adapter: Adapter, facts: Mapping) -> str:
     return f"composed-{digest.hexdigest()[:12]}"
 
 
-def _card(adapter: Adapter, base: str, facts: Mapping) -> str:
+def _card(adapter: Adapter, base: str, facts: Mapping[str, Any]) -> str:
     told = json.dumps(facts, indent=1, default=str)
     return (
         f"---\nbase_model: {base}\nlibrary_name: peft\ntags:\n- lora\n---\n\n# {adapter.name}\n\n"

@@ -69,14 +69,14 @@ def write(
         raise PlaygroundError("Beams are searched for one text at a time. Set beams to 1.")
     started = time.perf_counter()
     sampling = with_words(sampling, engine.tokenizer)
-    if sampling.seed is None:
-        sampling = replace(sampling, seed=randbelow(2**31))
+    seed = randbelow(2**31) if sampling.seed is None else sampling.seed
+    sampling = replace(sampling, seed=seed)
     attached = Attached(engine, adapters, [row.weights for row in rows])
     prompts = [chat.prompt_ids(engine, [{"role": "user", "content": row.prompt}], "")[0].tolist() for row in rows]
     rooms = [generate.room_for(engine, len(ids), 0, sampling.max_new_tokens) for ids in prompts]
     made_by = provenance.of(engine, {"adapters": [a.name for a in adapters], "weights": [r.weights for r in rows]})
     ends, streams = end_ids(engine), [TextStream(engine.tokenizer) for _ in rows]
-    generators = [torch.Generator().manual_seed(sampling.seed) for _ in rows]
+    generators = [torch.Generator().manual_seed(seed) for _ in rows]
     written: list[list[int]] = [[] for _ in rows]
     texts, done = [""] * len(rows), [False] * len(rows)
     running, n_passes = list(range(len(rows))), 0

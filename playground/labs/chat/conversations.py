@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from playground.errors import PlaygroundError
 from playground.models.remote import RemoteToken
@@ -28,7 +28,7 @@ class Source:
     revision: str = ""
     device: str = ""
     dtype: str = ""
-    settings: dict = field(default_factory=dict)  # of sampling, the seed among them
+    settings: dict[str, Any] = field(default_factory=dict)  # of sampling, the seed among them
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class Conversation:
         parent = self._node(id).parent
         return tuple(node for node in self.nodes.values() if node.parent == parent)
 
-    def add(self, role: Role, content: str, **rest) -> Conversation:
+    def add(self, role: Role, content: str, **rest: Any) -> Conversation:
         """`content` said after the path. `rest`: fields of the Node."""
         return self._with(Node(new_id(), self.active, role, content, **rest))
 

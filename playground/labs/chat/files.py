@@ -74,7 +74,9 @@ def from_messages(value: object) -> Conversation:
     _check_number(value)
     found = conversations.start().now
     for position, item in enumerate(value, start=1):
-        role, content = (item.get("role"), _text(item.get("content"))) if isinstance(item, Mapping) else (None, None)
+        said = item if isinstance(item, Mapping) else {}
+        role: Any = said.get("role")
+        content = _text(said.get("content"))
         if content is None:
             raise PlaygroundError(f"Message {position} of this file has no text as content. Mend or remove it.")
         if role == "system" and position == 1:
@@ -121,7 +123,7 @@ def from_tree(value: object) -> Conversation:
     return Conversation(id=_field(value, "id", str), nodes=nodes, active=active, **words)
 
 
-def _check_number(messages: Sequence) -> None:
+def _check_number(messages: Sequence[object]) -> None:
     if len(messages) > MOST_MESSAGES:
         raise PlaygroundError(f"This file has {len(messages):,} messages; a conversation may have {MOST_MESSAGES:,}.")
 
@@ -206,8 +208,9 @@ def _number(value: object, name: str, kind: Any, default: float | None, where: s
 def _text(content: object) -> str | None:
     """A message's content as text: it may be a list of text blocks, as OpenAI's format allows. None: it is neither."""
     if isinstance(content, Sequence) and not isinstance(content, str):
-        texts = [block.get("text") if isinstance(block, Mapping) else None for block in content]
-        return "".join(texts) if texts and all(isinstance(text, str) for text in texts) else None
+        blocks = [block.get("text") if isinstance(block, Mapping) else None for block in content]
+        texts = [text for text in blocks if isinstance(text, str)]
+        return "".join(texts) if texts and len(texts) == len(blocks) else None
     return content if isinstance(content, str) else None
 
 

@@ -14,7 +14,7 @@ from playground.engine import provenance
 from playground.engine.decoding import Decoder
 from playground.engine.engine import Engine
 from playground.engine.provenance import Provenance
-from playground.engine.sampling import Sampling, stages
+from playground.engine.sampling import Sampling, Stage, stages
 from playground.engine.steps import check_usable, text_so_far
 from playground.engine.words import with_words
 from playground.errors import PlaygroundError
@@ -57,7 +57,9 @@ def after(engine: Engine, ids: Tensor, sampling: Sampling, k: int = 10) -> NextT
         raise PlaygroundError(f"k is {k!r}; it must be a whole number from 1 to {MOST:,}. Change it and try again.")
     started = time.perf_counter()
     with torch.inference_mode():
-        logits = Decoder(engine).start(ids, stopped=lambda: False).float().cpu()
+        found = Decoder(engine).start(ids, stopped=lambda: False)
+    assert found is not None  # nothing stops it
+    logits = found.float().cpu()
     check_usable(engine, logits)
     previous = torch.tensor(text_so_far(engine, ids))
     every = list(stages(logits, previous, with_words(sampling, engine.tokenizer)))
@@ -74,7 +76,7 @@ def after(engine: Engine, ids: Tensor, sampling: Sampling, k: int = 10) -> NextT
     )
 
 
-def _at(stage, listed: Tensor, n_vocabulary: int) -> np.ndarray:
+def _at(stage: Stage, listed: Tensor, n_vocabulary: int) -> np.ndarray:
     """The stage's probabilities of the listed tokens, (k,)."""
     return torch.zeros(n_vocabulary, dtype=torch.float32).index_put((stage.ids,), stage.probabilities)[listed].numpy()
 

@@ -10,13 +10,14 @@ import platform
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, fields
-from typing import Any
+from typing import Any, Literal
 
 from playground.engine.provenance import Provenance
 from playground.engine.sampling import Sampling
+from playground.engine.steps import StopReason
 from playground.errors import PlaygroundError
 from playground.labs.chat.replies import Message, Reply, asked
 from playground.models.remote import ELSEWHERE, UNKNOWN, Piece, RemoteModel, RemoteToken, translated
@@ -37,7 +38,7 @@ def reply(
     sampling: Sampling,
     system: str = "",
     stop: threading.Event | None = None,
-) -> Iterator[Reply]:
+) -> Generator[Reply, None, None]:
     """Answers the last message.
 
     Closing the iterator or setting `stop` ends the request, and with it the server's work. When the server fails after
@@ -50,7 +51,9 @@ def reply(
     yield from _follow(model, lambda settings: model.stream_chat(read, settings), sampling, stop)
 
 
-def complete(model: RemoteModel, text: str, sampling: Sampling, stop: threading.Event | None = None) -> Iterator[Reply]:
+def complete(
+    model: RemoteModel, text: str, sampling: Sampling, stop: threading.Event | None = None
+) -> Generator[Reply, None, None]:
     """Continues `text`; the reply's text is the continuation alone. Otherwise as `reply`."""
     if not text.strip():
         raise PlaygroundError("There is nothing to continue. Type some text first.")
@@ -59,10 +62,10 @@ def complete(model: RemoteModel, text: str, sampling: Sampling, stop: threading.
 
 def _follow(
     model: RemoteModel,
-    ask: Callable[[Mapping[str, Any]], Iterator[Piece]],
+    ask: Callable[[Mapping[str, Any]], Generator[Piece, None, None]],
     sampling: Sampling,
     stop: threading.Event | None,
-) -> Iterator[Reply]:
+) -> Generator[Reply, None, None]:
     model.allowance.check_new(sampling.max_new_tokens)
     if sampling.seed is None:  # drawn here, so that the reply can say which it was
         sampling = dataclasses.replace(sampling, seed=secrets.randbelow(2**31))
@@ -93,10 +96,11 @@ class _SoFar:
     def __init__(self, model: RemoteModel, sampling: Sampling, not_used: list[str]) -> None:
         self.model, self.sampling, self.not_used = model, sampling, not_used
         self.text = ""
-        self.stop_reason: str | None = None
+        self.stop_reason: StopReason | Literal["cut"] | None = None
         self.trouble = ""
         self._tokens: list[RemoteToken] = []
-        self._prompt_tokens = self._new_tokens = None  # as the server counts them
+        self._prompt_tokens: int | None = None  # as the server counts them
+        self._new_tokens: int | None = None
         self._n_pieces = 0
         self._thinking = False
         self._stop_string: str | None = None

@@ -6,7 +6,7 @@ It does not know the page: each value it yields is the whole reply so far.
 import dataclasses
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -60,7 +60,7 @@ def reply(
     sampling: Sampling,
     system: str = "",
     stop: threading.Event | None = None,
-) -> Iterator[Reply]:
+) -> Generator[Reply, None, None]:
     """Answers the last message.
 
     Closing the iterator or setting `stop` ends the computation within one token.
@@ -72,7 +72,9 @@ def reply(
     yield from _follow(engine, ids, sampling, stop)
 
 
-def complete(engine: Engine, text: str, sampling: Sampling, stop: threading.Event | None = None) -> Iterator[Reply]:
+def complete(
+    engine: Engine, text: str, sampling: Sampling, stop: threading.Event | None = None
+) -> Generator[Reply, None, None]:
     """Continues `text`; the reply's text is the continuation alone. Otherwise as `reply`."""
     yield from _follow(engine, _tokenize(engine, text, add_special_tokens=True), sampling, stop)
 
@@ -85,12 +87,13 @@ def as_messages(value: object) -> list[Message]:
     """
     if not isinstance(value, Sequence) or isinstance(value, str):
         raise PlaygroundError('messages must be a list, like [{"role": "user", "content": "Hello"}].')
-    messages = []
+    messages: list[Message] = []
     for position, item in enumerate(value, start=1):
         role, content = (item.get("role"), item.get("content")) if isinstance(item, Mapping) else (None, None)
         if isinstance(content, Sequence) and not isinstance(content, str):
-            texts = [block.get("text") if isinstance(block, Mapping) else None for block in content]
-            content = "".join(texts) if all(isinstance(text, str) for text in texts) else None
+            blocks = [block.get("text") if isinstance(block, Mapping) else None for block in content]
+            texts = [text for text in blocks if isinstance(text, str)]
+            content = "".join(texts) if len(texts) == len(blocks) else None
         if role not in ROLES or not isinstance(content, str):
             raise PlaygroundError(
                 f"Message {position} cannot be read. Each needs a role ({', '.join(ROLES)}) and a text as content."
@@ -135,7 +138,7 @@ def _applied(engine: Engine, messages: Sequence[Message], system: str, begin_rep
     if not has_chat_template(engine):
         raise PlaygroundError(f"{engine.reference} has no chat template: it continues text. Use plain completion.")
 
-    def apply(conversation: list[dict]) -> str:
+    def apply(conversation: Sequence[Message]) -> str:
         return engine.tokenizer.apply_chat_template(conversation, tokenize=False, add_generation_prompt=begin_reply)
 
     try:
@@ -184,7 +187,7 @@ def resume(
     sampling: Sampling,
     stop: threading.Event | None = None,
     tap: Tap | None = None,
-) -> Iterator[Reply]:
+) -> Generator[Reply, None, None]:
     """Writes on after the ids `written` that follow `prompt`, (1, position), through `tap`. Otherwise as `reply`."""
     yield from _follow(engine, prompt, sampling, stop, written, tap)
 
@@ -196,7 +199,7 @@ def _follow(
     stop: threading.Event | None,
     written: Sequence[int] = (),
     tap: Tap | None = None,
-) -> Iterator[Reply]:
+) -> Generator[Reply, None, None]:
     if sampling.seed is None:  # drawn here, so that the reply can say which it was
         sampling = dataclasses.replace(sampling, seed=secrets.randbelow(2**31))
     tokens: list[Token] = []

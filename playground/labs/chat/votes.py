@@ -133,7 +133,7 @@ def _score(votes: Sequence[Vote]) -> Score:
 
 
 def _swapped(choice: Choice) -> Choice:
-    return {"a": "b", "b": "a"}.get(choice, choice)
+    return "b" if choice == "a" else "a" if choice == "b" else choice
 
 
 def plain(vote: Vote) -> dict[str, Any]:

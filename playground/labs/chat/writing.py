@@ -4,7 +4,7 @@ It does not know how either does it: that is `replies.py` and `remote.py`.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 
 from playground.engine.engine import Engine
@@ -24,7 +24,7 @@ def reply(
     sampling: Sampling,
     system: str = "",
     stop: threading.Event | None = None,
-) -> Iterator[Reply]:
+) -> Generator[Reply, None, None]:
     """Answers the last message: `chat.reply` or `remote_chat.reply`."""
     room = remote_chat if isinstance(writer, RemoteModel) else chat
     return room.reply(writer, messages, sampling, system, stop)
@@ -36,7 +36,7 @@ def reply_or_continue(
     sampling: Sampling,
     system: str = "",
     stop: threading.Event | None = None,
-) -> Iterator[Reply]:
+) -> Generator[Reply, None, None]:
     """As `reply`; a model that was not made for conversations continues what was said, and a note says so."""
     if isinstance(writer, RemoteModel) or chat.has_chat_template(writer):
         yield from reply(writer, messages, sampling, system, stop)
@@ -54,7 +54,9 @@ def as_one_text(messages: Sequence[Message]) -> str:
     return text
 
 
-def complete(writer: Writer, text: str, sampling: Sampling, stop: threading.Event | None = None) -> Iterator[Reply]:
+def complete(
+    writer: Writer, text: str, sampling: Sampling, stop: threading.Event | None = None
+) -> Generator[Reply, None, None]:
     """Continues `text`: `chat.complete` or `remote_chat.complete`."""
     room = remote_chat if isinstance(writer, RemoteModel) else chat
     return room.complete(writer, text, sampling, stop)

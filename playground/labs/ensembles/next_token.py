@@ -10,7 +10,7 @@ answers. Members must have one vocabulary. It does not know how the members were
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -159,8 +159,8 @@ def means(logs: Tensor) -> tuple[Tensor, Tensor]:
 
 def _logprobs(voice: Voice, ids: Tensor, last: int) -> Tensor:
     """ln p of what follows each of the last positions, (last, vocabulary), float32, on the CPU."""
-    through: Callable = open_tap if voice.tap is not None else (lambda _: nullcontext())
+    through = nullcontext() if voice.tap is None else open_tap(voice.tap)
     turns = voice.engine.turns
-    with torch.inference_mode(), through(voice.tap), turns.take() if turns else nullcontext():
+    with torch.inference_mode(), through, turns.take() if turns else nullcontext():
         logits = voice.engine.model(input_ids=ids).logits[0, -last:]
     return logits.float().log_softmax(-1).cpu()

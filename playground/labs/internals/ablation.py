@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -18,16 +18,18 @@ from torch import Tensor, nn
 from playground.assets import ASSETS
 from playground.engine import passes
 from playground.engine.engine import Engine
+from playground.engine.loaded import Forward
 from playground.engine.observe import arounds, check_parts
 from playground.engine.parts import together
-from playground.engine.tap import Around, Site, Tap
+from playground.engine.tap import Around, PartKind, Site, Tap
 from playground.errors import PlaygroundError
 from playground.labs.internals import before_after
 from playground.labs.internals.before_after import Change
 
 Kind = Literal["head", "neuron", "attention", "mlp", "layer"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 How = Literal["zero", "mean", "resample"]
-PARTS = {"head": "heads", "neuron": "neurons", "attention": "attention", "mlp": "mlp"}
+PARTS: dict[str, PartKind] = {"head": "heads", "neuron": "neurons", "attention": "attention", "mlp": "mlp"}
 _SENTENCES = ASSETS / "sentences.txt"
 _REFERENCE_TEXTS = 24  # of the shipped ones, for means
 
@@ -53,12 +55,13 @@ def parse(text: str) -> tuple[Target, ...]:
     targets = []
     for word in filter(None, (part.strip().lower() for part in re.split(r"[,;\n]", text))):
         match = re.fullmatch(r"([a-z]+)\s+(\d+)(?:\s*[.:]\s*(\d+))?", word)
-        if not match or match[1] not in get_args(Kind) or (match[3] is not None) != (match[1] in ("head", "neuron")):
+        kind = next((kind for kind in KINDS if match and match[1] == kind), None)
+        if not match or kind is None or (match[3] is not None) != (kind in ("head", "neuron")):
             raise PlaygroundError(
                 f"“{word}” names no part. Write head 5.3 (layer 5, head 3), neuron 6.100, attention 4, mlp 4 or "
                 "layer 2, with commas between."
             )
-        targets.append(Target(match[1], int(match[2]), None if match[3] is None else int(match[3])))
+        targets.append(Target(kind, int(match[2]), None if match[3] is None else int(match[3])))
     if not targets:
         raise PlaygroundError("Nothing is to be taken out. Name a head, a neuron or a layer.")
     return tuple(dict.fromkeys(targets))
@@ -77,8 +80,8 @@ def columns(engine: Engine, target: Target) -> tuple[Site | None, slice]:
         PlaygroundError: the model has no such head, neuron or layer.
     """
     name, n_layers = engine.anatomy.main.name, engine.anatomy.n_layers
-    if target.kind not in get_args(Kind):
-        raise PlaygroundError(f"“{target.kind}” is no kind of part. There are: {', '.join(get_args(Kind))}.")
+    if target.kind not in KINDS:
+        raise PlaygroundError(f"“{target.kind}” is no kind of part. There are: {', '.join(KINDS)}.")
     if not 0 <= target.layer < n_layers:
         raise PlaygroundError(f"{engine.reference} has no layer {target.layer}: they are 0 to {n_layers - 1}.")
     if target.kind == "layer":
@@ -88,7 +91,8 @@ def columns(engine: Engine, target: Target) -> tuple[Site | None, slice]:
     if target.kind in ("attention", "mlp"):
         return site, slice(None)
     width = engine.parts[site].width
-    n, each = (engine.anatomy.n_heads, width // engine.anatomy.n_heads) if target.kind == "head" else (width, 1)
+    n = (engine.anatomy.n_heads or 1) if target.kind == "head" else width
+    each = width // n
     if target.index is None or not 0 <= target.index < n:
         raise PlaygroundError(
             f"{engine.reference} has no {target.kind} {target.index} in layer {target.layer}: they are 0 to {n - 1}."
@@ -153,7 +157,7 @@ def instead(edit: Callable[[Tensor], Tensor], rows: Tensor | None = None) -> Aro
     rows: (row,) bool, those of the batch in which it does; all without.
     """
 
-    def around(forward: Callable, arguments: tuple, named: dict) -> object:
+    def around(forward: Forward, arguments: tuple[Any, ...], named: dict[str, Any]) -> object:
         output = forward(*arguments, **named)
         before = arguments[0] if arguments else next(v for v in named.values() if isinstance(v, Tensor))
         plain = isinstance(output, Tensor)
@@ -171,8 +175,10 @@ def instead(edit: Callable[[Tensor], Tensor], rows: Tensor | None = None) -> Aro
 def replacement(how: How, pool: Tensor | None, generator: torch.Generator) -> Callable[[Tensor], Tensor]:
     """A function from a part's values, (batch, position, width), to what stands there instead. pool: (token, width)."""
 
-    def zero(values: Tensor) -> Tensor:
-        return torch.zeros_like(values)
+    if how == "zero":
+        return torch.zeros_like
+    if pool is None:
+        raise ValueError(f"{how} is made of what reference texts have there")
 
     def mean(values: Tensor) -> Tensor:
         return pool.mean(0).to(values).expand_as(values)
@@ -181,7 +187,7 @@ def replacement(how: How, pool: Tensor | None, generator: torch.Generator) -> Ca
         rows = torch.randint(len(pool), values.shape[:-1], generator=generator)
         return pool[rows].to(values)
 
-    return {"zero": zero, "mean": mean, "resample": resample}[how]
+    return {"mean": mean, "resample": resample}[how]
 
 
 def pools(

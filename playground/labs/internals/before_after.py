@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +17,7 @@ from torch import Tensor
 from playground.engine import passes, provenance
 from playground.engine.engine import Engine
 from playground.engine.provenance import Provenance
-from playground.engine.readout import read_out
+from playground.engine.readout import logits_of
 from playground.engine.tap import Site, Tap
 from playground.errors import PlaygroundError
 from playground.labs import reading
@@ -47,7 +49,7 @@ def compare(
     what: tuple[str, ...],
     how: str,
     k: int = 10,
-    settings: dict | None = None,
+    settings: dict[str, Any] | None = None,
     stop: threading.Event | None = None,
     complete: bool = False,
 ) -> Change:
@@ -67,11 +69,9 @@ def compare(
     divergences = []
     for piece in range(0, ids.shape[1], 64):
         passes.check_stop(stop)
-        pair = (read_out(engine, r[piece : piece + 64]).float().log_softmax(-1) for r in (original, edited))
+        pair = (logits_of(engine, r[piece : piece + 64]).log_softmax(-1) for r in (original, edited))
         divergences.append(divergence(*pair))
-    before, after = (
-        read_out(engine, r[position : position + 1])[0].float().softmax(-1).cpu() for r in (original, edited)
-    )
+    before, after = (logits_of(engine, r[position : position + 1])[0].softmax(-1).cpu() for r in (original, edited))
     best = [p.topk(min(k, len(p))).indices.tolist() for p in (before, after)]
     listed = list(dict.fromkeys(best[0] + best[1]))
     return Change(
@@ -94,10 +94,10 @@ def compare(
 
 def _tapped(engine: Engine, ids: Tensor, tap: Tap, stop: threading.Event | None) -> Tensor:
     """The last residual of `ids`, (row, position, hidden), through a tap that is made elsewhere."""
-    watches = {}
+    watches: dict[Site, passes.Watch] = {}
     if tap.residual is not None:
         sites = [Site(engine.anatomy.main.name, layer, "block") for layer in range(engine.anatomy.n_layers)]
-        watches = {site: (lambda values, s=site: tap.residual(s, values)) for site in sites}
+        watches = {site: partial(tap.residual, site) for site in sites}
     return passes.last_residual(engine, {"input_ids": ids}, watches, tap.around.items(), stop)
 
 

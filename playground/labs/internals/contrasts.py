@@ -8,7 +8,7 @@ import itertools
 import re
 import threading
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 
@@ -18,7 +18,7 @@ from torch import Tensor
 from playground.assets import ASSETS
 from playground.engine import passes
 from playground.engine.engine import Engine
-from playground.engine.readout import read_out
+from playground.engine.readout import logits_of
 from playground.errors import PlaygroundError
 from playground.labs import reading
 
@@ -67,7 +67,7 @@ def contrast(engine: Engine, clean: str, corrupted: str, answer: str, wrong: str
         PlaygroundError: the lengths differ, nothing differs, an answer is no single token, or the model does not fit.
     """
     check_model(engine)
-    ids = [encoded(engine, text) for text in (clean, corrupted)]
+    ids = encoded(engine, clean), encoded(engine, corrupted)
     labels = [reading.of_ids(engine, row[0].tolist()).labels for row in ids]
     if ids[0].shape != ids[1].shape:
         raise PlaygroundError(
@@ -87,7 +87,9 @@ def contrast(engine: Engine, clean: str, corrupted: str, answer: str, wrong: str
     if tokens[0] == tokens[1]:
         raise PlaygroundError("Both answers are the same token. Name two different ones.")
     texts = [engine.tokenizer.decode([token]) for token in tokens]
-    return Contrast(clean, corrupted, *ids, *labels, tuple(differing), position, *tokens, *texts)
+    return Contrast(
+        clean, corrupted, *ids, labels[0], labels[1], tuple(differing), position, tokens[0], tokens[1], *texts
+    )
 
 
 def check_model(engine: Engine) -> None:
@@ -187,13 +189,13 @@ def propose(engine: Engine, text: str, n: int = 8, stop: threading.Event | None 
     n_tried = 0
     try:
         residual = passes.last_residual(engine, {"input_ids": ids}, stop=stop)[:, position]
-        clean = read_out(engine, residual).float().cpu()[0]
+        clean = logits_of(engine, residual).cpu()[0]
         candidates = _candidates(engine, text, ids, words, stop)
         while piece := list(itertools.islice(candidates, step)):
             n_tried += len(piece)
             rows = torch.cat([row for *_, row in piece])
             residual = passes.last_residual(engine, {"input_ids": rows}, stop=stop)[:, position]
-            logits = read_out(engine, residual).float().cpu()
+            logits = logits_of(engine, residual).cpu()
             proposals += filter(None, map(partial(_proposal, engine, text, ids, clean), piece, logits))
             # the model decides one way and then the other; the weaker of the two decisions says how clear the pair is
             proposals = sorted(proposals, key=lambda p: -min(p.clean_difference, -p.corrupted_difference))[:n]
@@ -209,7 +211,11 @@ def propose(engine: Engine, text: str, n: int = 8, stop: threading.Event | None 
     return tuple(proposals)
 
 
-def _swappable(text: str) -> Iterator[tuple[str, str, int, list[str]]]:
+_Swappable = tuple[str, str, int, list[str]]
+_Candidate = tuple[str, str, str, str, Tensor]
+
+
+def _swappable(text: str) -> Iterator[_Swappable]:
     """(kind, word, its first character, stand-ins) for each known word of the text."""
     present = set(re.findall(r"\w+", text))
     for match in re.finditer(r"\w+", text):
@@ -219,8 +225,8 @@ def _swappable(text: str) -> Iterator[tuple[str, str, int, list[str]]]:
 
 
 def _candidates(
-    engine: Engine, text: str, ids: Tensor, words: list, stop: threading.Event | None
-) -> Iterator[tuple[str, str, str, str, Tensor]]:
+    engine: Engine, text: str, ids: Tensor, words: Sequence[_Swappable], stop: threading.Event | None
+) -> Iterator[_Candidate]:
     """(kind, word, stand-in, the text with it, its ids): at most so many of a word that are aligned with `ids`."""
     for kind, word, begin, others in words:
         n = 0
@@ -236,7 +242,7 @@ def _candidates(
 
 
 def _proposal(
-    engine: Engine, text: str, ids: Tensor, clean: Tensor, candidate: tuple, theirs: Tensor
+    engine: Engine, text: str, ids: Tensor, clean: Tensor, candidate: _Candidate, theirs: Tensor
 ) -> Proposal | None:
     """A candidate with the tokens that tell it apart; None where there are none. clean, theirs: (vocabulary,)."""
     kind, word, other, changed, row = candidate

@@ -31,10 +31,10 @@ def read(data: bytes, name: str) -> Corpus:
     check_size(len(data))
     text, encoding = table.decoded(data)
     if name.lower().endswith(TABLES):
-        texts, how = _column(text)
+        lines, how = _column(text)
     else:
-        texts, how = text.splitlines(), "a text a line"
-    texts = tuple(line.strip() for line in texts if line.strip())
+        lines, how = text.splitlines(), "a text a line"
+    texts = tuple(line.strip() for line in lines if line.strip())
     if not texts:
         raise PlaygroundError("There are no texts in this file. Put one on each line, or in a column of a CSV file.")
     return Corpus(name, texts, f"{encoding}, {how}")

@@ -4,7 +4,7 @@ All draw with the same seed, so that what differs comes from the change. It does
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from secrets import randbelow
@@ -37,7 +37,7 @@ def side_by_side(
 
 def at_once(
     engine: Engine, ids: Tensor, sampling: Sampling, taps: Sequence[Tap | None], stop: threading.Event | None = None
-) -> Iterator[tuple[Reply | None, ...]]:
+) -> Generator[tuple[Reply | None, ...], None, None]:
     """Writes on from `ids`, (1, position), once through each tap, token by token in turn; all texts so far.
 
     `chat.prompt_ids` makes ids of a conversation, `engine.encode` of a text. Closing the iterator ends all.

@@ -67,13 +67,14 @@ def sweep_csv(found: Sequence[Sweep]) -> str:
     """A row a part that was taken out."""
     rows = []
     for one in found:
-        for (at, index), change in np.ndenumerate(one.changes):
+        for at, index in np.ndindex(one.changes.shape):
             number = index if one.kind == "head" else ""
-            rows.append((one.kind, one.layers[at], number, _number(change), _number(one.divergences[at, index])))
+            numbers = _number(one.changes[at, index].item()), _number(one.divergences[at, index].item())
+            rows.append((one.kind, one.layers[at], number, *numbers))
     return table_csv(("part", "layer", "number", "change of log-probability, nats", "KL, nats"), rows)
 
 
-def table_csv(head: Sequence[str], rows: Iterable[Sequence]) -> str:
+def table_csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A table as CSV, with a line of column names. Texts that a spreadsheet would run as formulas begin with a '."""
     written = io.StringIO()
     table = csv.writer(written, lineterminator="\n")

@@ -5,26 +5,28 @@ It does not know what is changed.
 
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from playground.engine import passes
 from playground.engine.engine import Engine
+from playground.engine.loaded import Forward
 from playground.engine.tap import Around
 
 
-def recording(engine: Engine, outputs: list) -> list[tuple[nn.Module, Around]]:
+def recording(engine: Engine, outputs: list[Any]) -> list[tuple[nn.Module, Around]]:
     """Functions that append what each block of the main stack gives out to `outputs`, as it gives it."""
 
-    def note(forward, arguments: tuple, named: dict) -> object:
+    def note(forward: Forward, arguments: tuple[Any, ...], named: dict[str, Any]) -> object:
         outputs.append(forward(*arguments, **named))
         return outputs[-1]
 
     return [(block, note) for block in engine.anatomy.main.blocks]
 
 
-def can_leave_out(engine: Engine, ids: Tensor, outputs: Sequence, stop: threading.Event | None = None) -> bool:
+def can_leave_out(engine: Engine, ids: Tensor, outputs: Sequence[Any], stop: threading.Event | None = None) -> bool:
     """Whether blocks can be left out when what they gave for `ids`, (1, position), is known.
 
     Only if nothing else passes between blocks. It is tried: with half of them left out, the last must give the same.
@@ -40,10 +42,11 @@ def can_leave_out(engine: Engine, ids: Tensor, outputs: Sequence, stop: threadin
         residual = passes.last_residual(engine, {"input_ids": ids}, around=around, stop=stop)
     except (RuntimeError, TypeError, KeyError, IndexError, AttributeError):
         return False  # a later block looked for what an earlier one had left for it
-    return torch.equal(residual, hidden(outputs[-1]))
+    last = hidden(outputs[-1])
+    return last is not None and torch.equal(residual, last)
 
 
-def hidden(output: object) -> Tensor | None:
+def hidden(output: Any) -> Tensor | None:
     """What a block gives to the next, (row, position, hidden); None where it gives more than that."""
     if isinstance(output, Tensor):
         return output
@@ -52,12 +55,13 @@ def hidden(output: object) -> Tensor | None:
     return None
 
 
-def left_out(engine: Engine, n: int, outputs: Sequence, n_rows: int) -> list[tuple[nn.Module, Around]]:
+def left_out(engine: Engine, n: int, outputs: Sequence[Any], n_rows: int) -> list[tuple[nn.Module, Around]]:
     """Functions in place of the first `n` blocks: they give out, for `n_rows` rows, what the last of them gave."""
     blocks = engine.anatomy.main.blocks[:n]
-    again = hidden(outputs[n - 1]).expand(n_rows, -1, -1).contiguous() if n else None
+    last = hidden(outputs[n - 1]) if n else None
+    again = None if last is None else last.expand(n_rows, -1, -1).contiguous()
 
-    def give(output: object) -> Around:  # only what the last of them gives is read by anybody
+    def give(output: Any) -> Around:  # only what the last of them gives is read by anybody
         same = again if isinstance(output, Tensor) else (again, *output[1:])
         return lambda forward, arguments, named: same
 

@@ -17,7 +17,7 @@ from playground.engine import passes, provenance
 from playground.engine.decoding import decoder_start
 from playground.engine.engine import Engine
 from playground.engine.provenance import Provenance
-from playground.engine.readout import read_out
+from playground.engine.readout import logits_of
 from playground.engine.tap import Site
 from playground.errors import PlaygroundError
 from playground.labs import reading
@@ -96,7 +96,7 @@ def lens(
     try:
         report(None, "Reading the text")
         rows, ends, own = _residuals(engine, inputs, chosen, answer_position, stop)
-        last, answer = read_out(engine, ends).float()
+        last, answer = logits_of(engine, ends)
         deviation = (last.cpu() - own).abs().max().item()
         if followed is None:
             followed = int(own.argmax() if answer_position == ids.shape[1] - 1 else answer.argmax())
@@ -196,9 +196,9 @@ def _grid(
     for start in range(0, n_columns, step):
         passes.check_stop(stop)
         report(start / n_columns, f"Reading off position {start + 1} of {n_columns}")
-        pieces.append(_cells(read_out(engine, residuals[:, start : start + step]).float(), k, token))
-    names = ("top_ids", "top_probabilities", "entropies", "divergences", "ranks", "probabilities")
-    names += ("final_ranks", "final_probabilities")
+        pieces.append(_cells(logits_of(engine, residuals[:, start : start + step]), k, token))
+    names = ["top_ids", "top_probabilities", "entropies", "divergences", "ranks", "probabilities"]
+    names += ["final_ranks", "final_probabilities"]
     return {name: np.concatenate([piece[i] for piece in pieces], axis=1) for i, name in enumerate(names)}
 
 

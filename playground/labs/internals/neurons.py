@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -154,7 +154,10 @@ def most_active(
         raise PlaygroundError(f"n is {n!r}; it must be a whole number from 1 to {MOST:,}. Change it and try again.")
     texts = ablation.sentences() if texts is None else texts
     total = len(texts) if isinstance(texts, Sequence) else None
-    best: dict[int, list] = {1: [], -1: []}  # heaps by sign: (signed value, count, Active), the weakest first
+    best: dict[int, list[tuple[float, int, Active]]] = {
+        1: [],
+        -1: [],
+    }  # heaps by sign: (signed value, count, Active), the weakest first
     count, n_texts, sums, complete = 0, 0, np.zeros(3), True
     try:
         for number, text in enumerate(texts):
@@ -209,7 +212,7 @@ def _active(value: float, text: int, position: int, labels: tuple[str, ...]) -> 
     return Active(value, text, position, before, labels[position], labels[position + 1 : position + 1 + _AROUND])
 
 
-def without(engine: Engine, unit: Unit, how: ablation.How = "zero", **options) -> Tap:
+def without(engine: Engine, unit: Unit, how: ablation.How = "zero", **options: Any) -> Tap:
     """A Tap that takes a neuron out; options as in `ablation.tap`.
 
     Raises:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -19,8 +19,8 @@ from torch import Tensor
 from playground.engine import passes, provenance
 from playground.engine.engine import Engine
 from playground.engine.provenance import Provenance
-from playground.engine.readout import read_out
-from playground.engine.tap import Site
+from playground.engine.readout import logits_of
+from playground.engine.tap import Site, SiteKind
 from playground.errors import PlaygroundError
 from playground.labs.internals import known
 from playground.labs.internals.contrasts import Contrast
@@ -33,7 +33,7 @@ EXAMPLE = (
     *("The capital of France is the city of", "The capital of Italy is the city of"),
     *("Paris", "Rome"),
 )
-_KINDS = {"residual": "block", "attention": "attention", "mlp": "mlp", "head": "heads"}
+_KINDS: dict[SiteName, SiteKind] = {"residual": "block", "attention": "attention", "mlp": "mlp", "head": "heads"}
 _TOKENS_AT_ONCE = 2048  # rows times positions of one forward pass
 
 
@@ -121,7 +121,7 @@ class _Run:
 
     ids: Tensor  # (1, position)
     values: dict[int, Tensor]  # layer -> (position, width) at the site
-    blocks: list  # what each block gave out, as it gave it
+    blocks: list[Any]  # what each block gave out, as it gave it
     reading: Reading
 
 
@@ -196,7 +196,7 @@ def patch(
         differences=patched[..., 0],
         probabilities=patched[..., 1:],
         control=controls,
-        control_level=float(np.nanquantile(np.abs(controls), 0.95)) if control else None,
+        control_level=None if controls is None else float(np.nanquantile(np.abs(controls), 0.95)),
         whole=effects[:, -1],
         first=first,
         clean=clean.reading,
@@ -276,7 +276,7 @@ def _unpatched(
     engine: Engine, contrast: Contrast, ids: Tensor, site: SiteName, layers: list[int], stop: threading.Event | None
 ) -> _Run:
     values: dict[int, Tensor] = {}
-    blocks: list = []
+    blocks: list[Any] = []
     name = engine.anatomy.main.name
 
     def keep(layer: int) -> passes.Watch:
@@ -293,7 +293,7 @@ def _unpatched(
 
 def _readings(engine: Engine, contrast: Contrast, residual: Tensor) -> list[Reading]:
     """By row of the last residual, (row, position, hidden)."""
-    logits = read_out(engine, residual[:, contrast.position]).float()
+    logits = logits_of(engine, residual[:, contrast.position])
     both = [contrast.answer, contrast.wrong]
     differences = logits[:, contrast.answer] - logits[:, contrast.wrong]
     probabilities = logits.softmax(-1)[:, both]

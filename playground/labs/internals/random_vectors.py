@@ -12,7 +12,7 @@ from torch import Tensor
 
 from playground.engine import passes
 from playground.engine.engine import Engine
-from playground.engine.intervene import edits
+from playground.engine.intervene import Edit, edits
 from playground.errors import PlaygroundError
 from playground.labs import reading
 from playground.labs.internals import before_after, contrasts
@@ -70,7 +70,7 @@ def replace_at_random(
         changed[0, positions] = new * (own.norm(dim=-1, keepdim=True) / new.norm(dim=-1, keepdim=True))
         return changed
 
-    def run(change) -> Change:
+    def run(change: Edit) -> Change:
         what = (f"random vector at “{word}”, layer {layer}",)
         return before_after.compare(
             engine, text, lambda: edits(engine, residuals={site: change}), what, "random", k, {"seed": seed}, stop

@@ -88,7 +88,7 @@ def direction(
         for side, texts in enumerate(sets):
             for text in texts:
                 report(n_done / n_texts, f"Reading prompt {n_done + 1} of {n_texts}")
-                seen = []
+                seen: list[Tensor] = []
                 ids = engine.encode(text)
                 passes.last_residual(engine, {"input_ids": ids}, {site: seen.append}, stop=stop)
                 values = seen[0][0].float().cpu()

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 from playground.engine import passes, provenance
 from playground.engine.engine import Engine
 from playground.engine.provenance import Provenance
-from playground.engine.readout import read_out
+from playground.engine.readout import logits_of
 from playground.engine.tap import Site
 from playground.errors import PlaygroundError
 from playground.labs.internals import ablation, contrasts, known
@@ -81,7 +82,8 @@ def sweep_layers(
     What the model lacks is left out. Stopped: the layers that were tried until then.
     """
     layers = range(engine.anatomy.n_layers)
-    kinds = [kind for kind in ("attention", "mlp") if any(_has(engine, kind, n) for n in layers)]
+    parts: tuple[Kind, ...] = ("attention", "mlp")
+    kinds = [kind for kind in parts if any(_has(engine, kind, n) for n in layers)]
     return _sweep(engine, text, (*kinds, "layer"), how, references, seed, report, stop, complete)
 
 
@@ -108,7 +110,7 @@ def _sweep(
             raise PlaygroundError(
                 f"{engine.reference} ({engine.anatomy.architecture}) has no {kind} that can be reached."
             )
-    n_columns = {kind: engine.anatomy.n_heads if kind == "head" else 1 for kind in kinds}
+    n_columns = {kind: (engine.anatomy.n_heads or 0) if kind == "head" else 1 for kind in kinds}
     shapes = {kind: (len(layers[kind]), n_columns[kind]) for kind in kinds}
     divergences = {kind: np.full(shapes[kind], np.nan) for kind in kinds}
     changes = {kind: np.full(shapes[kind], np.nan) for kind in kinds}
@@ -116,10 +118,10 @@ def _sweep(
     complete = True
 
     def said(residual: Tensor) -> Tensor:
-        return read_out(engine, residual[:, position]).float().log_softmax(-1)
+        return logits_of(engine, residual[:, position]).log_softmax(-1)
 
     try:
-        blocks: list = []
+        blocks: list[Any] = []
         original = said(
             passes.last_residual(engine, {"input_ids": ids}, around=known.recording(engine, blocks), stop=stop)
         )
@@ -140,11 +142,11 @@ def _sweep(
                     lost = torch.tensor([column if k == kind else -1 for k, column in rows], device=ids.device)
                     place = _place(engine, kind, layer)
                     edit = ablation.replacement(how, pools.get(place), torch.Generator().manual_seed(seed))
-                    if kind == "layer":
+                    if isinstance(place, Site):
+                        watches[place] = _each_alone(edit, n_columns[kind], lost)
+                    else:
                         instead = ablation.instead(edit, lost >= 0)
                         around = [*around, (engine.anatomy.main.blocks[layer], instead)]
-                    else:
-                        watches[place] = _each_alone(edit, n_columns[kind], lost)
                 inputs = {"input_ids": ids.expand(len(rows), -1)}
                 found.append(said(passes.last_residual(engine, inputs, watches, around, stop)))
             edited = torch.cat(found)

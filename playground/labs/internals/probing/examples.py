@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 
 from playground.errors import PlaygroundError
 
@@ -61,7 +62,7 @@ def checked(
     words = None if words is None else [word.strip() for word in words]
     if not texts:
         raise PlaygroundError("There are no texts. Give at least ten, five of each of two labels.")
-    for row, text, label, word in zip(rows, texts, labels, words or [None] * len(texts), strict=True):
+    for row, text, label, word in zip(rows, texts, labels, words or repeat(None, len(texts)), strict=True):
         if not text:
             raise PlaygroundError(f"Row {row} has no text. Fill it in or remove the row.")
         if not label:
@@ -87,7 +88,7 @@ def checked(
     return found if len(found) <= most else sample(found, most)
 
 
-def _check_labels(counts: Counter) -> None:
+def _check_labels(counts: Counter[str]) -> None:
     if len(counts) == 1:
         (label,) = counts
         raise PlaygroundError(
@@ -117,7 +118,7 @@ def sample(examples: Examples, most: int, seed: int = 0) -> Examples:
         kept += rng.sample(of_label, min(n, len(of_label)))
     kept.sort()
 
-    def part(values: tuple) -> tuple:
+    def part(values: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(values[i] for i in kept)
 
     return replace(

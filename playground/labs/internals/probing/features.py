@@ -167,10 +167,10 @@ def _tokens(engine: Engine, examples: Examples, pooling: Pooling) -> tuple[list[
         marked = [0.0] * len(ids)
         if pooling == "mean":
             marked = [1.0] * len(ids)
-        elif pooling != "word":
+        elif pooling != "word" or examples.words is None:
             marked[0 if pooling == "first" else -1] = 1.0
         else:
-            start, end = find(examples.texts[number], examples.words[number])
+            start, end = find(examples.texts[number], examples.words[number]) or (0, 0)
             marked = [float(a < end and b > start) for a, b in read["offset_mapping"][number]]
             if not any(marked):
                 raise PlaygroundError(
@@ -192,6 +192,6 @@ def _batches(lengths: list[int], places: int) -> list[list[int]]:
     return batches
 
 
-def _padded(rows: Sequence[list], filler: float) -> Tensor:
+def _padded(rows: Sequence[Sequence[float]], filler: float) -> Tensor:
     longest = max(map(len, rows))
     return torch.tensor([[*row, *[filler] * (longest - len(row))] for row in rows])

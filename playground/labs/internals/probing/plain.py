@@ -7,6 +7,7 @@ import csv
 import dataclasses
 import io
 import json
+from typing import Any
 
 from playground.labs.internals.probing.experiment import Probing
 
@@ -32,7 +33,7 @@ _BULKY = ("said", "points", "folds")  # arrays with a value a text
 _BY_LAYER = ("accuracy", "low", "high", "above", "control", "task_apart", "selectivity", "compression", "bits")
 
 
-def as_dict(found: Probing, every_text: bool = True) -> dict:
+def as_dict(found: Probing, every_text: bool = True) -> dict[str, Any]:
     """All that was found, as lists and numbers; an array is {"axes": its axes by name, "values": nested lists}.
 
     `every_text`: also the texts, what each was taken for at each layer, its fold and its points.
@@ -96,5 +97,5 @@ def texts_csv(found: Probing) -> str:
     return written.getvalue()
 
 
-def _cell(value) -> str:
+def _cell(value: float) -> str:
     return f"{value:.6g}"
