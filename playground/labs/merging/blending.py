@@ -5,7 +5,8 @@ result is kept: in a live model or in a file.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from playground.errors import PlaygroundError
 from playground.labs.merging.methods.method import Look, Seen
 from playground.labs.merging.recipe import Depths, Recipe
 from playground.models.progress import Report, quiet
-from playground.models.weights import Weights, matched
+from playground.models.weights import Tensors, matched
 
 PIECE = 1 << 16  # elements, about: with three parents a megabyte, which stays in the processor's cache
 
@@ -24,9 +25,9 @@ class Facts:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._known: dict[tuple, object] = {}
+        self._known: dict[Hashable, object] = {}
 
-    def get(self, key: tuple, measure: Callable[[], object]) -> object:
+    def get(self, key: Hashable, measure: Callable[[], object]) -> object:
         """What is known under `key`, or is measured now."""
         with self._lock:
             if key in self._known:
@@ -42,24 +43,24 @@ class Facts:
 class Blend:
     """One recipe on opened parents."""
 
-    def __init__(self, recipe: Recipe, parents: Mapping[str, Weights], facts: Facts | None = None) -> None:
+    def __init__(self, recipe: Recipe, parents: Mapping[str, Tensors], facts: Facts | None = None) -> None:
         """
         Args:
             parents: the opened files of every reference of the recipe.
         """
         self.recipe = recipe
         self.models = [parents[model.reference] for model in recipe.models]
-        self.base = parents[recipe.base] if recipe.uses_base else None
+        self.base = parents[recipe.base] if recipe.base is not None and recipe.uses_base else None
         self.facts = facts or Facts()
         self.names = tuple(parents[recipe.skeleton].shapes)
         self.depths = Depths.of(self.names)
         self._scratch: list[Tensor] = []
         self._surveyed: object = None
-        kind = recipe.kind
-        if kind.survey is not None:
+        survey = recipe.kind.survey
+        if survey is not None:
             how = recipe.how("", 0.0)
             key = ("whole", recipe.method, how.dialect == "paper", how.densities, self._parents())
-            self._surveyed = self.facts.get(key, lambda: kind.survey(self._tensors, how))
+            self._surveyed = self.facts.get(key, lambda: survey(self._tensors, how))
 
     def tensor(self, name: str, out: Tensor) -> None:
         """Writes the merge of one tensor into `out`, of the same shape and any precision; cast once.
@@ -84,10 +85,10 @@ class Blend:
         def look() -> Iterator[Seen]:
             return self._pieces(models, base)
 
-        facts = self._surveyed
-        if facts is None and kind.measure is not None:
+        facts, measure = self._surveyed, kind.measure
+        if facts is None and measure is not None:
             key = (name, self.recipe.method, kind.measures(how), self._parents())
-            facts = self.facts.get(key, lambda: kind.measure(look, how))
+            facts = self.facts.get(key, lambda: measure(look, how))
         target = out if out.is_contiguous() else torch.empty(out.shape, dtype=out.dtype, device=out.device)
         rows = _rows(target)
         n_columns = rows.shape[1]
@@ -133,7 +134,7 @@ class Blend:
         for name in self.names:
             models = [_rows(weights.read(name)) for weights in self.models]
             base = None if self.base is None else _rows(self.base.read(name))
-            yield name, lambda m=models, b=base: self._pieces(m, b)
+            yield name, partial(self._pieces, models, base)
 
     def _pieces(self, models: Sequence[Tensor], base: Tensor | None) -> Iterator[Seen]:
         """Blocks of rows in float32. Each is only good until the next one is asked for."""
@@ -172,7 +173,7 @@ class Blend:
         )
 
 
-def _shared(opened: Sequence[Weights], name: str) -> bool:
+def _shared(opened: Sequence[Tensors], name: str) -> bool:
     """Whether all have a tensor from the same file, with nothing added to it."""
     place = opened[0].files.folder
     return all(weights.files.folder == place and name not in weights.adapted for weights in opened)

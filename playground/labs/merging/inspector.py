@@ -16,7 +16,7 @@ from playground.labs.merging.methods.slerp import STRAIGHT
 from playground.labs.merging.parents import Compatibility, compatibility
 from playground.labs.merging.recipe import Depths
 from playground.models.progress import Report, quiet
-from playground.models.weights import Weights
+from playground.models.weights import Tensors
 
 PIECE = 1 << 18  # elements that are widened at once
 
@@ -65,7 +65,7 @@ class Inspection:
 
 
 def inspect(
-    parents: Mapping[str, Weights],
+    parents: Mapping[str, Tensors],
     a: str,
     b: str,
     base: str | None = None,

@@ -7,6 +7,7 @@ another. Parents stay as they are; the merge is always made anew from their file
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from playground.labs.merging import mergekit_yaml, parents, vocabulary
@@ -16,7 +17,7 @@ from playground.models import sources
 from playground.models.cache import ModelCache
 from playground.models.made import Made
 from playground.models.progress import Report, quiet
-from playground.models.weights import Weights
+from playground.models.weights import Tensors
 
 _OPEN = 8  # sets of parents whose files stay open and measured, the latest
 
@@ -36,7 +37,7 @@ class Merges:
     def __init__(self, models: ModelCache) -> None:
         self.models = models
         self._lock = threading.Lock()
-        self._opened: OrderedDict[tuple, tuple[dict[str, Weights], Facts]] = OrderedDict()
+        self._opened: OrderedDict[Hashable, tuple[dict[str, Tensors], Facts]] = OrderedDict()
 
     def made(self, recipe: Recipe, report: Report = quiet) -> Made:
         """The merge of a recipe, known to the cache from now on. Fetches parents if need be; loads and blends nothing.
@@ -91,7 +92,7 @@ class Merges:
         with self.models.lease(made.reference, report):
             return Update(made.reference, in_place, time.perf_counter() - started)
 
-    def opened(self, recipe: Recipe, report: Report = quiet) -> dict[str, Weights]:
+    def opened(self, recipe: Recipe, report: Report = quiet) -> dict[str, Tensors]:
         """The parents' weights by reference."""
         return self._parents(recipe, report)[0]
 
@@ -100,7 +101,7 @@ class Merges:
         check(recipe)
         return Blend(recipe, *self._parents(recipe, report))
 
-    def _parents(self, recipe: Recipe, report: Report) -> tuple[dict[str, Weights], Facts]:
+    def _parents(self, recipe: Recipe, report: Report) -> tuple[dict[str, Tensors], Facts]:
         located = [sources.locate(reference, self.models.settings) for reference in recipe.references]
         key = (recipe.references, recipe.union, tuple(files and files.revision for files in located))
         with self._lock:

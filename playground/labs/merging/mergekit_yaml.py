@@ -7,6 +7,7 @@ run the file as it is. It does not know what the numbers do.
 import json
 import re
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import yaml
 
@@ -21,18 +22,18 @@ _OURS = {"dialect": "mergekit", "seed": 42, "election": "sum"}
 _PER_MODEL = ("weight", "density")
 
 
-def mapping(recipe: Recipe) -> dict:
+def mapping(recipe: Recipe) -> dict[str, Any]:
     """The recipe as mergekit's configuration, with what is ours under "playground". `read` reads it back."""
     kind = recipe.kind
-    models = []
+    models: list[dict[str, object]] = []
     for model in recipe.models:
-        parameters = {}
+        parameters: dict[str, object] = {}
         if "weights" in kind.parameters:
             parameters["weight"] = _plain(model.weight)
         if "densities" in kind.parameters:
             parameters["density"] = _plain(model.density)
         models.append({"model": model.reference} | ({"parameters": parameters} if parameters else {}))
-    found: dict = {"merge_method": recipe.method}
+    found: dict[str, Any] = {"merge_method": recipe.method}
     if recipe.method == "slerp":
         found["base_model"] = recipe.models[0].reference
     elif recipe.uses_base:
@@ -57,7 +58,7 @@ def mapping(recipe: Recipe) -> dict:
         found["dtype"] = recipe.dtype
     if recipe.union:
         found["tokenizer"] = {"source": "union"}
-    ours = {}
+    ours: dict[str, object] = {}
     if kind.dialects:
         ours["dialect"] = recipe.dialect
     if "seed" in kind.parameters:
@@ -83,13 +84,13 @@ def write(recipe: Recipe, name_of: Callable[[str], str] = str) -> str:
     return "\n".join(lines) + "\n" + yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
 
 
-def read(given: str | Mapping) -> Recipe:
+def read(given: str | Mapping[str, Any]) -> Recipe:
     """The recipe in a YAML or JSON text, or in the same as a mapping; checked.
 
     Raises:
         PlaygroundError: it cannot be read, or asks for what is not done here; says what.
     """
-    ours: Mapping = {}
+    ours: Mapping[str, Any] = {}
     if isinstance(given, str):
         if len(given) > _MOST:
             raise PlaygroundError(f"A recipe has at most {_MOST:,} letters, and this has {len(given):,}.")
@@ -104,18 +105,18 @@ def read(given: str | Mapping) -> Recipe:
         plain = given
     if not isinstance(plain, Mapping):
         raise PlaygroundError("A recipe is a mapping with merge_method and models, as mergekit writes it. Paste one.")
-    ours = {**_OURS, **ours, **(plain.get("playground") or {})}
+    ours = {**_OURS, **ours, **_part(plain, "playground")}
     recipe = _recipe(_without_slices(plain), ours)
     check(recipe)
     return recipe
 
 
-def _recipe(plain: Mapping, ours: Mapping) -> Recipe:
+def _recipe(plain: Mapping[str, Any], ours: Mapping[str, Any]) -> Recipe:
     method = plain.get("merge_method")
     if not isinstance(method, str):
         raise PlaygroundError(f"The recipe names no merge_method. Choose one of: {', '.join(methods.METHODS)}.")
     kind = methods.find(method)
-    parameters = plain.get("parameters") or {}
+    parameters = _part(plain, "parameters")
     listed = plain.get("models")
     if not isinstance(listed, list) or not listed or not all(isinstance(m, Mapping) and "model" in m for m in listed):
         raise PlaygroundError("The recipe has no list of models, each with a name under “model”. Add it.")
@@ -138,6 +139,8 @@ def _recipe(plain: Mapping, ours: Mapping) -> Recipe:
     tokenizer = plain.get("tokenizer") or {}
     source = tokenizer.get("source") if isinstance(tokenizer, Mapping) else tokenizer
     source = source or plain.get("tokenizer_source") or "base"
+    election: Any = str(ours["election"])  # `check` says whether there is such a one
+    dialect: Any = str(ours["dialect"])
     return Recipe(
         method,
         tuple(models),
@@ -149,15 +152,15 @@ def _recipe(plain: Mapping, ours: Mapping) -> Recipe:
         epsilon=_number(parameters, "epsilon", 0.15),
         gamma=_number(parameters, "gamma", 0.01),
         row_wise=bool(_flag(parameters, "nuslerp_row_wise")),
-        election=str(ours["election"]),
-        dialect=ours["dialect"],
+        election=election,
+        dialect=dialect,
         seed=int(ours["seed"]) if str(ours["seed"]).isdigit() else 42,
         dtype=plain.get("out_dtype") or plain.get("dtype"),
         union=source == "union",
     )
 
 
-def _ingredient(item: Mapping, shared: Mapping, kind: methods.Method) -> Ingredient:
+def _ingredient(item: Mapping[str, Any], shared: Mapping[str, Any], kind: methods.Method) -> Ingredient:
     own = item.get("parameters") or {}
     if not isinstance(own, Mapping):
         raise PlaygroundError(f"The parameters of {item['model']} are no mapping of names to numbers.")
@@ -171,7 +174,7 @@ def _ingredient(item: Mapping, shared: Mapping, kind: methods.Method) -> Ingredi
     )
 
 
-def _without_slices(plain: Mapping) -> Mapping:
+def _without_slices(plain: Mapping[str, Any]) -> Mapping[str, Any]:
     """A recipe whose slices are whole models, written with models instead."""
     slices = plain.get("slices")
     if not slices:
@@ -183,14 +186,28 @@ def _without_slices(plain: Mapping) -> Mapping:
     if not isinstance(slices, list) or len(slices) != 1 or plain.get("models"):
         raise refused
     sources = slices[0].get("sources") if isinstance(slices[0], Mapping) else None
-    if not sources or any(s.get("layer_range") != sources[0].get("layer_range") for s in sources):
+    if not isinstance(sources, list) or not sources or not all(isinstance(source, Mapping) for source in sources):
         raise refused
     ranges = sources[0].get("layer_range")
-    if ranges is not None and (len(ranges) != 2 or ranges[0] != 0):
+    if any(source.get("layer_range") != ranges for source in sources):
+        raise refused
+    if ranges is not None and not (isinstance(ranges, list) and len(ranges) == 2 and ranges[0] == 0):
         raise refused
     models = [{key: value for key, value in source.items() if key != "layer_range"} for source in sources]
-    own = slices[0].get("parameters") or {}
-    return {**plain, "slices": None, "models": models, "parameters": {**(plain.get("parameters") or {}), **own}}
+    parameters = {**_part(plain, "parameters"), **_part(slices[0], "parameters")}
+    return {**plain, "slices": None, "models": models, "parameters": parameters}
+
+
+def _part(plain: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A mapping inside another one; empty where there is none.
+
+    Raises:
+        PlaygroundError: something else stands there.
+    """
+    found = plain.get(name) or {}
+    if not isinstance(found, Mapping):
+        raise PlaygroundError(f"“{name}” in the recipe is no mapping of names to values. Correct it.")
+    return found
 
 
 def _name(value: object) -> str:
@@ -203,14 +220,14 @@ def _name(value: object) -> str:
     return str(value)
 
 
-def _flag(parameters: Mapping, name: str) -> bool | None:
+def _flag(parameters: Mapping[str, Any], name: str) -> bool | None:
     value = parameters.get(name)
     if value is not None and not isinstance(value, (bool, int, float)):
         raise PlaygroundError(f"{name} is {value!r}; it must be true or false.")
     return None if value is None else bool(value)
 
 
-def _number(parameters: Mapping, name: str, usual: float) -> float:
+def _number(parameters: Mapping[str, Any], name: str, usual: float) -> float:
     setting = as_setting(parameters.get(name, usual), name)
     if setting.flat is None:
         raise PlaygroundError(f"{name} is one number for the whole model. Give it one.")

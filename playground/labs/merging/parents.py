@@ -12,7 +12,7 @@ from playground.labs.merging.recipe import Recipe
 from playground.models import sources
 from playground.models.cache import ModelCache
 from playground.models.progress import Report, part, quiet
-from playground.models.weights import Weights
+from playground.models.weights import Tensors, Weights
 
 # What must be the same, with its name in words; other entries of config.json say how a model is used, not what it is.
 _WIDTHS = {
@@ -51,13 +51,13 @@ class Compatibility:
         return not any(mismatch.fatal for mismatch in self.mismatches)
 
 
-def opened(recipe: Recipe, models: ModelCache, report: Report = quiet) -> dict[str, Weights]:
+def opened(recipe: Recipe, models: ModelCache, report: Report = quiet) -> dict[str, Tensors]:
     """The weights of every model of a recipe by reference, fetched if need be; checked that they fit together.
 
     Raises:
         PlaygroundError: one cannot be had, or they do not fit; says why.
     """
-    parents = {}
+    parents: dict[str, Tensors] = {}
     references = recipe.references
     for i, reference in enumerate(references):
         tell = part(report, i / len(references), (i + 1) / len(references))
@@ -73,7 +73,7 @@ def opened(recipe: Recipe, models: ModelCache, report: Report = quiet) -> dict[s
     return parents
 
 
-def compatibility(parents: Mapping[str, Weights], union: bool = False) -> Compatibility:
+def compatibility(parents: Mapping[str, Tensors], union: bool = False) -> Compatibility:
     """What all parents share with the first, and where they differ. `union`: vocabularies are going to be united."""
     (first_name, first), *others = parents.items()
     mismatches: list[Mismatch] = []
@@ -90,7 +90,7 @@ def compatibility(parents: Mapping[str, Weights], union: bool = False) -> Compat
     )
 
 
-def _between(a: str, first: Weights, b: str, other: Weights, union: bool) -> list[Mismatch]:
+def _between(a: str, first: Tensors, b: str, other: Tensors, union: bool) -> list[Mismatch]:
     ours, theirs = first.files.config, other.files.config
     if ours.get("model_type") != theirs.get("model_type"):
         return [
@@ -149,7 +149,7 @@ def _between(a: str, first: Weights, b: str, other: Weights, union: bool) -> lis
     return found
 
 
-def vocabulary_tensors(weights: Weights) -> frozenset[str]:
+def vocabulary_tensors(weights: Tensors) -> frozenset[str]:
     """Names of the tensors that have a row for each token: embedding and unembedding."""
     n = weights.files.config.get("vocab_size")
     names = (
@@ -167,7 +167,7 @@ def vocabulary_tensors(weights: Weights) -> frozenset[str]:
     )
 
 
-def _tokens(weights: Weights) -> dict[str, int] | None:
+def _tokens(weights: Tensors) -> dict[str, int] | None:
     """Token -> row, by tokenizer.json; None where there is none."""
     try:
         plain = json.loads((weights.files.folder / "tokenizer.json").read_text("utf-8"))
@@ -178,7 +178,7 @@ def _tokens(weights: Weights) -> dict[str, int] | None:
         return None
 
 
-def tokens(weights: Weights) -> dict[str, int]:
+def tokens(weights: Tensors) -> dict[str, int]:
     """Token -> row.
 
     Raises:

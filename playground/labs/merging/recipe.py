@@ -10,10 +10,11 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeGuard
 
 from playground.errors import PlaygroundError
 from playground.labs.merging import methods
-from playground.labs.merging.methods import Dialect, How, Method
+from playground.labs.merging.methods import Dialect, Election, How, Method
 
 _LAYER = re.compile(r"^(?P<stack>.*?)(?:^|\.)(?P<layer>\d+)\.")
 MOST_MODELS = 8
@@ -76,7 +77,7 @@ class Recipe:
     epsilon: float = 0.15
     gamma: float = 0.01
     row_wise: bool = False
-    election: str = "sum"
+    election: Election = "sum"
     dialect: Dialect = "mergekit"
     seed: int = 42
     dtype: str | None = None  # of the saved tensors; None: the first parent's
@@ -90,7 +91,7 @@ class Recipe:
     def references(self) -> tuple[str, ...]:
         """Of all models, the base last if it is none of them."""
         listed = [model.reference for model in self.models]
-        return tuple(dict.fromkeys([*listed, *([self.base] if self.uses_base else [])]))
+        return tuple(dict.fromkeys([*listed, *([self.base] if self.base is not None and self.uses_base else [])]))
 
     @property
     def uses_base(self) -> bool:
@@ -99,7 +100,7 @@ class Recipe:
     @property
     def skeleton(self) -> str:
         """The reference whose config and tokenizer the merge has."""
-        return self.base if self.uses_base else self.models[0].reference
+        return self.base if self.base is not None and self.uses_base else self.models[0].reference
 
     def how(self, name: str, depth: float) -> How:
         """What it says for one tensor."""
@@ -228,5 +229,5 @@ def as_setting(value: object, what: str) -> Setting:
     return Setting(rest, tuple(parts))
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)

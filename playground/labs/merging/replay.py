@@ -6,7 +6,8 @@ The script is put together from the functions of `plain.py` that the method need
 import inspect
 import pprint
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from playground.assets import ASSETS
 from playground.errors import PlaygroundError
@@ -16,12 +17,12 @@ from playground.labs.merging.recipe import Recipe, Setting
 from playground.labs.published import PLACE, Published
 from playground.models.reference import parse
 from playground.models.sources import Files
-from playground.models.weights import Weights
+from playground.models.weights import Tensors
 
 _AS_THEY_ARE = ("normalize", "rescale", "epsilon", "gamma", "row_wise", "election", "dialect", "seed")
 
 
-def script(recipe: Recipe, parents: Mapping[str, Weights], out: str = "merged") -> str:
+def script(recipe: Recipe, parents: Mapping[str, Tensors], out: str = "merged") -> str:
     """Python that writes the merge into the folder `out`. The same numbers but for the order of roundings in float32.
 
     Raises:
@@ -36,7 +37,7 @@ def script(recipe: Recipe, parents: Mapping[str, Weights], out: str = "merged") 
     numbers = {
         "method": recipe.method,
         "models": [places.named(parents[model.reference].files) for model in recipe.models],
-        "base": places.named(parents[recipe.base].files) if recipe.uses_base else None,
+        "base": places.named(parents[recipe.base].files) if recipe.base is not None and recipe.uses_base else None,
         "dtype": str(saving.dtype_of(recipe, parents[recipe.skeleton])).removeprefix("torch."),
         "weights": [_numbers(model.weight) for model in recipe.models],
         "densities": [_numbers(model.density) for model in recipe.models],
@@ -75,8 +76,8 @@ class _Places:
                 raise PlaygroundError(f"The adapter {lora.folder.name} has ranks of its own for some layers.")
             ships = place.is_relative_to(ASSETS)
             remark = "It ships with Playground." if ships else "Put in its folder."
-            where = f"{PLACE}{place.relative_to(ASSETS.parent).as_posix() if ships else place.name}"
-            adapters.append((self._short(place, Published(where, remark=remark)), weight))
+            path = f"{PLACE}{place.relative_to(ASSETS.parent).as_posix() if ships else place.name}"
+            adapters.append((self._short(place, Published(path, remark=remark)), weight))
         where = published.of_files(parse(files.reference), files.revision)
         return self._short(files.folder, where), adapters
 
@@ -98,11 +99,11 @@ class _Places:
         return f"PLACES = {{\n{rows}}}"
 
 
-def _numbers(setting: Setting) -> tuple:
+def _numbers(setting: Setting) -> tuple[list[float], list[tuple[str, list[float]]]]:
     return list(setting.values), [(part, list(values)) for part, values in setting.parts]
 
 
-def _needed(*roots) -> list:
+def _needed(*roots: Callable[..., Any]) -> list[Callable[..., Any]]:
     """The functions and all that they call, in the order in which `plain.py` has them."""
     known = {name: f for name, f in vars(plain).items() if inspect.isfunction(f) and f.__module__ == plain.__name__}
     found, waiting = set(), [root.__name__ for root in roots]

@@ -22,7 +22,7 @@ _BESIDE = (
 
 def header(shapes: Mapping[str, Sequence[int]], dtype: torch.dtype) -> bytes:
     """The beginning of a file that holds tensors of these shapes one after the other."""
-    entries: dict = {"__metadata__": {"format": "pt"}}
+    entries: dict[str, dict[str, object]] = {"__metadata__": {"format": "pt"}}
     at = 0
     for name, shape in shapes.items():
         end = at + math.prod(shape) * dtype.itemsize
@@ -35,7 +35,7 @@ def header(shapes: Mapping[str, Sequence[int]], dtype: torch.dtype) -> bytes:
 
 def as_bytes(tensor: Tensor) -> memoryview:
     """A tensor on the CPU as the file has it, without a copy."""
-    return memoryview(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
+    return tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data
 
 
 def copy_beside(source: Path, target: Path) -> None:

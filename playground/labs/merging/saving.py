@@ -25,7 +25,7 @@ from playground.labs.merging.saved import Saved
 from playground.models import disk
 from playground.models.progress import Report, quiet
 from playground.models.reference import parse
-from playground.models.weights import Weights
+from playground.models.weights import Tensors
 from playground.settings import Settings
 
 SHARD = 5_000_000_000  # bytes of a file, as the hub likes them
@@ -51,7 +51,7 @@ def folder_for(name: str, settings: Settings) -> Path:
 
 def save(
     blend: Blend,
-    parents: Mapping[str, Weights],
+    parents: Mapping[str, Tensors],
     target: Path,
     shard_bytes: int = SHARD,
     report: Report = quiet,
@@ -76,7 +76,8 @@ def save(
 
     def build(aside: Path) -> None:
         shards = _shards(kept, shard_bytes)
-        places, done = {}, 0
+        places: dict[str, str] = {}
+        done = 0
         scratch = torch.empty(max(math.prod(shape) for shape in skeleton.shapes.values()), dtype=dtype)
         for i, names in enumerate(shards):
             file = aside / _shard_name(i, len(shards))
@@ -103,7 +104,7 @@ def save(
     return Saved(target, sum(f.stat().st_size for f in files), len(files), time.perf_counter() - started)
 
 
-def dtype_of(recipe: Recipe, skeleton: Weights) -> torch.dtype:
+def dtype_of(recipe: Recipe, skeleton: Tensors) -> torch.dtype:
     """Of what is written: the recipe's, or that of the first parent's largest tensor."""
     if recipe.dtype:
         return getattr(torch, recipe.dtype)
@@ -113,7 +114,8 @@ def dtype_of(recipe: Recipe, skeleton: Weights) -> torch.dtype:
 
 def _shards(sizes: Mapping[str, int], most: int) -> list[list[str]]:
     """Names of tensors, file by file; a tensor that is larger than a file has one of its own."""
-    shards, room = [[]], most
+    shards: list[list[str]] = [[]]
+    room = most
     for name, size in sizes.items():
         if shards[-1] and size > room:
             shards.append([])
@@ -127,7 +129,7 @@ def _shard_name(i: int, n: int) -> str:
     return "model.safetensors" if n == 1 else f"model-{i + 1:05d}-of-{n:05d}.safetensors"
 
 
-def _beside(aside: Path, recipe: Recipe, parents: Mapping[str, Weights], dtype: torch.dtype) -> None:
+def _beside(aside: Path, recipe: Recipe, parents: Mapping[str, Tensors], dtype: torch.dtype) -> None:
     source = parents[recipe.skeleton].files
     safetensors_file.copy_beside(source.folder, aside)
     config = {key: value for key, value in source.config.items() if key != "_name_or_path"}
@@ -138,7 +140,7 @@ def _beside(aside: Path, recipe: Recipe, parents: Mapping[str, Weights], dtype: 
     (aside / "README.md").write_text(card(aside.name, recipe, parents), "utf-8")
 
 
-def card(name: str, recipe: Recipe, parents: Mapping[str, Weights]) -> str:
+def card(name: str, recipe: Recipe, parents: Mapping[str, Tensors]) -> str:
     """The model card: what was merged, how, and with which revisions."""
     kind = recipe.kind
     bases = sorted({re.sub(r"\+adapter:.*", "", reference) for reference in parents})
@@ -167,7 +169,7 @@ def card(name: str, recipe: Recipe, parents: Mapping[str, Weights]) -> str:
     return "\n".join(lines)
 
 
-def for_mergekit(recipe: Recipe, parents: Mapping[str, Weights], here: bool) -> str:
+def for_mergekit(recipe: Recipe, parents: Mapping[str, Tensors], here: bool) -> str:
     """The recipe with names that mergekit knows, in place of references that only Playground does.
 
     here: folders of this machine, to be run on it; otherwise hub ids, and places that have to be put in.

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -24,6 +25,9 @@ from playground.labs.bias.pairs import Pair
 from playground.labs.merging.recipe import Recipe
 from playground.models.cache import ModelCache
 
+if TYPE_CHECKING:  # it asks the Prompt lab, which a sweep of other measures does not need
+    from playground.labs.merging.questions import Question
+
 MOST_TOKENS = 256  # of the text: each parent's distributions are kept while the sweep runs, 50 MB for 256 tokens
 MOST_STEPS = 41
 
@@ -34,7 +38,9 @@ class Ground:
 
     models: ModelCache
     ids: Tensor  # (1, position)
-    parents: tuple[Tensor, Tensor]  # natural logarithms, (position, vocabulary), float32; each predicts the next token
+    parents: tuple[
+        Tensor, ...
+    ]  # of the first two models: natural logarithms, (position, vocabulary), float32; each predicts the next token
     stop: threading.Event
 
 
@@ -92,7 +98,7 @@ TO_B = Measure("kl_b", "KL(B ‖ merge)", "nats a token", "0: predicts what B pr
 MEASURES: tuple[Measure, ...] = (PERPLEXITY, TO_A, TO_B)
 
 
-def accuracy(question) -> Measure:
+def accuracy(question: "Question") -> Measure:
     """The share of a Prompt-lab set that is right.
 
     Args:
@@ -136,7 +142,7 @@ def run(
         raise PlaygroundError(f"A sweep has 2 to {MOST_STEPS} steps, and {n_steps} were asked for. Change the number.")
     stop = stop or threading.Event()
     recipe.with_t(0.5)  # refuses what has nothing to slide
-    parents, ids = [], None
+    parents: list[Tensor] = []
     for ingredient in recipe.models[:2]:
         with models.lease(ingredient.reference) as engine:
             ids = _ids(engine, text)

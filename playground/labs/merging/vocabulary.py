@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,13 +20,13 @@ from playground.labs.merging.parents import tokens, vocabulary_tensors
 from playground.models import disk, sources
 from playground.models.cache import ModelCache
 from playground.models.progress import Report
-from playground.models.weights import Weights
+from playground.models.weights import Tensors, Weights
 
 
 class Aligned:
     """A parent's weights with the rows of embedding and unembedding in the order of a united vocabulary."""
 
-    def __init__(self, weights: Weights, union: list[str], vocabularies: list[tuple[Weights, dict[str, int]]]) -> None:
+    def __init__(self, weights: Tensors, union: list[str], vocabularies: list[tuple[Tensors, dict[str, int]]]) -> None:
         """
         Args:
             union: the token of each row.
@@ -38,7 +39,7 @@ class Aligned:
         }
         own = next(vocabulary for other, vocabulary in vocabularies if other is weights)
         order = [(weights, own), *(pair for pair in vocabularies if pair[0] is not weights)]
-        self._rows: list[tuple[Weights, Tensor, Tensor]] = []  # (whose, rows here, rows there)
+        self._rows: list[tuple[Tensors, Tensor, Tensor]] = []  # (whose, rows here, rows there)
         left = dict(enumerate(union))
         for other, vocabulary in order:
             held = {row: vocabulary[token] for row, token in left.items() if token in vocabulary}
@@ -66,13 +67,13 @@ class Aligned:
         return united
 
 
-def differ(parents: Mapping[str, Weights]) -> bool:
+def differ(parents: Mapping[str, Tensors]) -> bool:
     """Whether the parents' tokens stand at different rows."""
     first, *others = parents.values()
     return any(tokens(first) != tokens(other) for other in others if other.files.folder != first.files.folder)
 
 
-def unite(parents: Mapping[str, Weights], skeleton: str, models: ModelCache, report: Report) -> dict[str, Weights]:
+def unite(parents: Mapping[str, Tensors], skeleton: str, models: ModelCache, report: Report) -> dict[str, Tensors]:
     """The parents with one vocabulary; the one called `skeleton` has been written to a folder with it.
 
     Raises:
@@ -90,7 +91,7 @@ def unite(parents: Mapping[str, Weights], skeleton: str, models: ModelCache, rep
     union = {row: token for token, row in first.items()}
     union |= {row: f"\0unused {row}" for row in range(n_rows) if row not in union}  # rows without a token
     known = set(first)
-    added: dict[str, tuple[int, Weights]] = {}
+    added: dict[str, tuple[int, Tensors]] = {}
     for weights, vocabulary in vocabularies[1:]:
         for token in sorted(vocabulary, key=vocabulary.__getitem__):
             if token not in known:
@@ -122,7 +123,7 @@ def unite(parents: Mapping[str, Weights], skeleton: str, models: ModelCache, rep
     return {name: base if name == skeleton else weights for name, weights in aligned.items()}
 
 
-def _tokenizer(first: Weights, added: Mapping[str, tuple[int, Weights]]) -> dict:
+def _tokenizer(first: Tensors, added: Mapping[str, tuple[int, Tensors]]) -> dict[str, Any]:
     """The first parent's tokenizer.json with the tokens of others: added ones as such, ordinary ones with merges."""
     plain = json.loads((first.files.folder / "tokenizer.json").read_text("utf-8"))
     theirs = {

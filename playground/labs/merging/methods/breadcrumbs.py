@@ -5,11 +5,12 @@ Of each tensor's n changes, int(gamma n) of the largest go, the next int(density
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from playground.labs.merging.methods import largest, linear, ties
 from playground.labs.merging.methods.largest import Cut
-from playground.labs.merging.methods.method import How, Look, Method, Seen
+from playground.labs.merging.methods.method import Blending, How, Look, Method, Seen
 from playground.labs.merging.methods.task_arithmetic import added
 
 if TYPE_CHECKING:  # torch is imported when weights are blended: the page must not wait for it
@@ -24,7 +25,7 @@ def measure(look: Look, how: How) -> tuple[tuple[Cut, Cut], ...]:
         n_kept = max(1, int(density * n))
         n_out = min(int(how.gamma * n), n - n_kept)  # what is to be kept comes first
 
-        def pieces(i: int = i):
+        def pieces(i: int = i) -> Iterator[tuple[int, Tensor]]:
             return ((seen.start, seen.delta(i)) for seen in look())
 
         cuts.append((largest.cut(pieces, n_out), largest.cut(pieces, n_out + n_kept)))
@@ -38,15 +39,15 @@ def crumbs(seen: Seen, cuts: tuple[tuple[Cut, Cut], ...]) -> list[Tensor]:
     return kept
 
 
-def blend_linear(seen: Seen, how: How, cuts: tuple) -> Tensor:
-    return added(seen.base, linear.weighted_sum(crumbs(seen, cuts), linear.shares(how)), how.scale)
+def blend_linear(seen: Seen, how: How, cuts: tuple[tuple[Cut, Cut], ...]) -> Tensor:
+    return added(seen.origin, linear.weighted_sum(crumbs(seen, cuts), linear.shares(how)), how.scale)
 
 
-def blend_ties(seen: Seen, how: How, cuts: tuple) -> Tensor:
-    return added(seen.base, ties.agreed(crumbs(seen, cuts), how.weights, how), how.scale)
+def blend_ties(seen: Seen, how: How, cuts: tuple[tuple[Cut, Cut], ...]) -> Tensor:
+    return added(seen.origin, ties.agreed(crumbs(seen, cuts), how.weights, how), how.scale)
 
 
-def _method(name: str, title: str, about: str, blend, *parameters: str) -> Method:
+def _method(name: str, title: str, about: str, blend: Blending, *parameters: str) -> Method:
     return Method(
         name=name,
         title=title,

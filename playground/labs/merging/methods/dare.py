@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from playground.errors import PlaygroundError
 from playground.labs.merging.methods import chance, linear, ties
-from playground.labs.merging.methods.method import Dialect, How, Look, Method, Seen
+from playground.labs.merging.methods.method import Blending, Dialect, Drop, How, Look, Method, Seen
 from playground.labs.merging.methods.task_arithmetic import added
 
 if TYPE_CHECKING:  # torch is imported when weights are blended: the page must not wait for it
@@ -45,13 +45,13 @@ def measure(look: Look, how: How) -> tuple[float, ...]:
     return same_mass(look, how, dropped)
 
 
-def same_mass(look: Look, how: How, drop) -> tuple[float, ...]:
+def same_mass(look: Look, how: How, drop: Drop) -> tuple[float, ...]:
     """What brings each model's sum of magnitudes back to what it was."""
     n = len(how.densities)
     before, after = [0.0] * n, [0.0] * n
     for seen in look():
         for i, model in enumerate(seen.models):
-            before[i] += _mass(model - seen.base)
+            before[i] += _mass(model - seen.origin)
         for i, delta in enumerate(drop(seen, how)):
             after[i] += _mass(delta)
     return tuple(b / a if a else 1.0 for b, a in zip(before, after, strict=True))
@@ -65,15 +65,15 @@ def _mass(values: Tensor) -> float:
 
 def blend_linear(seen: Seen, how: How, factors: tuple[float, ...]) -> Tensor:
     weights = [share * factor for share, factor in zip(linear.shares(how), factors, strict=True)]
-    return added(seen.base, linear.weighted_sum(dropped(seen, how), weights), how.scale)
+    return added(seen.origin, linear.weighted_sum(dropped(seen, how), weights), how.scale)
 
 
 def blend_ties(seen: Seen, how: How, factors: tuple[float, ...]) -> Tensor:
     taus = [tau.mul_(factor) for tau, factor in zip(dropped(seen, how), factors, strict=True)]
-    return added(seen.base, ties.agreed(taus, how.weights, how), how.scale)
+    return added(seen.origin, ties.agreed(taus, how.weights, how), how.scale)
 
 
-def _method(name: str, title: str, about: str, blend, *parameters: str) -> Method:
+def _method(name: str, title: str, about: str, blend: Blending, *parameters: str) -> Method:
     return Method(
         name=name,
         title=title,

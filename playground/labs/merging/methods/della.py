@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from playground.errors import PlaygroundError
 from playground.labs.merging.methods import chance, dare, linear, ties
-from playground.labs.merging.methods.method import Dialect, How, Look, Method, Seen
+from playground.labs.merging.methods.method import Blending, Dialect, How, Look, Method, Seen
 from playground.labs.merging.methods.task_arithmetic import added
 
 if TYPE_CHECKING:  # torch is imported when weights are blended: the page must not wait for it
@@ -63,15 +63,15 @@ def measure(look: Look, how: How) -> tuple[float, ...]:
 
 def blend_linear(seen: Seen, how: How, factors: tuple[float, ...]) -> Tensor:
     weights = [share * factor for share, factor in zip(linear.shares(how), factors, strict=True)]
-    return added(seen.base, linear.weighted_sum(dropped(seen, how), weights), how.scale)
+    return added(seen.origin, linear.weighted_sum(dropped(seen, how), weights), how.scale)
 
 
 def blend_ties(seen: Seen, how: How, factors: tuple[float, ...]) -> Tensor:
     taus = [tau.mul_(factor) for tau, factor in zip(dropped(seen, how), factors, strict=True)]
-    return added(seen.base, ties.agreed(taus, how.weights, how), how.scale)
+    return added(seen.origin, ties.agreed(taus, how.weights, how), how.scale)
 
 
-def _method(name: str, title: str, about: str, blend, normalize: bool, *parameters: str) -> Method:
+def _method(name: str, title: str, about: str, blend: Blending, normalize: bool, *parameters: str) -> Method:
     return Method(
         name=name,
         title=title,

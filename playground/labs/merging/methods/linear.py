@@ -5,6 +5,7 @@ merge = sum_i w_i theta_i / sum_i w_i      (not divided where normalize is off)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from playground.errors import PlaygroundError
@@ -28,7 +29,7 @@ def shares(how: How) -> list[float]:
     return [weight / total for weight in how.weights]
 
 
-def weighted_sum(tensors: list[Tensor], weights: list[float]) -> Tensor:
+def weighted_sum(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     """Into the first tensor with a weight. What has weight 0 is left out, so that it cannot turn -0 into 0."""
     total = None
     for tensor, weight in zip(tensors, weights, strict=True):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:  # torch is imported when weights are blended: the page must not wait for it
     from torch import Tensor
@@ -33,7 +33,7 @@ class How:
     epsilon: float = 0.15  # DELLA: half the range of keep probabilities
     gamma: float = 0.01  # breadcrumbs: share of outliers that is dropped
     row_wise: bool = False  # NuSLERP: each row turns by its own angle
-    election: Literal["sum", "count"] = "sum"  # TIES: signs elected by mass or by heads
+    election: Election = "sum"  # TIES: signs elected by mass or by heads
     dialect: Dialect = "mergekit"
     seed: int = 0
     numbers: tuple[int, ...] = ()  # which of the recipe's models these are, where some were left out
@@ -67,10 +67,20 @@ class Seen:
 
     def delta(self, i: int) -> Tensor:
         """One task vector, in place of its model."""
-        return self.models[i].sub_(self.base)
+        return self.models[i].sub_(self.origin)
+
+    @property
+    def origin(self) -> Tensor:
+        """The base, of methods that need one."""
+        if self.base is None:
+            raise ValueError("this method needs a base")
+        return self.base
 
 
 Look = Callable[[], Iterator[Seen]]  # all pieces of the tensor, from the first; may be gone through several times
+Drop = Callable[[Seen, How], "list[Tensor]"]  # the task vectors, with 0 for what is left out
+Blending = Callable[[Seen, How, Any], "Tensor"]  # (piece, how, facts as `measure` gave them) -> the piece of the merge
+Election = Literal["sum", "count"]
 
 
 @dataclass(frozen=True)
@@ -80,7 +90,7 @@ class Method:
     paper: str
     formula: str  # LaTeX
     about: str  # what it does, in words
-    blend: Callable[[Seen, How, object], Tensor]  # (piece, how, facts) -> the piece of the merge
+    blend: Blending
     measure: Callable[[Look, How], object] | None = None  # facts of the whole tensor; None: it needs none
     measures: Callable[[How], object] = lambda how: ()  # what of `how` the facts depend on
     survey: Callable[[Callable[[], Iterator[tuple[str, Look]]], How], object] | None = None  # of the whole model

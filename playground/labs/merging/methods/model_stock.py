@@ -45,7 +45,7 @@ def ratio(cosine: float, n: int) -> float:
 def blend(seen: Seen, how: How, t: float) -> Tensor:
     n = len(seen.models)
     mean = linear.weighted_sum(list(seen.models), [1 / n] * n)
-    return linear.weighted_sum([mean, seen.base], [t, 1 - t]) if t else seen.base
+    return linear.weighted_sum([mean, seen.origin], [t, 1 - t]) if t else seen.origin
 
 
 MODEL_STOCK = Method(

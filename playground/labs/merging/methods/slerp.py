@@ -29,8 +29,10 @@ def measure(look: Look, how: How) -> Angle:
 
 
 def blend(seen: Seen, how: How, angle: Angle) -> Tensor:
-    t = how.t
-    return angles.along(*seen.models, (1 - t, t) if is_straight(angle) else angles.coefficients(angle.cosine, t))
+    t, (a, b) = how.t, seen.models
+    if angle.cosine is None or is_straight(angle):
+        return angles.along(a, b, (1 - t, t))
+    return angles.along(a, b, angles.coefficients(angle.cosine, t))
 
 
 SLERP = Method(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # torch is imported when weights are blended: the page must n
 
 
 def blend(seen: Seen, how: How, facts: object) -> Tensor:
-    return added(seen.base, linear.weighted_sum(seen.deltas(), linear.shares(how)), how.scale)
+    return added(seen.origin, linear.weighted_sum(seen.deltas(), linear.shares(how)), how.scale)
 
 
 def added(base: Tensor, task: Tensor, scale: float) -> Tensor:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from playground.labs.merging.methods import largest
@@ -38,11 +39,14 @@ class Whole:
 
 def trimmed(look: Look, how: How) -> tuple[Cut, ...]:
     """Where each model's task vector is cut, tensor by tensor: exactly int(density * n) stay, at least one."""
+
+    def pieces(i: int) -> Iterator[tuple[int, Tensor]]:
+        for seen in look():
+            yield seen.start, seen.delta(i)
+
     n = next(look()).size
     return tuple(
-        largest.EVERYTHING
-        if density >= 1
-        else largest.cut(lambda i=i: ((seen.start, seen.delta(i)) for seen in look()), max(1, int(density * n)))
+        largest.EVERYTHING if density >= 1 else largest.cut(partial(pieces, i), max(1, int(density * n)))
         for i, density in enumerate(how.densities)
     )
 
@@ -67,7 +71,7 @@ def survey(tensors: Callable[[], Iterator[tuple[str, Look]]], how: How) -> Whole
     cuts = tuple(
         largest.EVERYTHING
         if density >= 1
-        else largest.cut(lambda i=i: pieces(i), min(n, int(density * n) + 1), all_ties=True)
+        else largest.cut(partial(pieces, i), min(n, int(density * n) + 1), all_ties=True)
         for i, density in enumerate(how.densities)
     )
     signs = 0.0
@@ -79,13 +83,12 @@ def survey(tensors: Callable[[], Iterator[tuple[str, Look]]], how: How) -> Whole
 
 
 def blend(seen: Seen, how: How, facts: tuple[Cut, ...] | Whole) -> Tensor:
-    whole = isinstance(facts, Whole)
-    taus = _cut(seen.deltas(), facts.cuts if whole else facts, 0 if whole else seen.start)
-    if whole:
+    if isinstance(facts, Whole):
+        taus = _cut(seen.deltas(), facts.cuts, 0)
         task = agreed(taus, (1.0,) * len(taus), how, facts.majority)
     else:
-        task = agreed(taus, how.weights, how)
-    return added(seen.base, task, how.scale)
+        task = agreed(_cut(seen.deltas(), facts, seen.start), how.weights, how)
+    return added(seen.origin, task, how.scale)
 
 
 def agreed(taus: Sequence[Tensor], weights: Sequence[float], how: How, zero: float = 1.0) -> Tensor:
@@ -101,8 +104,9 @@ def agreed(taus: Sequence[Tensor], weights: Sequence[float], how: How, zero: flo
         if divided:
             divisor = _plus(divisor, agreeing.sign(), weight if mergekit else 1.0)
         total = _plus(total, agreeing, 1.0 if mergekit else weight)
+    assert total is not None  # there is a model
     total.mul_(elected)
-    if divided:
+    if divisor is not None:
         if not mergekit or min(weights) >= 1e-8:
             total.div_(divisor.clamp_(min=1e-8))  # where nobody agrees there is nothing to divide
         else:
