@@ -92,7 +92,7 @@ def _unpacked(packed: str) -> bytes:
     return text
 
 
-def _parsed(text: bytes) -> dict:
+def _parsed(text: bytes) -> dict[str, Any]:
     try:
         plain = json.loads(text.decode("utf-8"), parse_constant=_no_number)
         _check(plain)

@@ -5,7 +5,7 @@ It does not know the table that the questions came from, and keeps nothing.
 
 import dataclasses
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -36,6 +36,13 @@ class Question:
     how: Sampling | Choices
     key: str
 
+    @property
+    def sampling(self) -> Sampling:
+        """How an answer is written, where one is."""
+        if isinstance(self.how, Choices):
+            raise ValueError("labels are scored, not written")
+        return self.how
+
 
 @dataclass(frozen=True)
 class Turn:
@@ -47,30 +54,30 @@ class Turn:
 
 def answered(
     writer: Writer, how: Sampling | Choices, questions: Sequence[Question], stop: threading.Event
-) -> Iterator[Turn]:
+) -> Generator[Turn, None, None]:
     """Answers the questions of one prompt, whose settings are of one kind: all `Sampling`, or all the same `Choices`.
 
     Raises:
         PlaygroundError: this model cannot answer that way at all.
     """
-    if isinstance(how, Choices) and isinstance(writer, RemoteModel):
-        raise needs_weights(writer.reference)
-    if isinstance(how, Choices):
-        return _labelled(writer, how, questions, stop)
-    return (_asked if isinstance(writer, RemoteModel) else _written)(writer, questions, stop)
+    if isinstance(writer, RemoteModel):
+        if isinstance(how, Choices):
+            raise needs_weights(writer.reference)
+        return _asked(writer, questions, stop)
+    return _labelled(writer, how, questions, stop) if isinstance(how, Choices) else _written(writer, questions, stop)
 
 
-def _written(engine: Engine, questions: Sequence[Question], stop: threading.Event) -> Iterator[Turn]:
+def _written(engine: Engine, questions: Sequence[Question], stop: threading.Event) -> Generator[Turn, None, None]:
     """By a model of this machine, many at once."""
     jobs, wanted, failed = [], [], []
     for question in questions:
+        prompt = question.prompt
         try:
-            is_text = isinstance(question.prompt, str)
-            ids = engine.encode(question.prompt) if is_text else chat.prompt_ids(engine, question.prompt)
+            ids = engine.encode(prompt) if isinstance(prompt, str) else chat.prompt_ids(engine, prompt)
         except PlaygroundError as error:
             failed.append((question, str(error)))
             continue
-        jobs.append(batch.Job(tuple(ids[0].tolist()), question.how))
+        jobs.append(batch.Job(tuple(ids[0].tolist()), question.sampling))
         wanted.append(question)
     if failed:
         yield Turn(tuple(failed))
@@ -88,7 +95,9 @@ def _answer(written: batch.Written, prompt_tokens: int, alone: str) -> Answer | 
     return Answer(written.text, prompt_tokens, n, written.logprob, written.stop_reason, note=alone)
 
 
-def _labelled(engine: Engine, how: Choices, questions: Sequence[Question], stop: threading.Event) -> Iterator[Turn]:
+def _labelled(
+    engine: Engine, how: Choices, questions: Sequence[Question], stop: threading.Event
+) -> Generator[Turn, None, None]:
     """By a model of this machine, without writing."""
     free = [] if questions[0].free is None else [questions[0].free]
     with closing(labels.label(engine, [q.prompt for q in questions], how.texts, free, stop)) as found:
@@ -99,24 +108,28 @@ def _labelled(engine: Engine, how: Choices, questions: Sequence[Question], stop:
             yield Turn(((question, answer),), label.alone)
 
 
-def _asked(model: RemoteModel, questions: Sequence[Question], stop: threading.Event) -> Iterator[Turn]:
+def _asked(model: RemoteModel, questions: Sequence[Question], stop: threading.Event) -> Generator[Turn, None, None]:
     """By a model that runs elsewhere, one at a time."""
     alone = f"{model.reference} runs elsewhere and is asked one row at a time."
     in_vain = 0
     for place, question in enumerate(questions):
         if stop.is_set():
             return
-        write = writing.complete if isinstance(question.prompt, str) else writing.reply
-        reply = None
+        prompt, sampling = question.prompt, question.sampling
+        reply: chat.Reply | None = None
         try:
-            with closing(write(model, question.prompt, question.how, stop=stop)) as replies:
+            if isinstance(prompt, str):
+                written = writing.complete(model, prompt, sampling, stop)
+            else:
+                written = writing.reply(model, prompt, sampling, stop=stop)
+            with closing(written) as replies:
                 for latest in replies:
                     reply = latest
                     yield Turn((), alone)
             if stop.is_set():
                 return
-            if reply.stop_reason == "cut":
-                raise PlaygroundError(". ".join(reply.notes))
+            if reply is None or reply.stop_reason == "cut":
+                raise PlaygroundError(". ".join(reply.notes) if reply else f"{model.reference} wrote nothing.")
         except PlaygroundError as error:
             in_vain += 1
             yield Turn(((question, str(error)),), alone)

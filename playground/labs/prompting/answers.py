@@ -99,7 +99,9 @@ def _result(found: list[tuple[int, int, Fraction | None]], text: str) -> int | N
     at = 0
     while at + 1 < len(found):
         equals = _REACHES.match(text, found[at][1])
-        reached = equals and next((i for i, (begin, end, _) in enumerate(found) if begin <= equals.end() < end), None)
+        if equals is None:
+            break
+        reached = next((i for i, (begin, end, _) in enumerate(found) if begin <= equals.end() < end), None)
         if not reached or _REASONS.search(equals.group()):
             break
         at = reached
@@ -119,7 +121,7 @@ def _numbers(text: str) -> list[tuple[int, int, Fraction | None]]:
     return found or [(match.start(), match.end(), _in_words(match.group())) for match in _IN_WORDS.finditer(text)]
 
 
-def _value(match: re.Match) -> Fraction | None:
+def _value(match: re.Match[str]) -> Fraction | None:
     sign = -1 if match["sign"] else 1
     if match["whole"]:
         top, bottom = int(match["top"]), int(match["bottom"])

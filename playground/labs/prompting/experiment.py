@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from playground.labs.prompting import grid, prompts, scorers
 from playground.labs.prompting.kept import Answer, Choices, Kept
 from playground.labs.prompting.prompts import Prompt, Row
 from playground.labs.prompting.results import Cell, Results, Variant
-from playground.labs.prompting.scorers import Scorer
+from playground.labs.prompting.scorers import Judged, Scorer
 
 NOTHING = "N/A"  # what stands in a row that says nothing (Zhao et al. 2021, arXiv 2102.09690)
 SAMPLING = ("max_new_tokens", "seed", "top_p", "top_k", "repetition_penalty", "stop")  # as in `Sampling`
@@ -38,7 +39,9 @@ class Progress:
     alone: str = ""  # why the model at work writes one text at a time, as a sentence; empty: several together
 
 
-def variants(drafts: Sequence[Prompt], references: Sequence[str], temperatures: Sequence[float], title: Callable):
+def variants(
+    drafts: Sequence[Prompt], references: Sequence[str], temperatures: Sequence[float], title: Callable[[str], str]
+) -> tuple[Variant, ...]:
     """Every prompt with every model and temperature, named by what tells them apart."""
     found = []
     for prompt in drafts:
@@ -86,7 +89,7 @@ def run(
             doing = "Answers" if not event.alone else f"Answers, one at a time ({event.alone.rstrip('.')})"
             yield Progress(event.n_done, event.n_all, event.seconds_left, doing, work.results, event.alone)
     if empty.scorer is not None and empty.scorer.needs_model and not (stop is not None and stop.is_set()):
-        yield from work.judge(lend_engine, stop)
+        yield from work.judge(empty.scorer, lend_engine, stop)
     yield Progress(work.n_done, work.n_done, None, DONE, work.results)
 
 
@@ -94,6 +97,7 @@ def _ways(results: Results) -> list[grid.Way]:
     ways = []
     given = {"max_new_tokens": 64, "seed": 0} | {k: v for k, v in results.settings.items() if k in SAMPLING}
     for variant in results.variants:
+        how: Sampling | Choices
         if _chooses(results.scorer):
             how = Choices(results.scorer.choices, results.settings.get("content_free") or NOTHING)
         else:
@@ -102,7 +106,7 @@ def _ways(results: Results) -> list[grid.Way]:
     return ways
 
 
-def _chooses(scorer: Scorer | None) -> bool:
+def _chooses(scorer: Scorer | None) -> TypeGuard[Scorer]:
     return scorer is not None and scorer.kind == "choice"
 
 
@@ -114,7 +118,7 @@ class _Work:
         self._samples = 1 if _chooses(self._scorer) else empty.samples
         self._answers: dict[tuple[int, int], dict[int, Answer]] = {}
         self._cells: dict[tuple[int, int], Cell] = {}
-        self._provenance: dict[str, dict] = {}
+        self._provenance: dict[str, dict[str, Any]] = {}
         self._leanings: dict[int, tuple[float, ...]] = {}
         self.n_done = 0
 
@@ -126,7 +130,7 @@ class _Work:
             at = (done.way, done.row)
             if done.error:
                 self._cells[at] = Cell(error=done.error)
-            elif at not in self._cells:
+            elif done.answer is not None and at not in self._cells:
                 answers = self._answers.setdefault(at, {})
                 answers[done.sample] = done.answer
                 if len(answers) == self._samples:
@@ -145,35 +149,37 @@ class _Work:
             new_tokens=sum(answer.new_tokens for answer in answers),
             probabilities=() if label is None else tuple(label.probabilities(*by).tolist()),
         )
-        return cell if self._scorer is None or self._scorer.needs_model else self._judged(cell, row)
+        scorer = self._scorer
+        return cell if scorer is None or scorer.needs_model else self._judged(scorer, cell, row)
 
-    def _judged(self, cell: Cell, row: int) -> Cell:
+    def _judged(self, scorer: Scorer, cell: Cell, row: int) -> Cell:
         try:
-            judged = [scorers.score(self._scorer, text, self._empty.rows[row], row + 1) for text in cell.outputs]
+            judged = [scorers.score(scorer, text, self._empty.rows[row], row + 1) for text in cell.outputs]
         except scorers.SlowPatternError:
             raise
         except PlaygroundError as error:
             return dataclasses.replace(cell, error=str(error))
         return dataclasses.replace(cell, judged=tuple(judged))
 
-    def judge(self, lend: scorers.Lend, stop: threading.Event | None) -> Iterator[Progress]:
+    def judge(self, scorer: Scorer, lend: scorers.Lend, stop: threading.Event | None) -> Iterator[Progress]:
         """Judges all outputs by the model that does it, cell by cell; what it cannot judge is marked."""
         open_cells = [(at, cell) for at, cell in self._cells.items() if not cell.error]
         texts = [text for _, cell in open_cells for text in cell.outputs]
         rows = [self._empty.rows[at[1]] for at, cell in open_cells for _ in cell.outputs]
         numbers = [at[1] + 1 for at, cell in open_cells for _ in cell.outputs]
-        doing, started, n_judged = JUDGING.format(self._scorer.reference), time.monotonic(), 0
+        doing, started, n_judged = JUDGING.format(scorer.reference), time.monotonic(), 0
         yield Progress(0, len(texts), None, doing, self.results)
-        with closing(scorers.judging(self._scorer, texts, rows, lend, stop, numbers)) as verdicts:
+        with closing(scorers.judging(scorer, texts, rows, lend, stop, numbers)) as verdicts:
             for at, cell in open_cells:
-                found = [judged for _, judged in itertools.islice(verdicts, len(cell.outputs))]
+                found = [said for _, said in itertools.islice(verdicts, len(cell.outputs))]
                 if len(found) < len(cell.outputs):
                     return  # stopped
-                errors = [judged for judged in found if isinstance(judged, str)]
+                errors = [said for said in found if isinstance(said, str)]
                 if errors:
                     self._cells[at] = dataclasses.replace(cell, error=_of_row(errors[0], at[1] + 1))
                 else:
-                    self._cells[at] = dataclasses.replace(cell, judged=tuple(found))
+                    judged = tuple(one for one in found if isinstance(one, Judged))
+                    self._cells[at] = dataclasses.replace(cell, judged=judged)
                 n_judged += len(found)
                 left = (time.monotonic() - started) / n_judged * (len(texts) - n_judged)
                 yield Progress(n_judged, len(texts), left, doing, self.results)
@@ -203,7 +209,7 @@ def confidences(results: Results, variant: int) -> tuple[list[float], list[bool]
     return [max(cell.probabilities) for cell in cells], [cell.judged[0].outcome == "correct" for cell in cells]
 
 
-def empty(rows: Sequence[Row], wanted: Sequence[Variant], scorer: Scorer | None, **settings) -> Results:
+def empty(rows: Sequence[Row], wanted: Sequence[Variant], scorer: Scorer | None, **settings: Any) -> Results:
     """Results in which nothing has been run.
 
     settings: those in `SAMPLING`, samples; for the scorer "choice" by (as `labels.Label.scores`) and content_free (an

@@ -9,7 +9,7 @@ import dataclasses
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 
@@ -73,7 +73,7 @@ def run(
     samples: int = 1,
     kept: Kept | None = None,
     stop: threading.Event | None = None,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Answers every row in every way; an event at least every quarter of a second while a local model writes.
 
     Model by model, so that each is needed once. A row that fails is marked and the rest go on. When `stop` is set, or
@@ -128,10 +128,12 @@ def _seeded(way: Way, seed: int) -> Way:
 def sampling_of(way: Way, sample: int) -> Sampling:
     """The settings of one sample: its own seed, and where an answer ends. What has no effect has its default."""
     how = way.how
+    if isinstance(how, Choices):
+        raise ValueError("labels are scored, not written")
     stops = tuple(dict.fromkeys([*how.stop, *prompts.stop_strings(way.prompt)]))[:_STOPS]
     if how.temperature == 0 or how.beams > 1:
         return dataclasses.replace(how, stop=stops, seed=0, top_p=1.0, top_k=0, min_p=0.0, typical_p=1.0)
-    return dataclasses.replace(how, stop=stops, seed=(how.seed + sample) % 2**63)
+    return dataclasses.replace(how, stop=stops, seed=((how.seed or 0) + sample) % 2**63)
 
 
 class _Run:
@@ -152,9 +154,10 @@ class _Run:
         self._n_done = self._n_computed = 0
         self._started = time.perf_counter()
         self._working = 0.0  # seconds in which answers were computed
-        self._reference, self._alone, self._provenance = "", "", None
+        self._reference, self._alone = "", ""
+        self._provenance: Provenance | None = None
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Generator[Event, None, None]:
         for reference in dict.fromkeys(way.reference for way in self._ways):
             if self._stop.is_set():
                 return
@@ -176,7 +179,7 @@ class _Run:
             except PlaygroundError as error:  # the model cannot be had, or its memory is full
                 yield self._event([self._failed(*cell, str(error)) for cell in sorted(open_cells)])
 
-    def _model(self, writer: Writer, reference: str) -> Iterator[Event]:
+    def _model(self, writer: Writer, reference: str) -> Generator[Event, None, None]:
         for w, way in enumerate(self._ways):
             if way.reference != reference or self._stop.is_set():
                 continue
@@ -208,7 +211,7 @@ class _Run:
                     cells.append(Question(w, r, s, prompt, free, how, key))
         return known, cells
 
-    def _computed(self, writer: Writer, way: Way, cells: list[Question]) -> Iterator[Event]:
+    def _computed(self, writer: Writer, way: Way, cells: list[Question]) -> Generator[Event, None, None]:
         """Computes the cells of one column; of those with the same key one, whose answer is that of all."""
         by_key: dict[str, list[Question]] = {}
         for cell in cells:

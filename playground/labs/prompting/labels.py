@@ -12,7 +12,7 @@ nothing is taken off (Zhao et al. 2021, Holtzman et al. 2021). It does not know 
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -99,7 +99,7 @@ def label(
     choices: Sequence[str],
     content_free: Sequence[Rendered] = (),
     stop: threading.Event | None = None,
-) -> Iterator[Label]:
+) -> Generator[Label, None, None]:
     """Scores the choices after each prompt; labels come as they are ready, in any order.
 
     What all prompts begin with is read once. A prompt that does not fit is given with its `error`, and the rest go on.
@@ -169,7 +169,7 @@ def checked(choices: Sequence[str]) -> tuple[str, ...]:
 def _question(engine: Engine, row: int, prompt: Rendered, choices: Sequence[str]) -> _Question:
     """The prompt's tokens and those of each choice; raises PlaygroundError when they do not fit or nothing is there."""
     is_text = isinstance(prompt, str)
-    whole = prompt if is_text else chat.render(engine, prompt)
+    whole = prompt if isinstance(prompt, str) else chat.render(engine, prompt)
     text = whole.rstrip(" ")
     lead = whole[len(text) :] or (" " if is_text and text and not text[-1].isspace() else "")
     ids = engine.encode(text, add_special_tokens=is_text)[0].tolist()

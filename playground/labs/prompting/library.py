@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 from playground.assets import ASSETS
 from playground.errors import PlaygroundError
@@ -42,7 +43,7 @@ class Worked:
 
 
 @cache
-def _read() -> Mapping:
+def _read() -> Mapping[str, Any]:
     return tomllib.loads((ASSETS / "prompts.toml").read_text("utf-8"))
 
 

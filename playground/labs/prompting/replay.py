@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from playground.errors import PlaygroundError
 from playground.labs import published
@@ -48,7 +49,7 @@ class Source:
     remark: str = ""  # what is not the same, as a sentence
 
 
-def source_of(reference: str, provenance: Sequence[Mapping] = ()) -> Source:
+def source_of(reference: str, provenance: Sequence[Mapping[str, Any]] = ()) -> Source:
     """What transformers loads for a reference, in the precision it ran in; of a starter, the same model on the hub.
 
     Args:
@@ -74,7 +75,7 @@ def script(
     prompt: Prompt,
     rows: Sequence[Row],
     source: Source,
-    settings: Mapping,
+    settings: Mapping[str, Any],
     temperature: float = 0,
     choices: Sequence[str] = (),
 ) -> str:
@@ -117,7 +118,7 @@ def _remarks(temperature: float, samples: int, choices: Sequence[str]) -> list[s
     return [drawn, f"The lab drew {samples} a row and let the majority decide."] if samples > 1 else [drawn]
 
 
-def _sampling(settings: Mapping, temperature: float) -> str:
+def _sampling(settings: Mapping[str, Any], temperature: float) -> str:
     """Arguments of `generate`, and where the settings say nothing what the lab takes then."""
     if not temperature:
         return "do_sample=False"

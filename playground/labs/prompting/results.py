@@ -12,9 +12,10 @@ from typing import Any
 from playground.errors import PlaygroundError
 from playground.labs.prompting import prompts, scorers, statistics
 from playground.labs.prompting.prompts import Prompt, Row
-from playground.labs.prompting.scorers import Judged, Scorer
+from playground.labs.prompting.scorers import Judged, Outcome, Scorer
 
 VERSION = 1
+_OUTCOMES: dict[str, Outcome] = {outcome: outcome for outcome in scorers.OUTCOMES}
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,8 @@ class Results:
     variants: tuple[Variant, ...]
     cells: tuple[tuple[Cell | None, ...], ...]  # [variant][row]; None: not run
     scorer: Scorer | None  # None: outputs are not judged
-    settings: dict = field(default_factory=dict)  # what `experiment.empty` takes
-    provenance: tuple[dict, ...] = ()  # one a model
+    settings: dict[str, Any] = field(default_factory=dict)  # what `experiment.empty` takes
+    provenance: tuple[dict[str, Any], ...] = ()  # one a model
     leanings: tuple[tuple[float, ...], ...] = ()  # [variant]: probability of each choice when the input says nothing
 
     def __hash__(self) -> int:
@@ -63,7 +64,7 @@ class Results:
     def samples(self) -> int:
         return int(self.settings.get("samples", 1))
 
-    def outcomes(self, variant: int) -> list[str | None]:
+    def outcomes(self, variant: int) -> list[Outcome | None]:
         """One a row; None: it failed or was not run."""
         finals = [cell.final if cell else None for cell in self.cells[variant]]
         return [judged.outcome if judged else None for judged in finals]
@@ -100,21 +101,21 @@ def plain(results: Results) -> dict[str, Any]:
             for v in results.variants
         ],
         "cells": [[_plain_cell(cell) for cell in line] for line in results.cells],
-        "scorer": asdict(results.scorer),
+        "scorer": None if results.scorer is None else asdict(results.scorer),
         "settings": results.settings,
         "provenance": list(results.provenance),
         "leanings": [list(leaning) for leaning in results.leanings],
     }
 
 
-def _plain_cell(cell: Cell | None) -> list | None:
+def _plain_cell(cell: Cell | None) -> list[Any] | None:
     if cell is None:
         return None
     judged = [[j.outcome, j.parsed, j.why, j.value] for j in cell.judged]
     return [list(cell.outputs), judged, cell.prompt_tokens, cell.new_tokens, list(cell.probabilities), cell.error]
 
 
-def read(data: object) -> Results:
+def read(data: Any) -> Results:
     """Raises PlaygroundError when it is nothing that `plain` has made."""
     try:
         if data["version"] != VERSION:
@@ -131,7 +132,7 @@ def read(data: object) -> Results:
             rows,
             variants,
             cells,
-            scorers.read(data["scorer"]),
+            None if data["scorer"] is None else scorers.read(data["scorer"]),
             dict(data["settings"]),
             tuple(dict(each) for each in data["provenance"]),
             tuple(tuple(map(float, leaning)) for leaning in data["leanings"]),
@@ -140,13 +141,11 @@ def read(data: object) -> Results:
         raise PlaygroundError("These are no results of the Prompt lab. Pick a file that it has made.") from None
 
 
-def _read_cell(cell: object) -> Cell | None:
+def _read_cell(cell: Any) -> Cell | None:
     if cell is None:
         return None
     outputs, judged, read_tokens, new_tokens, probabilities, error = cell
-    made = tuple(Judged(str(o), str(p), str(w), None if v is None else float(v)) for o, p, w, v in judged)
-    if not {one.outcome for one in made} <= set(scorers.OUTCOMES):
-        raise ValueError
+    made = tuple(Judged(_OUTCOMES[o], str(p), str(w), None if v is None else float(v)) for o, p, w, v in judged)
     return Cell(tuple(map(str, outputs)), made, int(read_tokens), int(new_tokens), tuple(probabilities), str(error))
 
 

@@ -10,12 +10,12 @@ import math
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from playground.errors import PlaygroundError
 from playground.labs.prompting import answers, prompts
@@ -23,6 +23,7 @@ from playground.labs.prompting.prompts import Row
 
 if TYPE_CHECKING:
     import numpy as np
+    import regex
 
     from playground.engine.engine import Engine
 
@@ -202,7 +203,7 @@ def judging(
     lend: Lend | None,
     stop: threading.Event | None = None,
     numbers: Sequence[int] | None = None,
-) -> Iterator[tuple[int, Judged | str]]:
+) -> Generator[tuple[int, Judged | str], None, None]:
     """Judges outputs by a model, one by one: (place, what it is, or the sentence why that cannot be told).
 
     `numbers`: of the rows, from 1, for those sentences; their places when None.
@@ -228,6 +229,7 @@ def judging(
                 continue
             try:
                 right = expected(scorer, row, place + 1 if numbers is None else numbers[place])
+                judged: Judged | None
                 if scorer.kind == "similarity":
                     judged = _similar(scorer, engine, output, right, vectors)
                 else:
@@ -294,7 +296,7 @@ def _regex(scorer: Scorer, output: str, right: str, row: Row, number: int | None
 
 
 @lru_cache(maxsize=32)
-def _compiled(pattern: str):
+def _compiled(pattern: str) -> "regex.Pattern[str]":
     import regex
 
     if not pattern:
@@ -326,7 +328,7 @@ def _json(scorer: Scorer, output: str, right: str, row: Row, number: int | None)
     schema = _json_schema(_filled_schema(scorer.schema, row, number))
     try:
         _until.set(time.monotonic() + SECONDS)
-        error = next(iter(schema.iter_errors(value)), None)
+        wrong = next(iter(schema.iter_errors(value)), None)
     except TimeoutError:
         where = "" if number is None else f" on the output of row {number}"
         raise SlowPatternError(
@@ -336,7 +338,7 @@ def _json(scorer: Scorer, output: str, right: str, row: Row, number: int | None)
         return Judged("wrong", shown, "It is nested too deeply.")
     except Exception as error:  # a reference that leads nowhere is found only when it is followed
         raise PlaygroundError(f"The schema cannot be used: {error}. Correct it.") from None
-    return _verdict(error is None, shown, error.message[:200] if error else "")
+    return _verdict(wrong is None, shown, wrong.message[:200] if wrong else "")
 
 
 def _filled_schema(schema: str, row: Row, number: int | None) -> str:
@@ -346,7 +348,7 @@ def _filled_schema(schema: str, row: Row, number: int | None) -> str:
 
 
 @lru_cache(maxsize=256)
-def _json_schema(schema: str):
+def _json_schema(schema: str) -> Any:  # a validator of jsonschema
     from jsonschema import exceptions, validators
     from referencing import Registry
 
@@ -371,7 +373,7 @@ def _json_schema(schema: str):
     return bounded(value, registry=Registry())  # an empty registry: nothing is fetched
 
 
-def _pattern(validator, pattern, instance, schema):
+def _pattern(validator: object, pattern: str, instance: object, schema: object) -> Iterator[Exception]:
     from jsonschema import exceptions
 
     if isinstance(instance, str) and not _compiled(pattern).search(instance[:LONGEST_OUTPUT], timeout=SECONDS):
@@ -381,10 +383,10 @@ def _pattern(validator, pattern, instance, schema):
 _until: ContextVar[float] = ContextVar("until", default=math.inf)  # when checking one output has to be over
 
 
-def _timed(check: Callable) -> Callable:
+def _timed(check: Callable[..., Iterable[Any] | None]) -> Callable[..., Iterator[Any]]:
     """A keyword of a schema that is not looked at any more when time is over: references can multiply without end."""
 
-    def timed(*arguments):
+    def timed(*arguments: Any) -> Iterator[Any]:
         if time.monotonic() > _until.get():
             raise TimeoutError
         yield from check(*arguments) or ()
@@ -412,7 +414,8 @@ def _similar(scorer: Scorer, engine: "Engine", output: str, right: str, vectors:
 
     new = [text for text in dict.fromkeys((output, right)) if text == output or text not in vectors]
     found = dict(zip(new, embed(engine, new), strict=True))
-    vectors.setdefault(right, found.get(right))
+    if right in found:
+        vectors.setdefault(right, found[right])
     cosine = float(found[output] @ vectors[right])
     low = f"Its similarity to “{right[:60]}” is {cosine:.2f}, below {scorer.threshold}."
     verdict = _verdict(cosine >= scorer.threshold, f"{cosine:.2f}", low)

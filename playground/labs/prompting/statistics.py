@@ -48,7 +48,7 @@ class Accuracy:
 
 
 def accuracy(outcomes: Outcomes) -> Accuracy:
-    kinds: tuple = ("correct", "wrong", "unparseable", None)
+    kinds: tuple[Outcome | None, ...] = ("correct", "wrong", "unparseable", None)
     return Accuracy(*(sum(outcome == kind for outcome in outcomes) for kind in kinds))
 
 

@@ -46,7 +46,7 @@ def _jsonl(data: bytes) -> list[Row]:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise PlaygroundError("The file is not UTF-8 text. Save it as JSONL in UTF-8 and upload it again.") from None
-    rows = []
+    rows: list[Row] = []
     for number, value in lines(text):
         if not isinstance(value, dict):
             raise PlaygroundError(f'Line {number} is no JSON object. Each line must be one, like {{"text": "…"}}.')

@@ -4,9 +4,10 @@ It refuses by the retrieval score, since small models never say that they do not
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -93,7 +94,7 @@ def answer(
     found: Found,
     wanted: Wanted,
     stop: threading.Event | None = None,
-) -> Iterator[Answer]:
+) -> Generator[Answer, None, None]:
     """Answers `found.query` from the first of its hits.
 
     Raises:
@@ -174,7 +175,7 @@ def attributed(
     return told
 
 
-def plain(answer: Answer) -> dict:
+def plain(answer: Answer) -> dict[str, Any]:
     """An answer as JSON."""
     return {
         "question": answer.question,

@@ -72,7 +72,7 @@ class Prompt:
     """What a model is given: messages, or a text to continue."""
 
     system: str
-    messages: tuple[dict, ...]
+    messages: tuple[dict[str, str], ...]
     text: str = ""
 
     def rendered(self, writer: Writer) -> str:

@@ -7,10 +7,10 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from playground.errors import PlaygroundError
 from playground.labs.retrieval import questions as asked
@@ -18,6 +18,7 @@ from playground.labs.retrieval.documents import Document, Section
 from playground.labs.retrieval.questions import Question, Relevant
 
 if TYPE_CHECKING:
+    from playground.engine.engine import Engine
     from playground.labs.retrieval.store import Collection
 
 MOST_DOCUMENTS = 100_000
@@ -91,21 +92,22 @@ def read(corpus: bytes, queries: bytes, qrels: bytes) -> Benchmark:
     judged = _judgements(qrels)
     found = []
     for id, relevant in judged.items():
-        if not isinstance(texts.get(id), str) or not texts[id].strip():
+        text = texts.get(id)
+        if not isinstance(text, str) or not text.strip():
             raise PlaygroundError(f"There is no query “{id[:80]}”, which the judgements name. {_FORM}")
         if relevant:
-            found.append(Question(id, texts[id], tuple(Relevant(name, "", grade) for name, grade in relevant.items())))
+            found.append(Question(id, text, tuple(Relevant(name, "", grade) for name, grade in relevant.items())))
     return Benchmark(tuple(documents), asked.checked(found))
 
 
-def _id(row: Mapping, number: int, name: str) -> str:
+def _id(row: Mapping[str, Any], number: int, name: str) -> str:
     id = row.get("_id")
     if not isinstance(id, (str, int)) or isinstance(id, bool) or not str(id):
         raise PlaygroundError(f"Line {number} of {name} has no _id. {_FORM}")
     return str(id)
 
 
-def _objects(name: str, data: bytes) -> Iterator[tuple[int, Mapping]]:
+def _objects(name: str, data: bytes) -> Iterator[tuple[int, Mapping[str, Any]]]:
     for number, line in enumerate(_text(name, data).split("\n"), 1):
         if not line.strip():
             continue
@@ -144,7 +146,9 @@ def _text(name: str, data: bytes) -> str:
         raise PlaygroundError(f"{name} is not UTF-8 text. Save it in UTF-8.") from None
 
 
-def indexed(benchmark: Benchmark, encoder, stopped=lambda: False) -> Iterator[tuple[float, "Collection | None"]]:
+def indexed(
+    benchmark: Benchmark, encoder: "Engine", stopped: Callable[[], bool] = lambda: False
+) -> Iterator[tuple[float, "Collection | None"]]:
     """Embeds the documents, whole where they fit; yields the fraction done, with the collection at the end. Nothing is
     written to disk."""
     import numpy as np

@@ -4,7 +4,7 @@ None of these proves a sentence true; together they find most that nothing suppo
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -57,7 +57,9 @@ def parted(answer: str, n_passages: int) -> list[Sentence]:
     return found
 
 
-def checked(found: Sequence[Sentence], passages: Sequence[str], embed) -> list[Sentence]:
+def checked(
+    found: Sequence[Sentence], passages: Sequence[str], embed: Callable[[Sequence[str]], np.ndarray]
+) -> list[Sentence]:
     """Each sentence against what it cites, or, where it cites nothing, against the passage that fits it best.
 
     embed: texts -> vectors of length 1, (text, hidden).

@@ -7,7 +7,7 @@ import bisect
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 from playground.errors import PlaygroundError
 from playground.labs.retrieval import sentences
@@ -241,7 +241,10 @@ def _trim(text: str, start: int, end: int) -> Iterator[Span]:
         yield start, end
 
 
-def _batched(items: Iterable, n: int) -> Iterator[list]:
+_T = TypeVar("_T")
+
+
+def _batched(items: Iterable[_T], n: int) -> Iterator[list[_T]]:
     iterator = iter(items)
     while batch := list(itertools.islice(iterator, n)):
         yield batch

@@ -5,7 +5,7 @@ The same questions for every setting, so that settings are compared question by 
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -100,7 +100,7 @@ def run(
     questions: Sequence[Question],
     encoder: "Engine",
     settings: Sequence[Setting],
-    stopped=lambda: False,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[News]:
     """Embeds the questions, then searches for each under each setting. The last news holds the result; none when it was
     stopped before one setting was done, fewer rows when later.

@@ -69,7 +69,8 @@ def markdown(name: str, data: bytes, stopped: Stopped) -> Document:
 
 def headings(whole: str) -> tuple[Section, ...]:
     """Sections by ATX headings (CommonMark 4.2), those in fenced code left out."""
-    sections, above, fence, at = [Section(0)], [], "", 0
+    sections, fence, at = [Section(0)], "", 0
+    above: list[tuple[int, str]] = []  # level and title
     for line in whole.split("\n"):
         if found := FENCE.match(line):
             fence = "" if fence == found[1] else fence or found[1]
@@ -162,7 +163,8 @@ def docx(name: str, data: bytes, stopped: Stopped) -> Document:
         blocks = list(document.iter_inner_content())
     except Exception as error:  # it raises KeyError, BadZipFile and XML errors alike
         raise PlaygroundError(f"This DOCX is damaged ({type(error).__name__}). Open it and save it again.") from None
-    parts, sections, above, at = [], [Section(0)], [], 0
+    parts, sections, at = [], [Section(0)], 0
+    above: list[tuple[int, str]] = []  # level and title
     for block in blocks:
         if isinstance(block, Table):
             rows = [" | ".join(cell.text.strip() for cell in row.cells) for row in block.rows]

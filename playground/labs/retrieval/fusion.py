@@ -45,7 +45,9 @@ def by_score(scores: Mapping[int, float]) -> list[int]:
     return sorted(scores, key=lambda item: (-scores[item], item))
 
 
-def diverse(items: Sequence[int], relevance: Mapping[int, float], vectors: np.ndarray, k: int, trade: float) -> list:
+def diverse(
+    items: Sequence[int], relevance: Mapping[int, float], vectors: np.ndarray, k: int, trade: float
+) -> list[int]:
     """Maximal marginal relevance (Carbonell and Goldstein 1998): each next item is the one with the largest
     trade · relevance - (1 - trade) · (its largest cosine with those chosen), relevance scaled to 0..1 among the items.
 

@@ -7,9 +7,10 @@ does not search by itself or know how answers are written.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 
 from playground.engine.engine import Engine
 from playground.engine.provenance import Provenance
@@ -17,6 +18,7 @@ from playground.labs.chat.writing import Writer
 from playground.labs.retrieval import answering, asking, metrics
 from playground.labs.retrieval import search as searching
 from playground.labs.retrieval.answering import Answer, Wanted
+from playground.labs.retrieval.chunking import Chunk
 from playground.labs.retrieval.evaluation import Setting
 from playground.labs.retrieval.metrics import Estimate
 from playground.labs.retrieval.questions import Key, Question
@@ -105,7 +107,7 @@ def run(
     n_passages = asking.strategy(writer, wanted.n_passages).n_passages
     vectors = embed.embed(encoder, [each.text for each in questions], "query")
     for question, vector in zip(questions, vectors, strict=True):
-        answers: dict[tuple, Answer] = {}
+        answers: dict[tuple[bool, tuple[int, ...]], Answer] = {}
         judged = []
         for setting in settings:
             found = searching.search(collection, question.text, vector, setting.how, max(20, n_passages))
@@ -116,20 +118,20 @@ def run(
             if stop is not None and stop.is_set():
                 return
             origin = answers[same].provenance or origin
-            judged.append(grade(question, answers[same], lambda chunk, id=question.id: key.holds(id, chunk)))
+            judged.append(grade(question, answers[same], partial(key.holds, question.id)))
         for own, row in zip(rows, judged, strict=True):
             own.append(row)
         yield tuple(Grades(each.name, tuple(own), len(questions), origin)
                     for each, own in zip(settings, rows, strict=True))  # fmt: skip
 
 
-def _answered(growing: Iterator[Answer]) -> Answer:
+def _answered(growing: Generator[Answer, None, None]) -> Answer:
     """The last of what grows."""
     with closing(growing):
         return deque(growing, maxlen=1)[0]
 
 
-def grade(question: Question, answer: Answer, holds: Callable) -> Graded:
+def grade(question: Question, answer: Answer, holds: Callable[[Chunk], bool]) -> Graded:
     """Judges one finished answer. holds: whether a chunk has what answers the question."""
     right = None if not question.accept else question.right(answer.text) and not answer.refused
     given = [holds(chunk) for chunk in answer.passages]

@@ -3,6 +3,7 @@
 import csv
 import io
 from dataclasses import asdict
+from typing import Any
 
 from playground.labs.retrieval.report import safe
 from playground.labs.retrieval.search import Found
@@ -14,7 +15,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def plain(found: Found, collection: Collection) -> dict:
+def plain(found: Found, collection: Collection) -> dict[str, Any]:
     """Each hit with its ranks, its chunk and what each of the query's stems adds to BM25."""
     hits = []
     for hit in found.hits:
@@ -31,7 +32,7 @@ def plain(found: Found, collection: Collection) -> dict:
     }
 
 
-def whole(found: Found, collection: Collection) -> dict:
+def whole(found: Found, collection: Collection) -> dict[str, Any]:
     """The same with the query and how it was searched, for a file that is kept."""
     asked = {"query": found.query, "collection": collection.name, "how": asdict(found.how)}
     return (

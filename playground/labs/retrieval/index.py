@@ -51,6 +51,7 @@ class Dense:
 
         n, width = vectors.shape
         kind = kind or kind_for(n)
+        made: Any
         match kind.name:
             case "flat":
                 made = faiss.IndexFlatIP(width)
@@ -122,7 +123,7 @@ class Dense:
         kind = kind_for(len(vectors))
         if kind.name == "flat":
             return cls.of(vectors, kind)
-        made = faiss.read_index(str(file))
+        made: Any = faiss.read_index(str(file))
         if made.ntotal != len(vectors) or made.d != vectors.shape[1]:
             raise RuntimeError("the index is of other vectors")
         if kind.name == "hnsw":

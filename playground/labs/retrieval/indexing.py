@@ -88,7 +88,15 @@ class _Waiting:
 
 
 class _Run:
-    def __init__(self, kept: Store, how: Chunking, engine, stopped, largest: int, room) -> None:
+    def __init__(
+        self,
+        kept: Store,
+        how: Chunking,
+        engine: "Engine",
+        stopped: Callable[[], bool],
+        largest: int,
+        room: Callable[[], int] | None,
+    ) -> None:
         self._kept, self._how, self._engine, self._stopped = kept, how, engine, stopped
         self._largest, self._left = largest, room() if room else None
         self._outcomes: list[Outcome] = []
@@ -146,7 +154,7 @@ class _Run:
             yield from self._flush()
         same = self._there.get(id)
         if same is not None and self._kept.whole(same):
-            state = "already there" if same.name == name else "duplicate"
+            state: State = "already there" if same.name == name else "duplicate"
             said = "" if same.name == name else f"The same content is there as “{same.name}”."
             self._outcomes.append(Outcome(name, state, said, same.n_chunks))
             return

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +45,7 @@ def stems(text: str) -> list[str]:
     return [word.stem for word in words(text)]
 
 
-def _stemmer():
+def _stemmer() -> Any:
     if not hasattr(_local, "stemmer"):  # they must not be shared by threads
         import Stemmer
 
@@ -55,7 +56,7 @@ def _stemmer():
 class Bm25:
     """Postings of some texts. Does not change; may be used by many threads."""
 
-    def __init__(self, retriever, n_texts: int) -> None:
+    def __init__(self, retriever: Any, n_texts: int) -> None:
         self._retriever, self.n_texts = retriever, n_texts
         scores = retriever.scores
         self._scores, self._places, self._starts = scores["data"], scores["indices"], scores["indptr"]

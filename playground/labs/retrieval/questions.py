@@ -177,7 +177,7 @@ def key(found: Sequence[Question], texts: Mapping[str, str]) -> Key:
     Raises:
         PlaygroundError: none of them is there: the questions belong to another collection.
     """
-    spans: dict = {}
+    spans: dict[str, tuple[tuple[str, int, int, float], ...]] = {}
     absent = []
     for question in found:
         if not question.relevant:

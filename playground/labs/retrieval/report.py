@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 from playground.labs.retrieval import metrics
 from playground.labs.retrieval.evaluation import MEASURES, Evaluation
@@ -12,7 +13,7 @@ from playground.labs.retrieval.graded import Grades
 GRADES = ("accuracy", "accuracy_given", "citation_precision", "citation_source", "refused", "falsely_refused")
 
 
-def plain(found: Evaluation, threshold: float) -> dict:
+def plain(found: Evaluation, threshold: float) -> dict[str, Any]:
     """Every setting with its measures, and what the threshold does."""
     return {
         "collection": found.collection,
@@ -35,7 +36,7 @@ def plain(found: Evaluation, threshold: float) -> dict:
     }
 
 
-def by_kind(found: Evaluation, row: int, measure: str) -> dict[str, dict]:
+def by_kind(found: Evaluation, row: int, measure: str) -> dict[str, dict[str, Any]]:
     """One measure of one setting for each kind of question."""
     kinds = dict.fromkeys(each.kind for each in found.measured if each.kind)
     places = {kind: [at for at, each in enumerate(found.measured) if each.kind == kind] for kind in kinds}
@@ -73,7 +74,7 @@ def answers(grades: Sequence[Grades]) -> str:
     return out.getvalue()
 
 
-def graded(grades: Sequence[Grades]) -> list[dict]:
+def graded(grades: Sequence[Grades]) -> list[dict[str, Any]]:
     """What was measured on answers, setting by setting."""
     return [
         {"setting": each.setting, "questions": each.total}

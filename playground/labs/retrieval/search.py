@@ -3,7 +3,7 @@
 It does not know where the collection is kept, or how the query became a vector.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
@@ -26,9 +26,14 @@ MOST = 1000  # hits
 class Searchable(Protocol):
     """What is needed of a collection."""
 
-    chunks: Sequence[Chunk]
-    dense: Dense
-    lexical: Bm25
+    @property
+    def chunks(self) -> Sequence[Chunk]: ...
+
+    @property
+    def dense(self) -> Dense: ...
+
+    @property
+    def lexical(self) -> Bm25: ...
 
 
 @dataclass(frozen=True)
@@ -212,13 +217,16 @@ def _scores(
         return dense
     if how.fusion == "rrf":
         return fusion.reciprocal_rank([list(lexical), list(dense)], int(how.rrf_k))
+    assert vector is not None and all_bm25 is not None  # both were asked
     both = np.array(sorted(lexical.keys() | dense.keys()), np.int64)
     cosines = dict(zip(both.tolist(), (collection.dense.vectors[both] @ vector).tolist(), strict=True))
     bm25 = dict(zip(both.tolist(), all_bm25[both].tolist(), strict=True))
     return fusion.convex(cosines, bm25, how.weight)
 
 
-def rerank(collection: Searchable, found: Found, engine: "Engine", stopped=lambda: False) -> Found:
+def rerank(
+    collection: Searchable, found: Found, engine: "Engine", stopped: Callable[[], bool] = lambda: False
+) -> Found:
     """Orders the hits anew by a cross-encoder, which reads query and chunk together.
 
     Raises:

@@ -4,7 +4,7 @@ On vectors of length 1, so that the inner product is the cosine. It does not kno
 `of`, which makes them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -56,7 +56,9 @@ def lines(text: str) -> tuple[str, ...]:
     return found
 
 
-def of(engine: "Engine", texts: Sequence[str], stopped=lambda: False, fewest: int = 2) -> Compared | None:
+def of(
+    engine: "Engine", texts: Sequence[str], stopped: Callable[[], bool] = lambda: False, fewest: int = 2
+) -> Compared | None:
     """Every text against every other. None: it was stopped.
 
     Raises:
@@ -98,15 +100,13 @@ def group(vectors: np.ndarray, n: int | None = None, seed: int = 0) -> Groups:
     if n is not None and not 2 <= n <= most - 1:
         raise PlaygroundError(f"{n} groups are asked for; these texts can make 2 to {most - 1}.")
     counts = [n] if n is not None else range(2, min(10, most - 1) + 1)
-    best = None
-    tried = []
+    tried: list[tuple[int, float]] = []
     for count in counts:
         found = _kmeans(vectors, count, seed)
-        each = silhouette_samples(vectors, found)
-        tried.append((count, float(each.mean())))
-        if best is None or each.mean() > best[1].mean():
-            best = found, each
-    labels, each = best
+        fits = silhouette_samples(vectors, found)
+        if not tried or fits.mean() > max(mean for _, mean in tried):
+            labels, each = found, fits
+        tried.append((count, float(fits.mean())))
     order = sorted(
         set(labels.tolist()), key=lambda label: (-int((labels == label).sum()), int(np.argmax(labels == label)))
     )

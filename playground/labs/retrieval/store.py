@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import IO, Any
 
 import filelock
 import numpy as np
@@ -35,8 +36,11 @@ FORMAT = 1
 _ABOUT, _COPY = "collection.json", "collection.copy.json"
 PARTS = ("text.txt", "chunks.jsonl", "vectors.npy")  # of a document, beside its file.json
 # What reading files that somebody damaged, or made up, can raise; memory: an array that says it is enormous.
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, IndexError, RecursionError, OverflowError, MemoryError)
-_DAMAGE += (AttributeError, PlaygroundError)  # an array file that is an archive of arrays; a chunking that cannot be
+_DAMAGE: tuple[type[Exception], ...] = (
+    *(OSError, ValueError, KeyError, TypeError, EOFError, IndexError, RecursionError, OverflowError, MemoryError),
+    *(AttributeError, PlaygroundError),  # an array file that is an archive of arrays; a chunking that cannot be
+)
+_INDEX_DAMAGE: tuple[type[Exception], ...] = (*_DAMAGE, RuntimeError)
 _KEEP_INDEX_FROM = 5_000  # chunks: below, postings are made anew sooner than read
 
 
@@ -249,7 +253,10 @@ class Store:
         state = self.state()
         filed, troubles = self.filed()
         troubles = [*self._about_troubles(), *troubles]
-        kept, chunks, vectors, texts = [], [], [], {}
+        kept: list[Filed] = []
+        chunks: list[Chunk] = []
+        vectors: list[np.ndarray] = []
+        texts: dict[str, str] = {}
         for each in filed:
             try:
                 text, its_chunks, its_vectors = self._read(each)
@@ -306,7 +313,7 @@ class Store:
                 if any(_checksum(folder / part) != value for part, value in sums.items()):
                     raise ValueError("a checksum differs")
                 return Dense.load(vectors, folder / "dense.faiss"), Bm25.load(folder / "words", len(chunks))
-            except (*_DAMAGE, RuntimeError):
+            except _INDEX_DAMAGE:
                 troubles.append("The search index on disk was damaged; it was made again from the documents.")
         dense, lexical = Dense.of(vectors), Bm25.of([chunk.indexed for chunk in chunks])
         if len(chunks) >= _KEEP_INDEX_FROM:
@@ -416,7 +423,7 @@ def _is_row(row: object, length: int) -> bool:
 
 
 @contextmanager
-def disk(but: type[OSError] | tuple = ()) -> Iterator[None]:
+def disk(but: type[OSError] | tuple[type[OSError], ...] = ()) -> Iterator[None]:
     """Says in words what the disk refuses; errors of the kind `but` go on as they are."""
     try:
         yield
@@ -439,7 +446,7 @@ def _write_whole(path: Path, data: bytes) -> None:
     os.replace(part, path)
 
 
-def _sync(file) -> None:
+def _sync(file: IO[Any]) -> None:
     file.flush()
     os.fsync(file.fileno())
 

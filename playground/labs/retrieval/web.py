@@ -9,6 +9,7 @@ import codecs
 import ipaddress
 import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import httpcore2
 import httpx2
@@ -37,7 +39,7 @@ _SUFFIXES = {  # content types that are read, and how their files are called
     "text/csv": ".csv", "application/pdf": ".pdf", "application/x-ndjson": ".jsonl", "application/jsonl": ".jsonl",
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": ".docx",
 }  # fmt: skip
-_HEADERS = {
+_HEADERS: dict[bytes | str, bytes | str] = {
     "User-Agent": "Playground (a person asked for this page)", "Accept": ", ".join(_SUFFIXES),
     "Accept-Encoding": "identity", "Connection": "close",
 }  # fmt: skip
@@ -211,7 +213,9 @@ def _raw(url: httpx2.URL) -> httpcore2.URL:
     return httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
 
 
-def _read(url: httpx2.URL, response: httpcore2.Response, headers: dict[str, str], largest: int, stopped) -> Fetched:
+def _read(
+    url: httpx2.URL, response: httpcore2.Response, headers: dict[str, str], largest: int, stopped: Callable[[], bool]
+) -> Fetched:
     if response.status != 200:
         raise PlaygroundError(f"{_shown(url)} answers with the error {response.status}. Look at it in a browser.")
     kind, _, parameters = headers.get("content-type", "").partition(";")
@@ -269,7 +273,14 @@ class _Guard(httpcore2.NetworkBackend):
     def __init__(self, permitted: Permitted, until: float) -> None:
         self._permitted, self._until, self._plain = permitted, until, httpcore2.SyncBackend()
 
-    def connect_tcp(self, host, port, timeout=None, local_address=None, socket_options=None):
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Any = None,
+    ) -> httpcore2.NetworkStream:
         found = [ipaddress.ip_address(each) for each in self._resolved(host, port)]
         if not found or not all(self._permitted(each, port) for each in found):
             raise PlaygroundError(
@@ -300,19 +311,21 @@ class _Bounded(httpcore2.NetworkStream):
     def __init__(self, inner: httpcore2.NetworkStream, until: float) -> None:
         self._inner, self._until = inner, until
 
-    def read(self, max_bytes, timeout=None):
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return self._inner.read(max_bytes, _left(self._until))
 
-    def write(self, buffer, timeout=None):
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._inner.write(buffer, _left(self._until))
 
-    def close(self):
+    def close(self) -> None:
         self._inner.close()
 
-    def start_tls(self, ssl_context, server_hostname=None, timeout=None):
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore2.NetworkStream:
         return _Bounded(self._inner.start_tls(ssl_context, server_hostname, _left(self._until)), self._until)
 
-    def get_extra_info(self, info):
+    def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
 
 
