@@ -20,7 +20,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 help:
 	@echo "make run      install, fetch the starter models, serve the page (flags: ARGS=\"--port 8000\")"
 	@echo "make test     install, then lint and every test, those in a browser too"
-	@echo "make lint     ruff alone"
+	@echo "make lint     ruff and mypy alone"
 	@echo "make bench    every script of benchmarks/"
 	@echo "make screenshots  draw the README's pictures anew, by the journeys that pass by them"
 	@echo "make browser  find Chromium, or install it"
@@ -40,6 +40,7 @@ test: $(INSTALLED_FOR_TESTS) browser lint
 lint: $(INSTALLED_FOR_TESTS)
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
+	$(PY) -m mypy
 
 browser:
 	@./.ci/browser

@@ -1,12 +1,15 @@
 """The self-checks must pass on every architecture, and fail on a model that is wrong."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from playground.engine import anatomy
 from playground.engine.checks import run_checks
-from playground.engine.readout import read_out
+from playground.engine.readout import logits_of, read_out
+from playground.errors import PlaygroundError
 from tests import tiny
 
 
@@ -19,6 +22,21 @@ def test_every_architecture_passes(architecture, dtype):
     assert maps is (None if architecture == "mamba" else True)
     assert causal is (None if "bert" in architecture or architecture == "t5" else True)
     assert len(outcome) == 3 and all(outcome.values()), engine.checks
+
+
+def test_logits_are_not_asked_of_a_model_that_has_none():
+    engine = tiny.engine("llama")
+    encoder = dataclasses.replace(engine, anatomy=dataclasses.replace(engine.anatomy, unembedding=None))
+    with pytest.raises(PlaygroundError, match="gives no probability to tokens"):
+        logits_of(encoder, torch.zeros(1, 4, 32))
+    assert torch.equal(logits_of(engine, torch.zeros(1, 4, 32)), read_out(engine, torch.zeros(1, 4, 32)).float())
+
+
+def test_a_width_that_no_config_names_is_told(monkeypatch):
+    engine = tiny.engine("llama")
+    monkeypatch.setattr(engine.model.config, "get_text_config", lambda decoder: SimpleNamespace(vocab_size=7))
+    with pytest.raises(LookupError, match="no width"):
+        anatomy.read(engine.model, engine.tokenizer, "causal")
 
 
 def test_a_norm_applied_twice_is_noticed():

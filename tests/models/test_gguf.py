@@ -144,6 +144,27 @@ def test_files_that_are_no_model_for_us(llama, tmp_path, settings):
     assert "--merge" in said
 
 
+def test_facts_of_the_wrong_kind(tmp_path, settings):
+    def string(text: str) -> bytes:
+        return len(text).to_bytes(8, "little") + text.encode()
+
+    def saying(**facts: bytes) -> str:
+        (tmp_path / "x.gguf").write_bytes(
+            b"GGUF"
+            + (3).to_bytes(4, "little")
+            + bytes(8)  # no tensors
+            + len(facts).to_bytes(8, "little")
+            + b"".join(string(name.replace("__", ".")) + value for name, value in facts.items())
+        )
+        return complaint(tmp_path / "x.gguf", settings)
+
+    text, number = (8).to_bytes(4, "little"), (4).to_bytes(4, "little")  # a string, an unsigned number of 4 bytes
+    llama = {"general__architecture": text + string("llama")}
+    assert "does not say which architecture" in saying(general__architecture=number + bytes(4))
+    assert "general.alignment is 'wide'" in saying(**llama, general__alignment=text + string("wide"))
+    assert "split.count is 'two'" in saying(**llama, split__count=text + string("two"))
+
+
 def test_an_architecture_that_transformers_does_not_read_from_gguf(llama, tmp_path, settings):
     said = complaint(tiny_gguf.write(tmp_path / "clip.gguf", llama, architecture="clip"), settings)
     assert "architecture “clip”" in said

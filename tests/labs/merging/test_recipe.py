@@ -120,6 +120,15 @@ def test_another_number_or_other_weights_are_another_merge():
             '# playground: {"dialect": "klingon"}',
             "dialects paper, mergekit, peft",
         ),
+        (
+            "merge_method: dare_ties\nbase_model: org/c\nmodels: [{model: org/a}, {model: org/b}]\n"
+            '# playground: {"dialect": ["paper"]}',
+            "dialects paper, mergekit, peft",
+        ),
+        ("merge_method: slerp\nmodels: [{model: org/a}, {model: org/b}]\nplayground: [1]", "“playground”.* no mapping"),
+        ("merge_method: slerp\nmodels: [{model: org/a}, {model: org/b}]\nparameters: t", "“parameters”.* no mapping"),
+        ("merge_method: slerp\nslices: [{sources: [org/a, org/b]}]", "one after the other"),
+        ("merge_method: slerp\nslices: [{sources: [{model: a, layer_range: 4}]}]", "one after the other"),
     ],
 )
 def test_what_cannot_be_followed_is_refused_in_a_sentence(text, words):
