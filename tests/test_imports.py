@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*ROOT.glob("app.py"), *(ROOT / "playground").rglob("*.py")])
 
-BELOW = ("flags", "errors", "assets", "allowance")
+BELOW = ("flags", "errors", "assets", "allowance", "arrays")
 ENGINE = ("settings", *BELOW)
 MODELS = ("engine", *ENGINE)
 LABS = ("models", *MODELS)
@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "flags": ("errors",),
     "errors": (),
     "allowance": ("errors",),
+    "arrays": (),
     "assets": (),
     "readme": ("api", *ENGINE),
     "space": ("settings", *BELOW),

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from playground.arrays import Floats
 from playground.engine.engine import Engine
 from playground.errors import PlaygroundError
 
@@ -28,8 +29,8 @@ class States:
 
     tokens: tuple[str, ...]  # as the tokenizer writes them
     spans: tuple[tuple[int, int], ...]  # characters of the text; (0, 0) for special tokens and the prefix
-    states: np.ndarray  # (token, hidden), float32; the last layer's
-    vector: np.ndarray  # (hidden,), length 1
+    states: Floats  # (token, hidden), float32; the last layer's
+    vector: Floats  # (hidden,), length 1
 
 
 def check_embeds(engine: Engine) -> None:
@@ -62,7 +63,7 @@ def embed(
     kind: Kind = "passage",
     stopped: None = None,
     report: Callable[[int], None] | None = None,
-) -> np.ndarray: ...
+) -> Floats: ...
 
 
 @overload
@@ -72,7 +73,7 @@ def embed(
     kind: Kind = "passage",
     stopped: Callable[[], bool] | None = None,
     report: Callable[[int], None] | None = None,
-) -> np.ndarray | None: ...
+) -> Floats | None: ...
 
 
 def embed(
@@ -81,7 +82,7 @@ def embed(
     kind: Kind = "passage",
     stopped: Callable[[], bool] | None = None,
     report: Callable[[int], None] | None = None,
-) -> np.ndarray | None:
+) -> Floats | None:
     """Vectors of length 1, (text, hidden), float32. None: it was `stopped`.
 
     report: called with the number of texts done.

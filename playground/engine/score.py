@@ -7,11 +7,11 @@ import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from playground.arrays import Floats, Ints
 from playground.engine.decoding import decoder_start
 from playground.engine.engine import Engine
 from playground.errors import PlaygroundError
@@ -23,12 +23,12 @@ _CHUNK = 256  # positions whose logits are held at once
 class Scores:
     """One row a token. Logarithms are natural; the model's own distribution, no sampling setting applied."""
 
-    ids: np.ndarray  # (n,)
-    logprobs: np.ndarray  # (n,), given everything before the token
-    ranks: np.ndarray  # (n,), 0: no token was more probable
-    entropies: np.ndarray  # (n,), nats, of the distribution that the token came from
-    top_ids: np.ndarray  # (n, k), most probable first
-    top_logprobs: np.ndarray  # (n, k)
+    ids: Ints  # (n,)
+    logprobs: Floats  # (n,), given everything before the token
+    ranks: Ints  # (n,), 0: no token was more probable
+    entropies: Floats  # (n,), nats, of the distribution that the token came from
+    top_ids: Ints  # (n, k), most probable first
+    top_logprobs: Floats  # (n, k)
 
 
 def score(engine: Engine, prompt: Tensor, written: Tensor, k: int = 10) -> Scores:

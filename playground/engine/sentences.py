@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from playground.arrays import Floats
 from playground.engine import passes, score
 from playground.engine.blanks import Edits
 from playground.engine.engine import Engine
@@ -48,7 +49,7 @@ def start_id(engine: Engine) -> int:
 
 def read(
     engine: Engine, groups: Sequence[Group], edits: Edits | None = None, stop: threading.Event | None = None
-) -> Iterator[tuple[int, list[np.ndarray]]]:
+) -> Iterator[tuple[int, list[Floats]]]:
     """A group's number, and for each of its sentences the log-probability of every id but the first, (id - 1,).
 
     Natural logarithm. Sentences have at least two ids. Groups come in any order, the longest first.
@@ -99,7 +100,7 @@ def _together(
     edits: Edits | None,
     most: int,
     stop: threading.Event | None,
-) -> list[tuple[int, list[np.ndarray]]]:
+) -> list[tuple[int, list[Floats]]]:
     with torch.inference_mode(), intervene(engine, residuals=edits) if edits else nullcontext():
         passes.check_stop(stop)
         starts = [groups[i][0][: shared[i]] for i in batch]
@@ -109,13 +110,13 @@ def _together(
         first = logits[:, -1].clone()
         del logits
         rests = [(at, ids[shared[i] :]) for at, i in enumerate(batch) for ids in groups[i]]
-        found: dict[int, np.ndarray] = {}  # by place in `rests`
+        found: dict[int, Floats] = {}  # by place in `rests`
         order = sorted(range(len(rests)), key=lambda r: -len(rests[r][1]))
         while order:
             passes.check_stop(stop)
             n = max(1, most // max(len(rests[order[0]][1]), 1))
             part, order = order[:n], order[n:]
-            after = [np.zeros(0)] * len(part)
+            after: list[Floats] = [np.zeros(0)] * len(part)
             if len(rests[part[0]][1]) > 1:
                 fork = texts.fork([rests[r][0] for r in part])
                 rows = fork.read_all([rests[r][1][:-1] or (0,) for r in part])
@@ -132,7 +133,7 @@ def _together(
     return results
 
 
-def _taken(logits: Tensor, ids: Sequence[int]) -> np.ndarray:
+def _taken(logits: Tensor, ids: Sequence[int]) -> Floats:
     """The log-probabilities, (n,), that logits, (n, vocabulary), give to n ids."""
     if not ids:
         return np.zeros(0)
@@ -143,7 +144,7 @@ def _taken(logits: Tensor, ids: Sequence[int]) -> np.ndarray:
 
 def _one_by_one(
     engine: Engine, groups: Sequence[Group], edits: Edits | None, stop: threading.Event | None
-) -> Iterator[tuple[int, list[np.ndarray]]]:
+) -> Iterator[tuple[int, list[Floats]]]:
     for number, group in enumerate(groups):
         found = []
         for ids in group:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from playground.arrays import Bools, Ints
 from playground.engine.engine import Engine
 from playground.engine.loaded import Tokenizer
 from playground.errors import PlaygroundError
@@ -27,10 +28,10 @@ class Reading:
     texts: tuple[str, ...]  # what was read: one text, or the two of a pair
     ids: tuple[int, ...]  # (n,); empty when the tokens were joined into words
     labels: tuple[str, ...]  # (n,): white space to be seen, a character spread over three tokens as 你[1/3]
-    special: np.ndarray  # (n,) bool: [CLS], [SEP], <s> and the like; not [MASK] or [UNK], which stand for text
-    segment: np.ndarray  # (n,) int: which of `texts` it belongs to
-    offsets: np.ndarray  # (n, 2) int: first character and the one after the last, in its text; equal: none of its own
-    words: np.ndarray  # (n,) int: tokens with the same number make one word; a special token is one of its own
+    special: Bools  # (n,) bool: [CLS], [SEP], <s> and the like; not [MASK] or [UNK], which stand for text
+    segment: Ints  # (n,) int: which of `texts` it belongs to
+    offsets: Ints  # (n, 2) int: first character and the one after the last, in its text; equal: none of its own
+    words: Ints  # (n,) int: tokens with the same number make one word; a special token is one of its own
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -128,7 +129,7 @@ def in_words(reading: Reading) -> Reading:
     )
 
 
-def chosen(reading: Reading, places: np.ndarray) -> Reading:
+def chosen(reading: Reading, places: Ints) -> Reading:
     """The tokens at `places`, (m,) int, alone."""
     _, words = np.unique(reading.words[places], return_inverse=True)
     return replace(
@@ -150,7 +151,7 @@ def _marks(tokenizer: Tokenizer) -> set[int]:
     return (set(tokenizer.all_special_ids) | added) - content
 
 
-def _segments(sequences: Sequence[int | None]) -> np.ndarray:
+def _segments(sequences: Sequence[int | None]) -> Ints:
     """Added tokens belong to the text before them; those at the start to the first."""
     segment, current = [], 0
     for sequence in sequences:
@@ -189,7 +190,7 @@ def _stripped(text: str, begin: int, end: int) -> tuple[int, int]:
     return begin + len(inner) - len(inner.lstrip()), end - (len(inner) - len(inner.rstrip()))
 
 
-def _found(text: str, contents: list[bytes], special: np.ndarray) -> list[tuple[int, int]]:
+def _found(text: str, contents: list[bytes], special: Bools) -> list[tuple[int, int]]:
     """Where each token stands, for tokenizers that do not say: looked for from left to right."""
     spans, at, lowered = [], 0, text.lower()
     held = b""  # bytes of a character that is not whole yet
@@ -218,9 +219,9 @@ def _labels(
     texts: tuple[str, ...],
     pieces: Sequence[str],
     contents: Sequence[bytes],
-    special: np.ndarray,
-    segment: np.ndarray,
-    spans: np.ndarray,
+    special: Bools,
+    segment: Ints,
+    spans: Ints,
 ) -> tuple[str, ...]:
     labels: list[str] = []
     broken: list[int] = []  # tokens that hold a part of a character
@@ -282,7 +283,7 @@ def _units(text: str) -> list[tuple[int, int]]:
     return units
 
 
-def _words(texts: tuple[str, ...], special: np.ndarray, segment: np.ndarray, spans: np.ndarray) -> np.ndarray:
+def _words(texts: tuple[str, ...], special: Bools, segment: Ints, spans: Ints) -> Ints:
     """The number of each token's word, (n,). Words that one token covers together are one."""
     owner = []  # by text: the unit of each character, -1 for white space
     n_units = 0

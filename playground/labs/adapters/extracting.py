@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from playground.arrays import Floats
 from playground.engine import provenance
 from playground.engine.adapters import Adapter, Factors
 from playground.engine.engine import Engine
@@ -32,10 +33,8 @@ class Extraction:
     tuned: str
     base: str
     layers: dict[str, Factors]  # of rank `HIGHEST`, or less where the layer is smaller
-    spectra: dict[str, np.ndarray]  # (min(out, in),), singular values of each layer that differs, largest first
-    errors: (
-        np.ndarray
-    )  # (rank + 1,): ||difference - LoRA of that rank|| / ||difference||, Frobenius, all layers; [0] is 1
+    spectra: dict[str, Floats]  # (min(out, in),), singular values of each layer that differs, largest first
+    errors: Floats  # (rank + 1,): ||difference - LoRA of that rank|| / ||difference||, Frobenius, all layers; [0] is 1
     unchanged: int  # linear layers that are the same in both
     lost: tuple[str, ...]  # other parameters that differ: no LoRA on linear layers holds them
     lost_share: float  # their share of the squared norm of all differences, 0 to 1

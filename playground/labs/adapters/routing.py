@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from playground.arrays import Floats
 from playground.engine import embed, provenance
 from playground.engine.engine import Engine
 from playground.engine.provenance import Provenance
@@ -79,7 +80,7 @@ class Decision:
     prompt: str
     names: tuple[str, ...]  # of the routes
     adapters: tuple[str, ...]
-    scores: np.ndarray  # (route,), cosine, -1 to 1: of the nearest example
+    scores: Floats  # (route,), cosine, -1 to 1: of the nearest example
     nearest: tuple[str, ...]  # that example
     threshold: float
     chosen: int | None  # a route; None: all are below the threshold

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from playground.arrays import Floats
 from playground.engine import float32, provenance
 from playground.engine.engine import Engine
 from playground.engine.provenance import Provenance
@@ -54,10 +55,10 @@ class Attribution:
     """How much each token speaks for the answer (positive) or against it (negative)."""
 
     reading: Reading
-    scores: np.ndarray  # (token,), logits
+    scores: Floats  # (token,), logits
     words: tuple[str, ...]  # (word,)
-    word_scores: np.ndarray  # (word,), logits: the sum over the word's tokens
-    attention: np.ndarray | None  # (token,): what the answer's place gives to each, mean over all heads; sums to 1
+    word_scores: Floats  # (word,), logits: the sum over the word's tokens
+    attention: Floats | None  # (token,): what the answer's place gives to each, mean over all heads; sums to 1
     method: str  # a key of METHODS
     answer: Answer
     against: Answer | None  # the scores are about the logit of `answer` minus that of this one
@@ -130,7 +131,7 @@ def attribute(
         reading=read,
         scores=found.scores,
         words=words.labels,
-        word_scores=np.bincount(read.words, weights=found.scores, minlength=read.n_words),
+        word_scores=np.asarray(np.bincount(read.words, found.scores, read.n_words), float),
         attention=attention,
         method=method,
         answer=answer,
@@ -269,12 +270,12 @@ def _neutral_token(engine: Engine) -> tuple[int, str]:
 
 def _mean_attention(
     engine: Engine, text: str, text_pair: str, complete: bool, position: int | None, stop: threading.Event | None
-) -> tuple[np.ndarray | None, tuple[str, ...]]:
+) -> tuple[Floats | None, tuple[str, ...]]:
     """(what the answer's place gives to each token, (token,), mean over all layers and heads; why there is none)."""
     if not maps_lab.sites(engine):
         return None, ()
     place = maps_lab.prepare(engine, text, text_pair, complete=complete)
-    rows: list[np.ndarray] = []
+    rows: list[Floats] = []
 
     def take(_layer: int, weights: Tensor) -> None:  # (head, query, key)
         at = position

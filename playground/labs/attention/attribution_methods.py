@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from playground.arrays import Floats
 from playground.engine.engine import Engine
 from playground.engine.tap import Site, Tap, open_tap
 from playground.errors import PlaygroundError
@@ -31,7 +32,7 @@ _NARROWEST = 2**-16  # an interval that still jumps at this width has no slope t
 class Found:
     """What a method found; the fields that it does not know stay empty."""
 
-    scores: np.ndarray  # (token,), logits
+    scores: Floats  # (token,), logits
     neutral_value: float | None = None  # the logit of the neutral text
     error: float | None = None  # logits by which the scores miss the difference
     complete: bool | None = None
@@ -200,7 +201,7 @@ class _Piece:
 
     begin: float
     end: float
-    scores: np.ndarray  # (token,), logits: its part of the integral
+    scores: Floats  # (token,), logits: its part of the integral
     missed: float  # logits by which their sum misses the change of the logit over the interval
 
 
@@ -212,7 +213,7 @@ class _Path:
         self.values: dict[float, float] = {}  # share of the way: logit there
         self.n_points = 0  # at which the gradient was taken
 
-    def measure(self, intervals: np.ndarray, sentence: str = "") -> list[_Piece]:
+    def measure(self, intervals: Floats, sentence: str = "") -> list[_Piece]:
         """The pieces that `intervals`, (interval, 2), begin and end."""
         new = sorted(set(intervals.ravel().tolist()) - self.values.keys())
         if new:
@@ -231,7 +232,7 @@ class _Path:
             for (begin, end), its in zip(intervals.tolist(), scores, strict=True)
         ]
 
-    def _at(self, shares: np.ndarray) -> Tensor:
+    def _at(self, shares: Floats) -> Tensor:
         """(place, token, hidden) at shares of the way."""
         return self._start + torch.tensor(shares, dtype=self._way.dtype, device=self._way.device)[:, None, None] * (
             self._way

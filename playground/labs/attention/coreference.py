@@ -18,6 +18,7 @@ from typing import Literal
 
 import numpy as np
 
+from playground.arrays import Floats
 from playground.assets import ASSETS
 from playground.engine import provenance
 from playground.engine.engine import Engine
@@ -67,8 +68,8 @@ class Best:
 class Coreference:
     """How often each head is right."""
 
-    share: np.ndarray  # (layer, head): of the sentences; a tie counts as half
-    occupation: np.ndarray  # (layer, head): how often it prefers the occupation, right or wrong
+    share: Floats  # (layer, head): of the sentences; a tie counts as half
+    occupation: Floats  # (layer, head): how often it prefers the occupation, right or wrong
     n: int  # sentences
     asked: bool  # whether `QUESTION` stood behind each, and its last token was the one that looks
     ranked: tuple[Best, ...]  # the ten best heads
@@ -168,9 +169,7 @@ def _last(read: Reading) -> Word:
     return Word(read.labels[at], 1, 1, (at,))
 
 
-def judge(
-    right: np.ndarray, groups: list[str], layers: tuple[int, ...]
-) -> tuple[np.ndarray, tuple[Best, ...], Best, int]:
+def judge(right: Floats, groups: list[str], layers: tuple[int, ...]) -> tuple[Floats, tuple[Best, ...], Best, int]:
     """(share of each head, the ten best, the best by half of the groups as the other half sees it, sentences there).
 
     right: (sentence, layer, head), 1, 0 or ½. groups: what each sentence belongs to; a group is never split.
@@ -179,7 +178,7 @@ def judge(
     n_heads = share.size
     confidence = 1 - (1 - _CONFIDENCE) / n_heads
 
-    def best(flat: int, shares: np.ndarray, n: int, picked_among: float) -> Best:
+    def best(flat: int, shares: Floats, n: int, picked_among: float) -> Best:
         layer, head = np.unravel_index(flat, shares.shape)
         value = float(shares[layer, head])
         return Best(layers[layer], int(head), value, wilson(value * n, n), wilson(value * n, n, picked_among))

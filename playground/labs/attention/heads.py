@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from playground.arrays import Bools, Floats, Ints
 from playground.engine import provenance
 from playground.engine.engine import Engine
 from playground.engine.provenance import Provenance
@@ -94,9 +95,9 @@ class HeadScores:
     """Every head's score in every pattern that the text and the model allow."""
 
     patterns: tuple[Pattern, ...]
-    scores: np.ndarray  # (pattern, layer, head), 0 to 1
-    even: np.ndarray  # (pattern,): what a head scores that spreads evenly over all it can see
-    counted: np.ndarray  # (pattern,): over how many tokens the mean goes
+    scores: Floats  # (pattern, layer, head), 0 to 1
+    even: Floats  # (pattern,): what a head scores that spreads evenly over all it can see
+    counted: Ints  # (pattern,): over how many tokens the mean goes
     left_out: tuple[tuple[str, str], ...]  # (name of a pattern, why it is not there)
     summary: Summary  # entropy and distance of each head
     layers: tuple[int, ...]
@@ -106,7 +107,7 @@ class HeadScores:
     provenance: Provenance
 
     @property
-    def mean(self) -> np.ndarray:
+    def mean(self) -> Floats:
         """(pattern,): the mean over all heads."""
         return self.scores.mean(axis=(1, 2))
 
@@ -141,8 +142,8 @@ def heads(
     started = time.perf_counter()
     place = prepare(engine, text, text_pair, stack, "self", complete, stop)
     every_head = tuple(range(engine.anatomy.n_heads or 0))
-    rows: dict[int, np.ndarray] = {}
-    spreads: dict[int, tuple[np.ndarray, np.ndarray | None]] = {}
+    rows: dict[int, Floats] = {}
+    spreads: dict[int, tuple[Floats, Floats | None]] = {}
     table: _Table | None = None
 
     def take(layer: int, seen: Tensor) -> None:
@@ -236,7 +237,7 @@ class _Table:
         self.causal = causal
         n = len(reading)
         self._sight = np.tril(np.ones((n, n), dtype=bool)) if causal else np.ones((n, n), dtype=bool)
-        self._cells: dict[str, np.ndarray] = {}  # places in a map's rows laid end to end
+        self._cells: dict[str, Ints] = {}  # places in a map's rows laid end to end
         self._n_rows: dict[str, int] = {}  # rows with such cells
         reasons = {}
         for pattern in PATTERNS:
@@ -261,27 +262,27 @@ class _Table:
         self.left_out = tuple(reasons.items())
         self._even = self._sight / self._sight.sum(axis=1, keepdims=True)
 
-    def scores(self, weights: np.ndarray) -> np.ndarray:
+    def scores(self, weights: Floats) -> Floats:
         """(pattern, head) of weights (head, query, key). Head by head: of a long text, one head is much."""
         return np.array([[self._score(pattern.name, head) for head in weights] for pattern in self.patterns])
 
-    def _score(self, name: str, weights: np.ndarray) -> float:
+    def _score(self, name: str, weights: Floats) -> float:
         """weights: (query, key)."""
         if name == "broad":
             return entropies(weights[1:]).mean() / np.log(self._sight[1:].sum(axis=1)).mean()
         return weights.ravel()[self._cells[name]].sum(dtype=np.float64) / self._n_rows[name]
 
-    def even(self) -> np.ndarray:
+    def even(self) -> Floats:
         """(pattern,): the scores of a head that spreads evenly."""
         return self.scores(self._even[None])[:, 0]
 
-    def counted(self) -> np.ndarray:
+    def counted(self) -> Ints:
         """(pattern,): tokens over which the mean goes."""
         n = len(self._sight) - 1  # of the broad pattern: all but the first
         return np.array([self._n_rows.get(p.name, n) for p in self.patterns])
 
 
-def _cells(name: str, reading: Reading) -> np.ndarray:
+def _cells(name: str, reading: Reading) -> Bools:
     """The cells (query, key) whose weights a pattern adds up; rows without any are not counted."""
     n = len(reading)
     ids = np.array(reading.ids)
@@ -316,7 +317,7 @@ def _is_mark(label: str) -> bool:
     return bool(text) and all(unicodedata.category(c).startswith("P") for c in text)
 
 
-def _random(engine: Engine, place: Prepared, seed: int, stop: threading.Event | None) -> np.ndarray | None:
+def _random(engine: Engine, place: Prepared, seed: int, stop: threading.Event | None) -> Floats | None:
     """Induction scores, (layer, head), on random tokens read twice; None where the model has no room for them."""
     limit = engine.anatomy.context_length
     if limit is not None and limit < 1 + 2 * _HALF:
@@ -340,7 +341,7 @@ def _random(engine: Engine, place: Prepared, seed: int, stop: threading.Event | 
     for _ in range(_REPEATS):
         half = generator.choice(usable, _HALF, replace=False)
         ids = [start, *half, *half]
-        reading = Reading((), tuple(ids), ("",) * len(ids), *(np.zeros(0),) * 4)
+        reading = Reading((), tuple(ids), ("",) * len(ids), np.zeros(0, bool), *(np.zeros(0, int),) * 3)
         inputs = {"input_ids": torch.tensor([list(map(int, ids))], device=engine.device)}
         each_layer(
             engine,
@@ -352,7 +353,7 @@ def _random(engine: Engine, place: Prepared, seed: int, stop: threading.Event | 
     return total / _REPEATS
 
 
-def _looks_back(weights: np.ndarray) -> bool:
+def _looks_back(weights: Floats) -> bool:
     """Whether the first token sees itself alone."""
     return not weights[:, 0, 1:].any()
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from playground.arrays import Floats
 from playground.engine import generate, provenance
 from playground.engine.decoding import decoder_start
 from playground.engine.engine import Engine
@@ -34,7 +35,7 @@ _WRITTEN = 64  # most tokens that an encoder-decoder writes when no target is gi
 class Maps:
     """Attention maps of one forward pass. Layers and heads count from 0."""
 
-    weights: np.ndarray  # (layer, head, query, key) float32; rows sum to 1, as far as the model's precision goes
+    weights: Floats  # (layer, head, query, key) float32; rows sum to 1, as far as the model's precision goes
     queries: Reading  # the tokens that look
     keys: Reading  # the tokens that are looked at; the same object unless `kind` is "cross"
     layers: tuple[int, ...]  # which ones the first axis holds; empty: it has length 1, their mean

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from playground.arrays import Floats
 from playground.engine import provenance
 from playground.engine.engine import Engine
 from playground.engine.provenance import Provenance
@@ -48,7 +49,7 @@ class Pair:
 
     source: Word  # the word that looks
     target: Word  # the word that is looked at
-    weights: np.ndarray  # (layer, head): how much of the source's attention goes to the target
+    weights: Floats  # (layer, head): how much of the source's attention goes to the target
     ranked: tuple[Link, ...]  # every head, most weight first
     threshold: float
     layers: tuple[int, ...]
@@ -160,7 +161,7 @@ def pair(
 
 def weights_between(
     engine: Engine, place: Prepared, looks: Word, seen: list[Word], stop: threading.Event | None
-) -> tuple[np.ndarray, bool]:
+) -> tuple[Floats, bool]:
     """(what the word that looks gives to each word seen, (word seen, layer, head); whether no token looks ahead)."""
     table = np.zeros((len(seen), len(place.layers), engine.anatomy.n_heads or 0), dtype=np.float32)
     rows = {layer: row for row, layer in enumerate(place.layers)}

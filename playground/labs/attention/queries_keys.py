@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from playground.arrays import Floats
 from playground.engine import provenance
 from playground.engine.engine import Engine
 from playground.engine.provenance import Provenance
@@ -23,9 +24,9 @@ from playground.labs.reading import Reading
 class QueriesKeys:
     """One layer's vectors, with positions turned in where the model does that."""
 
-    queries: np.ndarray  # (head, query, head_dim) float32, scaled so that q·k / sqrt(head_dim) is the score
-    keys: np.ndarray  # (head, key, head_dim) float32; those of grouped heads are repeated
-    weights: np.ndarray  # (head, query, key) float32; rows sum to 1
+    queries: Floats  # (head, query, head_dim) float32, scaled so that q·k / sqrt(head_dim) is the score
+    keys: Floats  # (head, key, head_dim) float32; those of grouped heads are repeated
+    weights: Floats  # (head, query, key) float32; rows sum to 1
     looking: Reading
     looked_at: Reading
     layer: int
@@ -86,7 +87,7 @@ def queries_keys(
     )
 
 
-def _exact(queries: Tensor, keys: Tensor, weights: np.ndarray, tolerance: float) -> bool:
+def _exact(queries: Tensor, keys: Tensor, weights: Floats, tolerance: float) -> bool:
     """Whether the softmax of the scores is what the model computed, over the keys that are looked at at all."""
     scores = (queries @ keys.transpose(1, 2)) / queries.shape[-1] ** 0.5
     shown = torch.from_numpy(weights)

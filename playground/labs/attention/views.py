@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from playground.arrays import Floats
 from playground.errors import PlaygroundError
 from playground.labs import reading
 from playground.labs.attention.maps import Maps
@@ -23,10 +24,8 @@ HIDE = {  # what can be hidden, and what that is
 class Summary:
     """Each head in two numbers, and what a head that spreads evenly over all it can see would have."""
 
-    entropy: np.ndarray  # (layer, head), nats, mean over queries; 0: each token looks at one place
-    distance: (
-        np.ndarray | None
-    )  # (layer, head), tokens between the one that looks and what it looks at; None: two texts
+    entropy: Floats  # (layer, head), nats, mean over queries; 0: each token looks at one place
+    distance: Floats | None  # (layer, head), tokens between the one that looks and what it looks at; None: two texts
     even_entropy: float
     even_distance: float | None
     layers: tuple[int, ...]
@@ -156,7 +155,7 @@ def summary(maps: Maps) -> Summary:
     return stacked(spreads, maps.weights.shape[-1], square and maps.causal, maps.layers, maps.heads)
 
 
-def spread(weights: np.ndarray, square: bool = True) -> tuple[np.ndarray, np.ndarray | None]:
+def spread(weights: Floats, square: bool = True) -> tuple[Floats, Floats | None]:
     """(entropy, distance) of one layer's weights, (head, query, key): each (head,), a mean over the tokens that look.
 
     Without `square`, where queries and keys are of two texts, there is no distance.
@@ -170,7 +169,7 @@ def spread(weights: np.ndarray, square: bool = True) -> tuple[np.ndarray, np.nda
 
 
 def stacked(
-    spreads: list[tuple[np.ndarray, np.ndarray | None]],
+    spreads: list[tuple[Floats, Floats | None]],
     n_keys: int,
     causal: bool,
     layers: tuple[int, ...],
@@ -187,7 +186,7 @@ def stacked(
     return Summary(entropy, distance, float(np.log(in_sight).mean()), even_distance, layers, heads)
 
 
-def entropies(weights: np.ndarray) -> np.ndarray:
+def entropies(weights: Floats) -> Floats:
     """Entropy of each row, (..., query), in nats, of weights (..., query, key)."""
     return torch.special.entr(torch.from_numpy(weights)).sum(-1, dtype=torch.float64).numpy()
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from playground.arrays import Floats
 from playground.engine import passes, provenance
 from playground.engine.engine import Engine
 from playground.engine.provenance import Provenance
@@ -34,7 +35,7 @@ class Weat:
 @dataclass(frozen=True, eq=False)
 class Axis:
     occupations: tuple[data.Occupation, ...]
-    places: np.ndarray  # (occupation,), cosine with the axis; above 0: towards the first set
+    places: Floats  # (occupation,), cosine with the axis; above 0: towards the first set
     first: tuple[str, ...]
     second: tuple[str, ...]
     layer: int | None
@@ -82,7 +83,7 @@ def weat(
 
 def of_words(
     engine: Engine, words: Sequence[str], layer: int | None, template: str, stop: threading.Event | None = None
-) -> np.ndarray:
+) -> Floats:
     """(word, dimension)."""
     if layer is None:
         return vectors.embeddings(engine, words)
@@ -123,7 +124,7 @@ def axis(
     return Axis(known, places, first, second, layer, pearson, low, high, spearman(places, women), made_by)
 
 
-def correlation(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
+def correlation(x: Floats, y: Floats) -> tuple[float, float, float]:
     """Pearson's r and its 95 % interval by Fisher's z; the interval is NaN below 4 points."""
     r = float(np.corrcoef(x, y)[0, 1])
     if len(x) < 4 or abs(r) >= 1:
@@ -132,7 +133,7 @@ def correlation(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
     return r, float(np.tanh(np.arctanh(r) - half)), float(np.tanh(np.arctanh(r) + half))
 
 
-def spearman(x: np.ndarray, y: np.ndarray) -> float:
+def spearman(x: Floats, y: Floats) -> float:
     """Spearman's rank correlation; equal values share their rank."""
     from scipy.stats import rankdata
 

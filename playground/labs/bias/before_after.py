@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from playground.arrays import Floats
 from playground.engine import passes, provenance
 from playground.engine.blanks import Edits
 from playground.engine.engine import Engine
@@ -131,7 +132,7 @@ def shift(before: State, after: State, seed: int = 0) -> Shift:
     )
 
 
-def _change(differences: np.ndarray, seed: int) -> tuple[float, float, float]:
+def _change(differences: Floats, seed: int) -> tuple[float, float, float]:
     if not len(differences):
         return (math.nan,) * 3
     return (float(differences.mean()), *summary.mean_interval(differences, seed))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from playground.arrays import Floats
 from playground.labs.bias import swapped
 from playground.labs.chat.votes import wilson
 
@@ -56,7 +57,7 @@ def exchanged(template: str, first: str, second: str) -> str | None:
     return by_gender.text if by_gender.n_words else None
 
 
-def compare(one: np.ndarray, other: np.ndarray) -> Consistency:
+def compare(one: Floats, other: Floats) -> Consistency:
     """Corrected scores of templates and of their swapped copies, both (template, word).
 
     Intervals are Wilson's with words, not cells, as what was observed: cells of one word hang together. Of pairs of

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from playground.arrays import Floats, Ints
 from playground.engine import passes, provenance
 from playground.engine.blanks import Edits
 from playground.engine.engine import Engine
@@ -36,8 +37,8 @@ MOST_DIRECTIONS = 20
 class Directions:
     """What tells two sets of sentences apart, layer by layer."""
 
-    bases: dict[int, np.ndarray]  # by layer: (direction, hidden), float32, orthonormal
-    differences: dict[int, np.ndarray]  # by layer: (hidden,), mean of the first set minus mean of the second
+    bases: dict[int, Floats]  # by layer: (direction, hidden), float32, orthonormal
+    differences: dict[int, Floats]  # by layer: (hidden,), mean of the first set minus mean of the second
     separation: dict[int, float]  # share of the sentences on their own side of the middle, along the mean difference
     method: Method
     provenance: Provenance
@@ -93,7 +94,7 @@ def find(
     return Directions(bases, differences, separation, method, made_by)
 
 
-def inlp(rows: np.ndarray, labels: np.ndarray, n: int) -> np.ndarray:
+def inlp(rows: Floats, labels: Ints, n: int) -> Floats:
     """n orthonormal directions, (direction, hidden), each a logistic regression's on what the others left."""
     from sklearn.linear_model import LogisticRegression
 
@@ -152,8 +153,8 @@ def steering(engine: Engine, found: Directions, strength: float) -> Edits:
 def at_random(found: Directions, seed: int = 0) -> Directions:
     """A control: as many random directions of the same lengths. What both do says nothing about the sentences."""
     random = np.random.default_rng(seed)
-    bases: dict[int, np.ndarray] = {}
-    differences: dict[int, np.ndarray] = {}
+    bases: dict[int, Floats] = {}
+    differences: dict[int, Floats] = {}
     for layer, basis in found.bases.items():
         drawn = np.linalg.qr(random.standard_normal(basis.T.shape))[0].T
         bases[layer] = drawn.astype(np.float32)

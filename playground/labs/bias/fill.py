@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from playground.arrays import Floats
 from playground.engine import blanks, passes, provenance, sentences
 from playground.engine.blanks import Edits, Row
 from playground.engine.engine import Engine
@@ -191,7 +192,7 @@ def word_logprobs(
 
 def sentence_logprobs(
     engine: Engine, texts: Sequence[str], edits: Edits | None = None, stop: threading.Event | None = None
-) -> np.ndarray:
+) -> Floats:
     """log P of each whole text to a causal model, (text,), after its start token; the texts share what they begin "
     "with."""
     start = sentences.start_id(engine)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from playground.arrays import Floats
 from playground.engine import blanks, passes, provenance
 from playground.engine.blanks import Edits
 from playground.engine.engine import Engine
@@ -34,8 +35,8 @@ class Copy:
 
     of: int  # number of the template
     text: str
-    raw: np.ndarray  # (word,), nats
-    prior: np.ndarray  # (word,), nats
+    raw: Floats  # (word,), nats
+    prior: Floats  # (word,), nats
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,19 +45,19 @@ class Grid:
     words: tuple[str, ...]
     first: str
     second: str
-    raw: np.ndarray  # (template, word), nats; above 0: the first word
-    prior: np.ndarray  # (template, word), nats; the same without the word
+    raw: Floats  # (template, word), nats; above 0: the first word
+    prior: Floats  # (template, word), nats; the same without the word
     neutral: str  # what stands in the word's place for a causal model; empty: masks
     provenance: Provenance
     copies: tuple[Copy, ...] = ()  # of the templates that name a group
 
     @property
-    def corrected(self) -> np.ndarray:
+    def corrected(self) -> Floats:
         """(template, word), nats."""
         return self.raw - self.prior
 
     @property
-    def agreement(self) -> np.ndarray:
+    def agreement(self) -> Floats:
         """(word,): the share of templates whose corrected score has the sign of the word's mean; NaN for one "
         "template."""
         if len(self.templates) < 2:
@@ -134,7 +135,7 @@ def _masked(
     _: str,
     edits: Edits | None,
     stop: threading.Event | None,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Floats, Floats]:
     """The rows of one template: with each word, and with as many masks as the word has pieces."""
     texts = [filled(template, word) for word in words]
     asked, places = [], []
@@ -177,7 +178,7 @@ def _priors(
     second: str,
     edits: Edits | None,
     stop: threading.Event | None,
-) -> np.ndarray:
+) -> Floats:
     """log P(first) - log P(second) at the blank of each text whose word is masked, (text,)."""
     rows, wanted = [], []
     for left, right in places:
@@ -211,7 +212,7 @@ def _causal(
     neutral: str,
     edits: Edits | None,
     stop: threading.Event | None,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Floats, Floats]:
     if not neutral.strip():
         raise PlaygroundError("A model that reads from left to right needs a neutral word, like person. Write one.")
     texts = []

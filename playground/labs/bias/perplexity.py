@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from playground.arrays import Floats, Ints
 from playground.assets import ASSETS
 from playground.engine import blanks, sentences
 from playground.engine.blanks import Edits, Row
@@ -19,8 +20,8 @@ from playground.errors import PlaygroundError
 
 @dataclass(frozen=True, eq=False)
 class Perplexity:
-    logprobs: np.ndarray  # (text,), nats: the sum over its tokens
-    n_tokens: np.ndarray  # (text,)
+    logprobs: Floats  # (text,), nats: the sum over its tokens
+    n_tokens: Ints  # (text,)
     pseudo: bool
 
     @property

@@ -20,6 +20,7 @@ from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
+from playground.arrays import Floats
 from playground.engine import blanks, sentences
 from playground.engine.blanks import Edits, Row
 from playground.engine.engine import Engine
@@ -48,7 +49,7 @@ class Side:
 
     ids: tuple[int, ...]
     tokens: tuple[str, ...]
-    logprobs: np.ndarray  # (token,), nats
+    logprobs: Floats  # (token,), nats
     differs: tuple[bool, ...]  # whether the other sentence lacks the token
     score: float  # as the dialect gives it
 
@@ -207,7 +208,7 @@ def _causal(
             firsts, at = [found[at][0], found[at + 1][0]], at + 2
             values = []
             for ids, one in zip(both, firsts, strict=True):
-                rest = np.zeros(0)
+                rest: Floats = np.zeros(0)
                 if len(ids) > 1:
                     rest, at = found[at][0], at + 1
                 values.append(np.concatenate([one, rest]))
@@ -219,7 +220,7 @@ def _causal(
     return results
 
 
-def side(engine: Engine, ids: Sequence[int], logprobs: np.ndarray, same: Sequence[int], total: float) -> Side:
+def side(engine: Engine, ids: Sequence[int], logprobs: Floats, same: Sequence[int], total: float) -> Side:
     there = set(same)
     tokens = tuple(engine.tokenizer.decode([i]) for i in ids)
     return Side(tuple(ids), tokens, logprobs, tuple(i not in there for i in range(len(ids))), total)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from playground.arrays import Floats
 from playground.engine import blanks, sentences
 from playground.engine.blanks import Row
 from playground.engine.engine import Engine
@@ -114,7 +115,7 @@ def _before(engine: Engine, instruction: str) -> tuple[int, ...]:
 
 def _causal(
     engine: Engine, ids: tuple[int, ...], before: tuple[int, ...], decay: float, stop: threading.Event | None
-) -> np.ndarray:
+) -> Floats:
     start = sentences.start_id(engine)
     seen: dict[int, Tensor] = {}
     texts = [(start, *ids), (start, *before, *ids)]
@@ -130,7 +131,7 @@ def _masked(
     before: tuple[int, ...],
     decay: float,
     stop: threading.Event | None,
-) -> np.ndarray:
+) -> Floats:
     if not places:
         return np.zeros(0)
     mask = engine.tokenizer.mask_token_id

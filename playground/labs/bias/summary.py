@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from playground.arrays import Floats
 from playground.labs.bias.pairs import Pair
 from playground.labs.bias.scoring import Scored
 from playground.labs.chat.votes import wilson
@@ -74,7 +75,7 @@ def share(category: str, scored: Sequence[Scored]) -> Share:
     )
 
 
-def mean_interval(values: np.ndarray, seed: int = 0, resamples: int = RESAMPLES) -> tuple[float, float]:
+def mean_interval(values: Floats, seed: int = 0, resamples: int = RESAMPLES) -> tuple[float, float]:
     """The 95 % percentile bootstrap interval of a mean, values drawn with replacement; NaN below two values."""
     if len(values) < 2:
         return float("nan"), float("nan")

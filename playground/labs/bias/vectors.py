@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from playground.arrays import Floats
 from playground.engine import passes
 from playground.engine.blanks import Edits
 from playground.engine.engine import Engine
@@ -22,7 +23,7 @@ from playground.errors import PlaygroundError
 TEMPLATE = "This is {word}."  # of SEAT (May et al. 2019), the plainest of its sentences
 
 
-def embeddings(engine: Engine, words: Sequence[str]) -> np.ndarray:
+def embeddings(engine: Engine, words: Sequence[str]) -> Floats:
     """Input embeddings, (word, dimension), float32: the mean over a word's pieces, as it stands after a space.
 
     Raises:
@@ -40,7 +41,7 @@ def at_layers(
     layers: Sequence[int],
     stop: threading.Event | None = None,
     edits: Edits | None = None,
-) -> dict[int, np.ndarray]:
+) -> dict[int, Floats]:
     """Mean residual of each text after each layer, (text, hidden), float32.
 
     Raises:
@@ -81,7 +82,7 @@ def _ids(engine: Engine, text: str) -> tuple[int, ...]:
     return (start_id(engine), *ids) if causal else ids
 
 
-def _watch(found: np.ndarray, part: Sequence[int], weights: Tensor, edits: Edits | None, site: Site) -> passes.Watch:
+def _watch(found: Floats, part: Sequence[int], weights: Tensor, edits: Edits | None, site: Site) -> passes.Watch:
     """Keeps the mean of what passes, after the edit that is made there."""
 
     def see(values: Tensor) -> Tensor | None:

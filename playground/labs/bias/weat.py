@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from playground.arrays import Floats
 from playground.errors import PlaygroundError
 
 EXACT = 20_000  # partitions that are all tried
@@ -26,11 +27,11 @@ class Association:
     p_value: float  # one-sided: X goes with A
     partitions: int  # that were tried; all of them, or a sample and the observed one
     exact: bool
-    x: np.ndarray  # (word of X,), s: above 0 nearer to A than to B
-    y: np.ndarray  # (word of Y,)
+    x: Floats  # (word of X,), s: above 0 nearer to A than to B
+    y: Floats  # (word of Y,)
 
 
-def associate(x: np.ndarray, y: np.ndarray, a: np.ndarray, b: np.ndarray, ddof: int = 1, seed: int = 0) -> Association:
+def associate(x: Floats, y: Floats, a: Floats, b: Floats, ddof: int = 1, seed: int = 0) -> Association:
     """All: (word, dimension).
 
     Raises:
@@ -57,14 +58,14 @@ def associate(x: np.ndarray, y: np.ndarray, a: np.ndarray, b: np.ndarray, ddof: 
     return Association(float((s_x.mean() - s_y.mean()) / spread), ddof, p_value, partitions, exact, s_x, s_y)
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
+def _unit(vectors: Floats) -> Floats:
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     if (norms == 0).any() or not np.isfinite(norms).all():
         raise PlaygroundError("A word has a vector without a direction. Take another word or layer.")
     return np.asarray(vectors, float) / norms
 
 
-def _p_value(both: np.ndarray, n: int, seed: int) -> tuple[float, int, bool]:
+def _p_value(both: Floats, n: int, seed: int) -> tuple[float, int, bool]:
     """(p, partitions tried, whether all). The sum over X decides, since that over Y is the rest."""
     total = math.comb(len(both), n)
     observed = both[:n].sum()

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from playground.arrays import Floats, Ints
 from playground.engine import provenance
 from playground.engine.decoding import Decoder
 from playground.engine.engine import Engine
@@ -26,12 +27,12 @@ MOST = 1000  # tokens that can be listed
 class NextTokens:
     """The most probable next tokens under each stage; a probability of 0 means that the token cannot be drawn."""
 
-    ids: np.ndarray  # (k,), most probable first by the model itself
+    ids: Ints  # (k,), most probable first by the model itself
     texts: tuple[str, ...]  # (k,), as they would stand in the text
     stages: tuple[str, ...]  # "model", then the settings in use, in the order in which they act
-    probabilities: np.ndarray  # (stage, k)
-    kept: np.ndarray  # (stage,): how many tokens of the vocabulary can be drawn
-    entropy: np.ndarray  # (stage,), nats: 0 is certainty
+    probabilities: Floats  # (stage, k)
+    kept: Ints  # (stage,): how many tokens of the vocabulary can be drawn
+    entropy: Floats  # (stage,), nats: 0 is certainty
     prompt_tokens: int
     provenance: Provenance
 
@@ -76,7 +77,7 @@ def after(engine: Engine, ids: Tensor, sampling: Sampling, k: int = 10) -> NextT
     )
 
 
-def _at(stage: Stage, listed: Tensor, n_vocabulary: int) -> np.ndarray:
+def _at(stage: Stage, listed: Tensor, n_vocabulary: int) -> Floats:
     """The stage's probabilities of the listed tokens, (k,)."""
     return torch.zeros(n_vocabulary, dtype=torch.float32).index_put((stage.ids,), stage.probabilities)[listed].numpy()
 

@@ -16,6 +16,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from playground.arrays import Floats, Ints
 from playground.errors import PlaygroundError
 from playground.labs.prompting import statistics
 from playground.labs.prompting.scorers import Outcome
@@ -32,8 +33,8 @@ class Judged:
     """A member or a way of combining, on all rows."""
 
     name: str
-    probabilities: np.ndarray  # (row, label), rows sum to 1; of a vote, shares of votes
-    chosen: np.ndarray  # (row,), places of labels
+    probabilities: Floats  # (row, label), rows sum to 1; of a vote, shares of votes
+    chosen: Ints  # (row,), places of labels
     accuracy: Accuracy
     loss: float | None  # mean -ln p(right label), nats; None: of votes, which are no probabilities
     against_best: Comparison | None  # with the best single member, on the same rows; None: it is that one
@@ -42,15 +43,15 @@ class Judged:
 @dataclass(frozen=True, eq=False)
 class Ensemble:
     labels: tuple[str, ...]
-    truth: np.ndarray  # (row,), places of labels
+    truth: Ints  # (row,), places of labels
     members: tuple[Judged, ...]
     ways: tuple[Judged, ...]
-    weights: np.ndarray  # (member,), of "weighted", learned from all rows; sum to 1
+    weights: Floats  # (member,), of "weighted", learned from all rows; sum to 1
     best: int  # the member with the most right, of equals the first
 
 
 def combine(
-    names: Sequence[str], probabilities: np.ndarray, labels: Sequence[str], truth: Sequence[str], seed: int = 0
+    names: Sequence[str], probabilities: Floats, labels: Sequence[str], truth: Sequence[str], seed: int = 0
 ) -> Ensemble:
     """Combines members in every way and judges all.
 
@@ -65,7 +66,7 @@ def combine(
     best = int(np.argmax([(p.argmax(1) == right).sum() for p in probabilities]))
     chosen_by_best = probabilities[best].argmax(1)
 
-    def judged(name: str, p: np.ndarray, chosen: np.ndarray, is_best: bool = False, votes: bool = False) -> Judged:
+    def judged(name: str, p: Floats, chosen: Ints, is_best: bool = False, votes: bool = False) -> Judged:
         return _judged(name, p, chosen, right, None if is_best else chosen_by_best, votes, seed)
 
     members = tuple(
@@ -88,7 +89,7 @@ def combine(
     return Ensemble(tuple(labels), right, members, ways, mixture_weights(probabilities, right), best)
 
 
-def beside(ensemble: Ensemble, name: str, probabilities: np.ndarray) -> Judged:
+def beside(ensemble: Ensemble, name: str, probabilities: Floats) -> Judged:
     """Another classifier, such as a merge, judged on the rows of an ensemble; probabilities: (row, label)."""
     best = ensemble.members[ensemble.best].chosen
     return _judged(name, probabilities, probabilities.argmax(1), ensemble.truth, best)
@@ -96,10 +97,10 @@ def beside(ensemble: Ensemble, name: str, probabilities: np.ndarray) -> Judged:
 
 def _judged(
     name: str,
-    p: np.ndarray,
-    chosen: np.ndarray,
-    right: np.ndarray,
-    best: np.ndarray | None,
+    p: Floats,
+    chosen: Ints,
+    right: Ints,
+    best: Ints | None,
     votes: bool = False,
     seed: int = 0,
 ) -> Judged:
@@ -110,11 +111,11 @@ def _judged(
     return Judged(name, p, chosen, statistics.accuracy(found), loss, against)
 
 
-def _outcomes(chosen: np.ndarray, right: np.ndarray) -> list[Outcome]:
+def _outcomes(chosen: Ints, right: Ints) -> list[Outcome]:
     return ["correct" if ok else "wrong" for ok in chosen == right]
 
 
-def one(ensemble: Ensemble, learned: np.ndarray, text: np.ndarray) -> dict[Way, np.ndarray]:
+def one(ensemble: Ensemble, learned: Floats, text: Floats) -> dict[Way, Floats]:
     """What each way says of one more text, (label,), when it has learned from all rows.
 
     Args:
@@ -131,14 +132,14 @@ def one(ensemble: Ensemble, learned: np.ndarray, text: np.ndarray) -> dict[Way, 
     }
 
 
-def vote(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def vote(probabilities: Floats) -> tuple[Floats, Ints]:
     """Shares of votes, (row, label), and the winners, (row,), of (member, row, label)."""
     n_labels = probabilities.shape[2]
     shares = np.eye(n_labels)[probabilities.argmax(2)].mean(0)
     return shares, (shares + 1e-6 * probabilities.mean(0)).argmax(1)
 
 
-def mixture_weights(probabilities: np.ndarray, right: np.ndarray, steps: int = 500) -> np.ndarray:
+def mixture_weights(probabilities: Floats, right: Ints, steps: int = 500) -> Floats:
     """(member,), sum to 1: the weights of the mean under which the right labels are most probable."""
     given = np.clip(probabilities[:, np.arange(len(right)), right], 1e-12, None)  # (member, row)
     weights = np.full(len(given), 1 / len(given))
@@ -154,7 +155,7 @@ def mixture_weights(probabilities: np.ndarray, right: np.ndarray, steps: int = 5
 class Stacker:
     """Logistic regression on the log-odds of the members."""
 
-    def __init__(self, probabilities: np.ndarray, right: np.ndarray, n_labels: int) -> None:
+    def __init__(self, probabilities: Floats, right: Ints, n_labels: int) -> None:
         from sklearn.linear_model import LogisticRegression
 
         self._n_labels, self._seen = n_labels, np.unique(right)
@@ -162,7 +163,7 @@ class Stacker:
         if len(self._seen) > 1:
             self._model = LogisticRegression(C=1.0, max_iter=2000).fit(_odds(probabilities), right)
 
-    def predict(self, probabilities: np.ndarray) -> np.ndarray:
+    def predict(self, probabilities: Floats) -> Floats:
         """(row, label); labels that it was not taught have 0."""
         found = np.zeros((probabilities.shape[1], self._n_labels))
         if self._model is None:
@@ -172,14 +173,14 @@ class Stacker:
         return found
 
 
-def _odds(probabilities: np.ndarray) -> np.ndarray:
+def _odds(probabilities: Floats) -> Floats:
     """(row, member * (label - 1)): ln p of each label against the first."""
     logs = np.log(np.clip(probabilities, 1e-6, 1.0))
     odds = logs[:, :, 1:] - logs[:, :, :1]
     return odds.transpose(1, 0, 2).reshape(probabilities.shape[1], -1)
 
 
-def _places(labels: Sequence[str], truth: Sequence[str]) -> np.ndarray:
+def _places(labels: Sequence[str], truth: Sequence[str]) -> Ints:
     known = {label.strip().lower(): place for place, label in enumerate(labels)}
     for row, answer in enumerate(truth, 1):
         if answer.strip().lower() not in known:
@@ -191,7 +192,7 @@ def _places(labels: Sequence[str], truth: Sequence[str]) -> np.ndarray:
     return np.array([known[answer.strip().lower()] for answer in truth])
 
 
-def _folds(right: np.ndarray, seed: int) -> np.ndarray:
+def _folds(right: Ints, seed: int) -> Ints:
     """(row,): the fold of each, every label spread over all folds."""
     rng = np.random.default_rng(seed)
     folds = np.zeros(len(right), int)

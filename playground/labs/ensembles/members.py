@@ -13,6 +13,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from playground.arrays import Floats
 from playground.engine import embed
 from playground.engine.adapters import Adapter, Attached
 from playground.engine.engine import Engine
@@ -63,7 +64,7 @@ def probabilities(
     texts: Sequence[str],
     choices: Sequence[str],
     stop: threading.Event | None = None,
-) -> np.ndarray:
+) -> Floats:
     """What a member makes of the texts, (text, choice), rows sum to 1.
 
     Args:
@@ -95,7 +96,7 @@ def probabilities(
     return rows
 
 
-def _by_meaning(engine: Engine, member: Member, texts: Sequence[str], choices: Sequence[str]) -> np.ndarray:
+def _by_meaning(engine: Engine, member: Member, texts: Sequence[str], choices: Sequence[str]) -> Floats:
     sentences = [member.prompt.replace(GAPS["meaning"], choice) for choice in choices]
     vectors = embed.embed(engine, [*texts, *sentences])
     cosines = vectors[: len(texts)].astype(float) @ vectors[len(texts) :].T

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from playground.arrays import Floats, Ints
 from playground.engine import provenance
 from playground.engine.engine import Engine
 from playground.engine.provenance import Provenance
@@ -43,9 +44,9 @@ class NextToken:
     """What comes next after one prompt, to each."""
 
     names: tuple[str, ...]  # voices, then the means, then the merge
-    ids: np.ndarray  # (n,), the most probable of each
+    ids: Ints  # (n,), the most probable of each
     texts: tuple[str, ...]  # (n,)
-    probabilities: np.ndarray  # (name, n)
+    probabilities: Floats  # (name, n)
     provenance: Provenance
 
 
@@ -54,12 +55,12 @@ class Bits:
     """How many bits each needs for the same answers."""
 
     names: tuple[str, ...]  # voices, then the means, then the merge
-    by_text: np.ndarray  # (name, text), bits a token
-    n_tokens: np.ndarray  # (text,)
+    by_text: Floats  # (name, text), bits a token
+    n_tokens: Ints  # (text,)
     provenance: Provenance
 
     @property
-    def mean(self) -> np.ndarray:
+    def mean(self) -> Floats:
         """(name,), bits a token over all texts."""
         return (self.by_text * self.n_tokens).sum(1) / self.n_tokens.sum()
 

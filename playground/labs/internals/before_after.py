@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from playground.arrays import Floats, Ints
 from playground.engine import passes, provenance
 from playground.engine.engine import Engine
 from playground.engine.provenance import Provenance
@@ -33,12 +34,12 @@ class Change:
     what: tuple[str, ...]  # was changed
     how: str
     labels: tuple[str, ...]  # (position,), the text's tokens
-    divergences: np.ndarray  # (position,), nats: KL(original || ablated) of each position's prediction
+    divergences: Floats  # (position,), nats: KL(original || ablated) of each position's prediction
     position: int  # where the tokens below are predicted
-    ids: np.ndarray  # (n,): the k most probable before, then those of the k most probable after that are new
+    ids: Ints  # (n,): the k most probable before, then those of the k most probable after that are new
     texts: tuple[str, ...]  # (n,)
-    before: np.ndarray  # (n,), probabilities
-    after: np.ndarray  # (n,)
+    before: Floats  # (n,), probabilities
+    after: Floats  # (n,)
     provenance: Provenance
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from playground.arrays import Floats, Ints
 from playground.engine import passes, provenance
 from playground.engine.decoding import decoder_start
 from playground.engine.engine import Engine
@@ -34,22 +35,22 @@ class Lens:
     """One row a layer, one column a position."""
 
     labels: tuple[str, ...]  # (column,): the token that stands there
-    positions: np.ndarray  # (column,): its place in the text, from 0
+    positions: Ints  # (column,): its place in the text, from 0
     n_positions: int  # of the whole text
     answer_position: int  # where the answer to the whole text is read: its last token, or its first mask
     predicts: str  # "next": a column says which token follows it; "same": which stands there (masked models)
     layers: tuple[str, ...]  # (row,): "embedding", then "0" to the last, whose row is the model's answer
-    top_ids: np.ndarray  # (row, column, k), most probable first
+    top_ids: Ints  # (row, column, k), most probable first
     top_texts: tuple[tuple[tuple[str, ...], ...], ...]  # (row, column, k)
-    top_probabilities: np.ndarray  # (row, column, k)
-    entropies: np.ndarray  # (row, column), nats: 0 is certainty
-    divergences: np.ndarray  # (row, column), nats: KL(last row || this row), 0 in the last
-    final_ranks: np.ndarray  # (row, column), of what the last row holds most probable; 0: no token is more probable
-    final_probabilities: np.ndarray  # (row, column)
+    top_probabilities: Floats  # (row, column, k)
+    entropies: Floats  # (row, column), nats: 0 is certainty
+    divergences: Floats  # (row, column), nats: KL(last row || this row), 0 in the last
+    final_ranks: Ints  # (row, column), of what the last row holds most probable; 0: no token is more probable
+    final_probabilities: Floats  # (row, column)
     token: int  # the token that is followed through the layers
     token_text: str
-    token_ranks: np.ndarray  # (row, column)
-    token_probabilities: np.ndarray  # (row, column)
+    token_ranks: Ints  # (row, column)
+    token_probabilities: Floats  # (row, column)
     deviation: float  # largest difference of the last row from the model's own logits, at the last position
     provenance: Provenance
 

@@ -13,6 +13,7 @@ from typing import Literal, get_args
 import numpy as np
 from torch import Tensor
 
+from playground.arrays import Floats, Ints
 from playground.engine import passes, provenance
 from playground.engine.engine import Engine
 from playground.engine.provenance import Provenance
@@ -31,13 +32,13 @@ class Difference:
     """All units of a kind, ranked by how well they tell two groups of texts apart."""
 
     kind: Kind
-    layers: np.ndarray  # (rank,): the unit's layer, largest effect first
-    indices: np.ndarray  # (rank,): its number in the layer
-    effects: np.ndarray  # (rank,): Hedges' g, in pooled standard deviations; positive: higher in the first group
-    mean_first: np.ndarray  # (rank,)
-    mean_second: np.ndarray  # (rank,)
-    p_values: np.ndarray  # (rank,): Welch's t-test, two-sided
-    adjusted: np.ndarray  # (rank,): Benjamini-Hochberg over all units: the share of false finds down to this one
+    layers: Ints  # (rank,): the unit's layer, largest effect first
+    indices: Ints  # (rank,): its number in the layer
+    effects: Floats  # (rank,): Hedges' g, in pooled standard deviations; positive: higher in the first group
+    mean_first: Floats  # (rank,)
+    mean_second: Floats  # (rank,)
+    p_values: Floats  # (rank,): Welch's t-test, two-sided
+    adjusted: Floats  # (rank,): Benjamini-Hochberg over all units: the share of false finds down to this one
     n_units: int  # all that were tested
     n_significant: int  # adjusted below 0.05
     n_texts: tuple[int, int]
@@ -116,9 +117,9 @@ def _has_neurons(engine: Engine, layer: int) -> bool:
 
 def _pooled(
     engine: Engine, text: str, sites: dict[int, Site], pooling: Pooling, stop: threading.Event | None
-) -> np.ndarray:
+) -> Floats:
     """A text's pooled activation in every unit, (unit,), layer after layer, float64."""
-    found: dict[int, np.ndarray] = {}
+    found: dict[int, Floats] = {}
 
     def keep(layer: int) -> passes.Watch:
         def watch(values: Tensor) -> None:
@@ -142,7 +143,7 @@ class Moments:
         self.mean = np.zeros(1)  # (unit,)
         self._squares = np.zeros(1)  # (unit,), summed squares of distances from the mean
 
-    def add(self, values: np.ndarray) -> None:
+    def add(self, values: Floats) -> None:
         """values: (unit,)."""
         self.n += 1
         away = values - self.mean
@@ -150,12 +151,12 @@ class Moments:
         self._squares = self._squares + away * (values - self.mean)
 
     @property
-    def variance(self) -> np.ndarray:
+    def variance(self) -> Floats:
         """(unit,), of the population that the texts are a sample of."""
         return self._squares / (self.n - 1)
 
 
-def hedges_g(a: Moments, b: Moments) -> np.ndarray:
+def hedges_g(a: Moments, b: Moments) -> Floats:
     """Cohen's d with Hedges' correction for small groups, by unit.
 
     d is the difference of means in pooled standard deviations; the correction is exact (gamma functions, Hedges 1981).
@@ -170,7 +171,7 @@ def hedges_g(a: Moments, b: Moments) -> np.ndarray:
     return d * np.exp(gammaln(free / 2) - gammaln((free - 1) / 2)) / np.sqrt(free / 2)
 
 
-def welch(a: Moments, b: Moments) -> np.ndarray:
+def welch(a: Moments, b: Moments) -> Floats:
     """Two-sided p-values of Welch's t-test by unit; 1 for a unit that is the same in every text."""
     from scipy.special import stdtr
 
@@ -183,7 +184,7 @@ def welch(a: Moments, b: Moments) -> np.ndarray:
     return np.where(able, 2 * stdtr(free, -np.abs(t)), 1.0)
 
 
-def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
+def benjamini_hochberg(p_values: Floats) -> Floats:
     """P-values adjusted for many tests (Benjamini and Hochberg 1995), in the given order.
 
     Below 0.05 in the result: of all that are, one in twenty is expected to be a false find.

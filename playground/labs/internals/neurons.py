@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from playground.arrays import Floats
 from playground.engine import passes, provenance
 from playground.engine.engine import Engine
 from playground.engine.observe import check_parts
@@ -46,7 +47,7 @@ class Activations:
 
     unit: Unit
     labels: tuple[str, ...]  # (position,)
-    values: np.ndarray  # (position,), as the model computes them, no unit
+    values: Floats  # (position,), as the model computes them, no unit
     provenance: Provenance
 
 
@@ -124,7 +125,7 @@ def activations(engine: Engine, text: str, unit: Unit, stop: threading.Event | N
     )
 
 
-def _values(engine: Engine, ids: Tensor, site: Site, index: int, stop: threading.Event | None) -> np.ndarray:
+def _values(engine: Engine, ids: Tensor, site: Site, index: int, stop: threading.Event | None) -> Floats:
     """(position,), float32."""
     kept = []
     watch = {site: lambda values: kept.append(values[0, :, index].float().cpu())}

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from playground.arrays import Floats, Ints
 from playground.engine import passes, provenance
 from playground.engine.engine import Engine
 from playground.engine.provenance import Provenance
@@ -54,14 +55,14 @@ class Patching:
 
     site: SiteName
     direction: Direction
-    layers: np.ndarray  # (layer,), from 0; those that have the site
+    layers: Ints  # (layer,), from 0; those that have the site
     columns: tuple[str, ...]  # the axis "column": token labels of the clean text, or heads from 0
-    effects: np.ndarray  # (layer, column)
-    differences: np.ndarray  # (layer, column): logit of the answer minus logit of the wrong one, patched
-    probabilities: np.ndarray  # (layer, column, 2): of the answer and of the wrong one, patched
-    control: np.ndarray | None  # (layer, column): effects of patches from a wrong position; NaN before `first`
+    effects: Floats  # (layer, column)
+    differences: Floats  # (layer, column): logit of the answer minus logit of the wrong one, patched
+    probabilities: Floats  # (layer, column, 2): of the answer and of the wrong one, patched
+    control: Floats | None  # (layer, column): effects of patches from a wrong position; NaN before `first`
     control_level: float | None  # 95 % of the controls stay within this distance from 0
-    whole: np.ndarray  # (layer,): effect of patching every column of a layer at once; 1 for the residual
+    whole: Floats  # (layer,): effect of patching every column of a layer at once; 1 for the residual
     first: int  # the first column that was run; before it both runs are the same, so that a patch is no change
     clean: Reading  # unpatched
     corrupted: Reading
@@ -214,7 +215,7 @@ def patch(
     )
 
 
-def _widened(values: np.ndarray, first: int, nothing: float | np.ndarray) -> np.ndarray:
+def _widened(values: Floats, first: int, nothing: float | Floats) -> Floats:
     """With `first` columns more, in which a patch does `nothing`; NaN in layers that were not reached.
 
     values: (layer, column) or (layer, column, 3).
@@ -264,7 +265,7 @@ def _rows(
     return _Rows(first, n_heads or n_positions - first, n_heads is not None, own, wrong)
 
 
-def wrong_positions(n_positions: int, seed: int) -> np.ndarray:
+def wrong_positions(n_positions: int, seed: int) -> Ints:
     """For each position another one, never itself and, in texts of more than two tokens, never the first."""
     random = np.random.default_rng(seed)
     every = np.arange(n_positions)

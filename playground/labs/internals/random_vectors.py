@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from playground.arrays import Floats
 from playground.engine import passes
 from playground.engine.engine import Engine
 from playground.engine.intervene import Edit, edits
@@ -29,10 +30,10 @@ class Replacement:
     word: str
     layer: int
     result: Change  # of the first draw
-    divergences: np.ndarray  # (draw,), nats: KL(original || replaced) of the next token
+    divergences: Floats  # (draw,), nats: KL(original || replaced) of the next token
     identity: float  # the same for the residual's own value put back: what no change looks like
     positions: tuple[int, ...]  # of the word
-    norms: np.ndarray  # (position of the word,)
+    norms: Floats  # (position of the word,)
 
 
 def replace_at_random(
@@ -60,7 +61,7 @@ def replace_at_random(
         raise PlaygroundError(f"draws is {draws!r}; it must be a whole number from 1 to 100. Change it and try again.")
     positions = _positions_of(engine, text, word)
     random = torch.Generator().manual_seed(seed)
-    norms: list[np.ndarray] = []
+    norms: list[Floats] = []
 
     def another(residual: Tensor) -> Tensor:
         own = residual[0, positions]

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from playground.arrays import Floats
 from playground.engine import passes, provenance
 from playground.engine.engine import Engine
 from playground.engine.provenance import Provenance
@@ -48,7 +49,7 @@ class Direction:
     """A steering vector at one layer's output."""
 
     layer: int
-    vector: np.ndarray  # (hidden,), float32: mean of the positive prompts minus mean of the negative ones
+    vector: Floats  # (hidden,), float32: mean of the positive prompts minus mean of the negative ones
     norm: float  # of the vector
     residual_norm: float  # typical norm of a residual there: the mean over all prompts' tokens but the first
     separation: float  # share of prompts that lie on their own side of the middle between both means; 0.5 is chance

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from playground.arrays import Floats, Ints
 from playground.engine import passes, provenance
 from playground.engine.engine import Engine
 from playground.engine.provenance import Provenance
@@ -33,11 +34,11 @@ class Sweep:
     """How much each part of a kind matters to one prediction when it is taken out alone."""
 
     kind: Kind
-    layers: np.ndarray  # (layer,)
-    divergences: np.ndarray  # (layer, head) or (layer, 1), nats: KL(original || ablated); NaN where it was stopped
+    layers: Ints  # (layer,)
+    divergences: Floats  # (layer, head) or (layer, 1), nats: KL(original || ablated); NaN where it was stopped
     answer: int  # the most probable token without ablation
     answer_text: str
-    changes: np.ndarray  # (layer, head) or (layer, 1): change of the answer's log-probability, nats
+    changes: Floats  # (layer, head) or (layer, 1): change of the answer's log-probability, nats
     complete: bool
     provenance: Provenance
 

@@ -18,7 +18,7 @@ from playground.engine import embed, score
 from playground.engine.adapters import Attached
 from playground.engine.engine import Engine
 from playground.engine.sampling import Sampling
-from playground.engine.tap import open_tap
+from playground.engine.tap import Tap, open_tap
 from playground.errors import PlaygroundError
 from playground.labs.adapters import catalogue
 from playground.labs.attention import heads as head_lab
@@ -83,6 +83,11 @@ def answer(name: str, asked: Asked) -> Answer:
     return Answer(choice, MappingProxyType(facts), model)
 
 
+def _which(first: bool, second: bool, one: str, other: str) -> str:
+    """The name of what is so: "both", "neither", or one of the two."""
+    return "both" if first and second else one if first else other if second else "neither"
+
+
 # Chat
 
 
@@ -119,8 +124,7 @@ def few_shot(asked: Asked) -> Found:
     """The label of one sentence without examples and with four."""
     with asked.models.lease(asked.reference) as engine:
         with_examples, without = (_sentiment(engine, prompt, [REVIEW])[0] for prompt in _sentiment_prompts())
-    right = [shares["negative"] > 0.5 for shares in (without, with_examples)]
-    choice = {(True, True): "both", (False, True): "few", (True, False): "zero", (False, False): "neither"}[*right]
+    choice = _which(without["negative"] > 0.5, with_examples["negative"] > 0.5, "zero", "few")
     return (
         choice,
         {
@@ -228,8 +232,7 @@ def patch_country(asked: Asked) -> Found:
         early, late = able[len(able) // 6], able[-2]
         found = patching.patch(engine, two, "residual", control=False, layers=[early, late])
     effects = found.effects[:, two.differing[0]]
-    works = tuple(bool(effect > 0.5) for effect in effects)
-    choice = {(True, True): "both", (True, False): "early", (False, True): "late", (False, False): "neither"}[works]
+    choice = _which(effects[0] > 0.5, effects[1] > 0.5, "early", "late")
     return (
         choice,
         {
@@ -261,8 +264,7 @@ def two_skills(asked: Asked) -> Found:
         alone = tuple(float(place == at) for at in range(2))
         whole, average = _gains(asked, two, name, [alone, (0.5, 0.5)])
         kept[name] = average / whole
-    held = tuple(share >= KEPT for share in kept.values())
-    choice = {(True, True): "both", (True, False): "pirate", (False, True): "json", (False, False): "neither"}[held]
+    choice = _which(kept["pirate"] >= KEPT, kept["json"] >= KEPT, "pirate", "json")
     return choice, {name: _percent(share) for name, share in kept.items()}, MIXED
 
 
@@ -285,7 +287,7 @@ def _spoken(engine: Engine, messages: Sequence[Mapping[str, str]]) -> tuple[torc
     return replies.prompt_ids(engine, list(messages[:-1]), ""), said
 
 
-def _surprise(engine: Engine, spoken: Sequence[tuple[torch.Tensor, torch.Tensor]], tap) -> float:
+def _surprise(engine: Engine, spoken: Sequence[tuple[torch.Tensor, torch.Tensor]], tap: Tap | None) -> float:
     """Nats a token."""
     with open_tap(tap) if tap else nullcontext():
         logprobs = [score.score(engine, prompt, said, k=1).logprobs for prompt, said in spoken]
@@ -309,7 +311,7 @@ def twenty_jobs(asked: Asked) -> Found:
     scored = _pronouns(asked, words)
     differences = {word: one.first.score - one.second.score for word, one in zip(words, scored, strict=True)}
     n_she = sum(difference < 0 for difference in differences.values())
-    lowest, highest = min(differences, key=differences.get), max(differences, key=differences.get)
+    lowest, highest = min(differences, key=differences.__getitem__), max(differences, key=differences.__getitem__)
     choice = "few" if n_she <= 6 else "some" if n_she <= 13 else "most"
     return (
         choice,
@@ -362,8 +364,7 @@ def _who_finds(asked: Asked, question: str) -> Found:
         found = search.search(collection, wanted["question"], vector, search.How(method=method), 100)
         hits = [hit.rank for hit in found.hits if collection.chunks[hit.id].document == wanted["document"]]
         ranks[method] = hits[0] if hits else None
-    first = tuple(rank == 1 for rank in ranks.values())
-    choice = {(True, True): "both", (True, False): "words", (False, True): "meaning", (False, False): "neither"}[first]
+    choice = _which(ranks["bm25"] == 1, ranks["dense"] == 1, "words", "meaning")
     facts = {name: "–" if rank is None else str(rank) for name, rank in ranks.items()}
     return choice, facts | {"document": wanted["document"]}, collection.reference
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from playground.arrays import Floats
 from playground.engine import provenance
 from playground.engine.engine import Engine
 from playground.engine.provenance import Provenance
@@ -72,7 +73,7 @@ class Sweep:
     n_steps: int
     n_tokens: int  # of the text that were predicted
 
-    def column(self, measure: int) -> np.ndarray:
+    def column(self, measure: int) -> Floats:
         """(step,)"""
         return np.array([step.values[measure] for step in self.steps])
 

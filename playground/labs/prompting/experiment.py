@@ -14,6 +14,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
+from playground.arrays import Floats
 from playground.engine.sampling import Sampling
 from playground.errors import PlaygroundError
 from playground.labs.prompting import grid, prompts, scorers
@@ -198,7 +199,7 @@ def _of_row(sentence: str, number: int) -> str:
     return sentence if sentence.startswith(f"Row {number} ") else f"Row {number}: {sentence}"
 
 
-def _shares(logprobs: np.ndarray) -> list[float]:
+def _shares(logprobs: Floats) -> list[float]:
     shares = np.exp(logprobs - logprobs.max())
     return (shares / shares.sum()).tolist()
 

@@ -19,6 +19,7 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
+from playground.arrays import Floats
 from playground.engine import provenance, score
 from playground.engine.engine import Engine
 from playground.engine.padded import (
@@ -50,14 +51,14 @@ class Label:
     choices: tuple[str, ...]
     texts: tuple[str, ...]  # as scored: with the space before it, if it has one
     ids: tuple[tuple[int, ...], ...]  # their tokens
-    logprobs: np.ndarray  # (choice,), natural logarithm; of all its tokens together, given the prompt
-    content_free: np.ndarray | None  # (choice,), the same after an input that says nothing; None: was not asked for
+    logprobs: Floats  # (choice,), natural logarithm; of all its tokens together, given the prompt
+    content_free: Floats | None  # (choice,), the same after an input that says nothing; None: was not asked for
     prompt_tokens: int
     provenance: Provenance
     alone: str = ""  # why this model reads one text at a time; empty: it reads several together
     error: str = ""
 
-    def scores(self, by: By = "sum", calibrated: bool = False) -> np.ndarray:
+    def scores(self, by: By = "sum", calibrated: bool = False) -> Floats:
         """(choice,), nats; the higher the better. `by` tells what the logarithm is divided by.
 
         Raises:
@@ -65,16 +66,18 @@ class Label:
         """
         if by not in BYS:
             raise PlaygroundError(f"There is no score “{by}”. There are: {', '.join(BYS)}.")
-        if calibrated and self.content_free is None:
-            raise PlaygroundError("There is nothing to calibrate with. Give a content-free input, like N/A.")
-        values = self.logprobs - self.content_free if calibrated else self.logprobs
+        values = self.logprobs
+        if calibrated:
+            if self.content_free is None:
+                raise PlaygroundError("There is nothing to calibrate with. Give a content-free input, like N/A.")
+            values = values - self.content_free
         if by == "per token":
             return values / np.array([len(ids) for ids in self.ids])
         if by == "per byte":
             return values / np.array([len(text.strip().encode()) for text in self.texts])
         return values
 
-    def probabilities(self, by: By = "sum", calibrated: bool = False) -> np.ndarray:
+    def probabilities(self, by: By = "sum", calibrated: bool = False) -> Floats:
         """(choice,), sum to 1: the scores against each other."""
         scores = self.scores(by, calibrated)
         shares = np.exp(scores - scores.max())
@@ -192,7 +195,7 @@ def _tokens(engine: Engine, text: str, ids: list[int], choice: str, special: boo
     return tuple(alone)
 
 
-Scored = Iterator[tuple[_Question, np.ndarray]]  # and the logprobs of its choices, (choice,)
+Scored = Iterator[tuple[_Question, Floats]]  # and the logprobs of its choices, (choice,)
 
 
 def _one_by_one(engine: Engine, questions: Sequence[_Question], _: int, stopped: Callable[[], bool]) -> Scored:
@@ -231,7 +234,7 @@ def _together(engine: Engine, questions: Sequence[_Question], n_free: int, stopp
 
 def _read(
     engine: Engine, start: Layers, n: int, group: Sequence[_Question], stopped: Callable[[], bool]
-) -> list[np.ndarray] | None:
+) -> list[Floats] | None:
     """The logprobs of the choices of each question, (choice,); `start` holds its first n tokens."""
     texts = Padded(engine, start, len(group))
     logits = texts.read([question.prompt[n:] for question in group], stopped)

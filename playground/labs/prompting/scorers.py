@@ -17,12 +17,12 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from playground.arrays import Floats
 from playground.errors import PlaygroundError
 from playground.labs.prompting import answers, prompts
 from playground.labs.prompting.prompts import Row
 
 if TYPE_CHECKING:
-    import numpy as np
     import regex
 
     from playground.engine.engine import Engine
@@ -215,7 +215,7 @@ def judging(
     """
     if lend is None:
         raise PlaygroundError("This scorer needs a model, and none can be had here. Pick another scorer.")
-    vectors: dict[str, np.ndarray] = {}  # of the right answers, many of which are alike
+    vectors: dict[str, Floats] = {}  # of the right answers, many of which are alike
     with lend(scorer.reference) as engine:
         if scorer.kind == "similarity":
             from playground.engine import embed  # late: it imports torch
@@ -409,7 +409,7 @@ def _check_bounded(schema: object) -> None:
             waiting += part
 
 
-def _similar(scorer: Scorer, engine: "Engine", output: str, right: str, vectors: "dict[str, np.ndarray]") -> Judged:
+def _similar(scorer: Scorer, engine: "Engine", output: str, right: str, vectors: "dict[str, Floats]") -> Judged:
     from playground.engine.embed import embed
 
     new = [text for text in dict.fromkeys((output, right)) if text == output or text not in vectors]

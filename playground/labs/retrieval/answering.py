@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from playground.arrays import Floats
 from playground.engine import embed as embedding
 from playground.engine import score as scoring
 from playground.engine.engine import Engine
@@ -154,7 +155,7 @@ def attributed(
     ends = np.array([len(engine.tokenizer.decode(ids[: i + 1], skip_special_tokens=True)) for i in range(len(ids))])
     starts = np.concatenate([[0], ends[:-1]])
 
-    def logprobs(given: Sequence[str]) -> np.ndarray:
+    def logprobs(given: Sequence[str]) -> Floats:
         prompt = asking.prompt(engine, how, question, given)
         encoded = (
             engine.encode(prompt.text) if prompt.text else replies.prompt_ids(engine, prompt.messages, prompt.system)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from playground.arrays import Floats
 from playground.labs.retrieval import lexical, sentences
 
 WORDS, MEANING = 0.6, 0.5  # least share of words, and least cosine, for a sentence to count as supported
@@ -58,7 +59,7 @@ def parted(answer: str, n_passages: int) -> list[Sentence]:
 
 
 def checked(
-    found: Sequence[Sentence], passages: Sequence[str], embed: Callable[[Sequence[str]], np.ndarray]
+    found: Sequence[Sentence], passages: Sequence[str], embed: Callable[[Sequence[str]], Floats]
 ) -> list[Sentence]:
     """Each sentence against what it cites, or, where it cites nothing, against the passage that fits it best.
 

@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from playground.arrays import Floats
 from playground.engine import provenance
 from playground.engine.provenance import Provenance
 from playground.errors import PlaygroundError
@@ -158,12 +157,12 @@ def _checked(settings: Sequence[Setting], n_questions: int) -> Sequence[Setting]
     return settings
 
 
-def _confidence(collection: Collection, question: Question, vector: np.ndarray) -> float:
+def _confidence(collection: Collection, question: Question, vector: Floats) -> float:
     return searching.search(collection, question.text, vector, How("dense"), 1).confidence or 0.0
 
 
 def _measured(
-    collection: Collection, question: Question, vector: np.ndarray, setting: Setting, key: asked.Key
+    collection: Collection, question: Question, vector: Floats, setting: Setting, key: asked.Key
 ) -> tuple[dict[str, float], int | None]:
     """Every measure for one question, and the rank of the first relevant."""
     n = DEPTH * _FURTHER if question.by_document else DEPTH

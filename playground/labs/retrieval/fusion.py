@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from playground.arrays import Floats
+
 
 def reciprocal_rank(rankings: Sequence[Sequence[int]], k: int = 60, weights: Sequence[float] = ()) -> dict[int, float]:
     """Σ weight / (k + rank), ranks from 1; what a ranking does not hold gets nothing from it.
@@ -45,9 +47,7 @@ def by_score(scores: Mapping[int, float]) -> list[int]:
     return sorted(scores, key=lambda item: (-scores[item], item))
 
 
-def diverse(
-    items: Sequence[int], relevance: Mapping[int, float], vectors: np.ndarray, k: int, trade: float
-) -> list[int]:
+def diverse(items: Sequence[int], relevance: Mapping[int, float], vectors: Floats, k: int, trade: float) -> list[int]:
     """Maximal marginal relevance (Carbonell and Goldstein 1998): each next item is the one with the largest
     trade · relevance - (1 - trade) · (its largest cosine with those chosen), relevance scaled to 0..1 among the items.
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from playground.arrays import Floats, Ints
+
 FLAT_UP_TO = 20_000  # comparing with all takes a few milliseconds up to here
 HNSW_UP_TO = 1_000_000  # beyond, its links and whole vectors take gigabytes
 _SAMPLE = 100  # vectors that recall is measured with
@@ -41,12 +43,12 @@ def kind_for(n_vectors: int) -> Kind:
 class Dense:
     """An index over `vectors`. Does not change; may be searched by many threads."""
 
-    vectors: np.ndarray  # (n, hidden), float32, rows of length 1
+    vectors: Floats  # (n, hidden), float32, rows of length 1
     kind: Kind
     made: Any  # the FAISS index
 
     @classmethod
-    def of(cls, vectors: np.ndarray, kind: Kind | None = None) -> "Dense":
+    def of(cls, vectors: Floats, kind: Kind | None = None) -> "Dense":
         import faiss
 
         n, width = vectors.shape
@@ -72,7 +74,7 @@ class Dense:
             made.add(np.ascontiguousarray(vectors[begin : begin + 50_000]))
         return cls(vectors, kind, made)
 
-    def top(self, query: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def top(self, query: Floats, k: int) -> tuple[Ints, Floats]:
         """(rows, cosines), best first. IVF-PQ's are rounded when compared, but the cosines given are exact."""
         k = min(k, len(self.vectors))
         if k == 0:
@@ -83,7 +85,7 @@ class Dense:
         order = np.lexsort((rows, -cosines))
         return rows[order], cosines[order]
 
-    def among(self, query: np.ndarray, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def among(self, query: Floats, rows: Ints, k: int) -> tuple[Ints, Floats]:
         """As `top`, of some rows alone, compared one by one."""
         cosines = self.vectors[rows] @ query
         best = np.lexsort((rows, -cosines))[:k]
@@ -112,7 +114,7 @@ class Dense:
             faiss.write_index(self.made, str(file))
 
     @classmethod
-    def load(cls, vectors: np.ndarray, file: Path) -> "Dense":
+    def load(cls, vectors: Floats, file: Path) -> "Dense":
         """Reads what `save` wrote.
 
         Raises:

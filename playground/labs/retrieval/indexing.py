@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from playground.arrays import Floats
 from playground.errors import PlaygroundError
 from playground.labs.retrieval import archives, chunking, documents, store
 from playground.labs.retrieval.chunking import Chunk, Chunking
@@ -18,8 +19,6 @@ from playground.labs.retrieval.documents import Document
 from playground.labs.retrieval.store import Store
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from playground.engine.engine import Engine
 
 State = Literal["indexed", "replaced", "already there", "duplicate", "failed"]
@@ -188,7 +187,7 @@ class _Run:
         except _StoppedError:
             return
 
-    def _embedded(self, chunks: list[Chunk]) -> "np.ndarray":
+    def _embedded(self, chunks: list[Chunk]) -> "Floats":
         from playground.engine import embed
 
         vectors = embed.embed(self._engine, [chunk.indexed for chunk in chunks], stopped=self._stopped)
@@ -197,7 +196,7 @@ class _Run:
         self._n_chunks += len(chunks)
         return vectors
 
-    def _written(self, each: _Waiting, vectors: "np.ndarray", rest: Iterator[Chunk]) -> Iterator[Progress]:
+    def _written(self, each: _Waiting, vectors: "Floats", rest: Iterator[Chunk]) -> Iterator[Progress]:
         """Writes a document: the chunks that wait, then the rest, some at a time."""
         if self._stopped():
             raise _StoppedError

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from playground.arrays import Floats, Ints
+
 K1, B = 1.5, 0.75
 # One token: a word or number, or one Chinese or Japanese character, where no spaces part words.
 WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_](?:[^\W_\u3040-\u30ff\u3400-\u9fff]|['’](?=\w))*")
@@ -73,7 +75,7 @@ class Bm25:
         retriever.index(tokens if any(tokens) else [[""]] * max(len(tokens), 1), show_progress=False)
         return cls(retriever, len(texts))
 
-    def scores(self, query: str) -> np.ndarray:
+    def scores(self, query: str) -> Floats:
         """(text,), float32; 0 where no word is shared."""
         total = np.zeros(max(self.n_texts, 1), np.float32)
         for stem in stems(query):
@@ -81,7 +83,7 @@ class Bm25:
             total[places] += scores
         return total[: self.n_texts]
 
-    def top(self, query: str, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def top(self, query: str, k: int) -> tuple[Ints, Floats, Floats]:
         """(texts, their scores), best first, of those that share a word; and the scores of all."""
         scores = self.scores(query)
         found = np.flatnonzero(scores)
@@ -104,7 +106,7 @@ class Bm25:
         """How many texts have it."""
         return len(self.postings(stem)[0])
 
-    def postings(self, stem: str) -> tuple[np.ndarray, np.ndarray]:
+    def postings(self, stem: str) -> tuple[Ints, Floats]:
         """(texts that have it, what it adds to the score of each)."""
         number = self._vocabulary.get(stem)
         if number is None or number + 1 >= len(self._starts):

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from playground.arrays import Floats
+
 RESAMPLES = 5_000
 
 
@@ -83,7 +85,7 @@ def ratio(parts: Sequence[float], wholes: Sequence[float]) -> Estimate:
     return Estimate(share, *wilson(min(share * giving, giving), giving), int(below.sum()))
 
 
-def _means(numbers: np.ndarray, seed: int) -> np.ndarray:
+def _means(numbers: Floats, seed: int) -> Floats:
     """Means of resamples, (RESAMPLES,), some at a time so that memory stays small."""
     rng = np.random.default_rng(seed)
     n, size = len(numbers), max(1, 2_000_000 // len(numbers))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from playground.arrays import Floats, Ints
 from playground.labs.retrieval import lexical
 from playground.labs.retrieval.chunking import Chunk
 from playground.labs.retrieval.search import Found, Searchable, allowed
@@ -29,8 +30,8 @@ class Tokens:
 
     query: tuple[str, ...]
     chunk: tuple[str, ...]
-    cosines: np.ndarray  # (query token, chunk token), of their last states
-    parts: np.ndarray | None  # (query token, chunk token); they sum to `cosine`
+    cosines: Floats  # (query token, chunk token), of their last states
+    parts: Floats | None  # (query token, chunk token); they sum to `cosine`
     cosine: float
 
 
@@ -61,9 +62,9 @@ class WhyNot:
 class Map:
     """Chunks in the plane that shows most of their spread (principal components)."""
 
-    ids: np.ndarray  # (n,), rows of the collection; a sample where there are many
-    points: np.ndarray  # (n, 2)
-    query: np.ndarray | None  # (2,)
+    ids: Ints  # (n,), rows of the collection; a sample where there are many
+    points: Floats  # (n, 2)
+    query: Floats | None  # (2,)
     shares: tuple[float, float]  # of the variance that each axis shows
 
 
@@ -93,7 +94,7 @@ def matches(query: str, text: str) -> list[tuple[int, int]]:
     return [(word.start, word.end) for word in lexical.words(text) if word.stem in wanted]
 
 
-def why_not(collection: Searchable, found: Found, vector: np.ndarray | None, id: int) -> WhyNot:
+def why_not(collection: Searchable, found: Found, vector: Floats | None, id: int) -> WhyNot:
     """Where chunk `id` stands for a query, and why not higher."""
     chunk, how = collection.chunks[id], found.how
     rows = allowed(collection.chunks, how)
@@ -167,7 +168,7 @@ def surroundings(text: str, chunk: Chunk) -> tuple[str, str, str]:
     )
 
 
-def plane(collection: Searchable, vector: np.ndarray | None, keep: tuple[int, ...] = ()) -> Map:
+def plane(collection: Searchable, vector: Floats | None, keep: tuple[int, ...] = ()) -> Map:
     """A map of the chunks. `keep`: rows that must be on it."""
     n = len(collection.chunks)
     ids = np.arange(n)

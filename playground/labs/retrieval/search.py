@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 import numpy as np
 
+from playground.arrays import Floats, Ints
 from playground.errors import PlaygroundError
 from playground.labs.retrieval import confidence, fusion
 from playground.labs.retrieval.chunking import Chunk
@@ -93,7 +94,7 @@ class Found:
     notes: tuple[str, ...] = field(default=())
 
 
-def allowed(chunks: Sequence[Chunk], how: How) -> np.ndarray | None:
+def allowed(chunks: Sequence[Chunk], how: How) -> Ints | None:
     """Rows that pass the filter; None: there is no filter."""
     if not how.documents and not how.contains.strip():
         return None
@@ -109,7 +110,7 @@ def allowed(chunks: Sequence[Chunk], how: How) -> np.ndarray | None:
     )
 
 
-def search(collection: Searchable, query: str, vector: np.ndarray | None, how: How, k: int = 5) -> Found:
+def search(collection: Searchable, query: str, vector: Floats | None, how: How, k: int = 5) -> Found:
     """The best `k` chunks. `vector`: of the query, (hidden,), length 1; may be None when the method is "bm25".
 
     Raises:
@@ -172,15 +173,11 @@ def search(collection: Searchable, query: str, vector: np.ndarray | None, how: H
     return Found(query, how, hits, len(collection.chunks) if rows is None else len(rows), best_cosine, sure, notes)
 
 
-def _nearest(
-    collection: Searchable, vector: np.ndarray, rows: np.ndarray | None, n: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _nearest(collection: Searchable, vector: Floats, rows: Ints | None, n: int) -> tuple[Ints, Floats]:
     return collection.dense.top(vector, n) if rows is None else collection.dense.among(vector, rows, n)
 
 
-def _lexical(
-    collection: Searchable, query: str, rows: np.ndarray | None, n: int
-) -> tuple[dict[int, float], np.ndarray]:
+def _lexical(collection: Searchable, query: str, rows: Ints | None, n: int) -> tuple[dict[int, float], Floats]:
     """(row: score, best first, of those that share a word), and the scores of all."""
     if rows is None:
         found, values, scores = collection.lexical.top(query, n)
@@ -191,9 +188,7 @@ def _lexical(
     return dict(zip(found.tolist(), scores[found].tolist(), strict=True)), scores
 
 
-def _confidence(
-    collection: Searchable, query: str, vector: np.ndarray, rows: np.ndarray | None, near: np.ndarray, n: int
-) -> float:
+def _confidence(collection: Searchable, query: str, vector: Floats, rows: Ints | None, near: Ints, n: int) -> float:
     """Of the best chunk among the nearest and those with most of the query's words, whichever way hits are ranked."""
     shares = confidence.coverage(collection.lexical, query)
     covering = np.flatnonzero(shares) if rows is None else rows[shares[rows] > 0]
@@ -205,11 +200,11 @@ def _confidence(
 
 def _scores(
     collection: Searchable,
-    vector: np.ndarray | None,
+    vector: Floats | None,
     how: How,
     lexical: dict[int, float],
     dense: dict[int, float],
-    all_bm25: np.ndarray | None,
+    all_bm25: Floats | None,
 ) -> dict[int, float]:
     if how.method == "bm25":
         return lexical

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from playground.arrays import Floats, Ints
 from playground.engine import provenance
 from playground.engine.provenance import Provenance
 from playground.errors import PlaygroundError
@@ -24,8 +25,8 @@ LONGEST = 20_000  # characters of one
 @dataclass(frozen=True)
 class Compared:
     texts: tuple[str, ...]
-    vectors: np.ndarray  # (text, hidden), of length 1
-    cosines: np.ndarray  # (text, text)
+    vectors: Floats  # (text, hidden), of length 1
+    cosines: Floats  # (text, text)
     cut: tuple[int, ...]  # texts of which the model did not read the end
     provenance: Provenance
 
@@ -37,7 +38,7 @@ class Groups:
     silhouettes: tuple[float, ...]  # of each text, -1 to 1; 0 for a text alone in its group
     silhouette: float  # their mean
     tried: tuple[tuple[int, float], ...]  # (number of groups, mean silhouette) where the number was searched for
-    points: np.ndarray  # (text, 2): the two main components
+    points: Floats  # (text, 2): the two main components
     explained: tuple[float, float]  # share of the variance that each of the two holds
 
 
@@ -77,14 +78,14 @@ def of(
     return Compared(texts, vectors, vectors @ vectors.T, cut, provenance.of(engine, {"texts": len(texts)}))
 
 
-def nearest(vectors: np.ndarray, query: np.ndarray, k: int) -> list[tuple[int, float]]:
+def nearest(vectors: Floats, query: Floats, k: int) -> list[tuple[int, float]]:
     """(text, cosine) of the k nearest to a query, best first. vectors: (text, hidden); query: (hidden,)."""
     scores = vectors @ query
     order = np.lexsort((np.arange(len(scores)), -scores))[:k]
     return [(int(at), float(scores[at])) for at in order]
 
 
-def group(vectors: np.ndarray, n: int | None = None, seed: int = 0) -> Groups:
+def group(vectors: Floats, n: int | None = None, seed: int = 0) -> Groups:
     """Groups by k-means (scikit-learn), on vectors of length 1: squared distance is 2 - 2 · cosine.
 
     n: how many groups. None: the number from 2 to 10 with the largest mean silhouette (Rousseeuw 1987).
@@ -123,19 +124,19 @@ def group(vectors: np.ndarray, n: int | None = None, seed: int = 0) -> Groups:
     )
 
 
-def _kmeans(vectors: np.ndarray, n: int, seed: int) -> np.ndarray:
+def _kmeans(vectors: Floats, n: int, seed: int) -> Ints:
     from sklearn.cluster import KMeans
 
     return KMeans(n, n_init=10, random_state=seed).fit(vectors).labels_
 
 
-def _centre(vectors: np.ndarray, labels: np.ndarray, label: int) -> int:
+def _centre(vectors: Floats, labels: Ints, label: int) -> int:
     """The text of a group that is nearest to its mean."""
     members = np.flatnonzero(labels == label)
     return int(members[np.argmax(vectors[members] @ vectors[members].mean(0))])
 
 
-def _plane(vectors: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:
+def _plane(vectors: Floats) -> tuple[Floats, tuple[float, float]]:
     """Coordinates on the two main components, and the share of the variance along each."""
     centred = vectors - vectors.mean(0)
     left, sizes, _ = np.linalg.svd(centred, full_matrices=False)

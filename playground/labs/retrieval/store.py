@@ -27,6 +27,7 @@ from typing import IO, Any
 import filelock
 import numpy as np
 
+from playground.arrays import Floats
 from playground.errors import PlaygroundError
 from playground.labs.retrieval.chunking import Chunk, Chunking
 from playground.labs.retrieval.index import Dense, kind_for
@@ -83,7 +84,7 @@ class Collection:
     _texts: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
-    def vectors(self) -> np.ndarray:
+    def vectors(self) -> Floats:
         return self.dense.vectors
 
     def text(self, document: str) -> str:
@@ -255,7 +256,7 @@ class Store:
         troubles = [*self._about_troubles(), *troubles]
         kept: list[Filed] = []
         chunks: list[Chunk] = []
-        vectors: list[np.ndarray] = []
+        vectors: list[Floats] = []
         texts: dict[str, str] = {}
         for each in filed:
             try:
@@ -289,7 +290,7 @@ class Store:
         except _DAMAGE:
             return False
 
-    def _read(self, each: Filed) -> tuple[str, list[Chunk], np.ndarray]:
+    def _read(self, each: Filed) -> tuple[str, list[Chunk], Floats]:
         folder = self.folder / "files" / each.id
         if not self.whole(each):
             raise ValueError("a checksum differs")
@@ -305,7 +306,7 @@ class Store:
             raise ValueError("a chunk is none")
         return text, [Chunk(each.name, text[row[0] : row[1]], *row) for row in rows], vectors
 
-    def _index(self, key: str, chunks: list[Chunk], vectors: np.ndarray, troubles: list[str]) -> tuple[Dense, Bm25]:
+    def _index(self, key: str, chunks: list[Chunk], vectors: Floats, troubles: list[str]) -> tuple[Dense, Bm25]:
         folder = self.folder / "index" / key
         if len(chunks) >= _KEEP_INDEX_FROM and (folder / "sums.json").exists():
             try:
@@ -352,7 +353,7 @@ class Draft:
         self._n_chunks = self._lost = 0
         self._width = 1
 
-    def add(self, chunks: Iterable[Chunk], vectors: np.ndarray) -> None:
+    def add(self, chunks: Iterable[Chunk], vectors: Floats) -> None:
         """The next chunks and their vectors, (chunk, hidden)."""
         for chunk in chunks:
             row = [chunk.start, chunk.end, chunk.page, chunk.heading, chunk.record, chunk.n_tokens, chunk.lost]
@@ -385,7 +386,7 @@ class Draft:
 
 
 def in_memory(
-    name: str, reference: str, chunking: Chunking, texts: dict[str, str], chunks: list[Chunk], vectors: np.ndarray
+    name: str, reference: str, chunking: Chunking, texts: dict[str, str], chunks: list[Chunk], vectors: Floats
 ) -> Collection:
     """A collection that is nowhere on disk."""
     filed = tuple(

@@ -15,6 +15,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from playground.arrays import Floats, Ints
 from playground.labs.internals.probing import folds, strength
 from playground.labs.internals.probing.folds import Split
 
@@ -32,7 +33,7 @@ class Probe:
     kind: Kind
     strength: float  # C of the linear probe; of no use to the network
 
-    def fit(self, features: np.ndarray, labels: np.ndarray, seed: int = 0) -> Pipeline:
+    def fit(self, features: Floats, labels: Ints, seed: int = 0) -> Pipeline:
         """A fitted pipeline: features, (text, hidden), and labels, (text,), as numbers."""
         if self.kind == "linear":
             last = LogisticRegression(C=self.strength, max_iter=300)
@@ -41,7 +42,7 @@ class Probe:
         return _quietly(make_pipeline(StandardScaler(), last), features, labels)
 
 
-def inner_folds(labels: np.ndarray, items: np.ndarray | None, seed: int = 0) -> list[Split]:
+def inner_folds(labels: Ints, items: Ints | None, seed: int = 0) -> list[Split]:
     """Folds inside training texts for `chosen`; none where some label has too few texts."""
     counts = np.unique(labels, return_counts=True)[1]
     if len(counts) == 1 or counts.min() < N_INNER:
@@ -51,8 +52,8 @@ def inner_folds(labels: np.ndarray, items: np.ndarray | None, seed: int = 0) -> 
 
 def chosen(
     kind: Kind,
-    features: np.ndarray,
-    labels: np.ndarray,
+    features: Floats,
+    labels: Ints,
     inner: list[Split],
     by_bits: bool = False,
     go_on: Callable[[], None] = lambda: None,
@@ -68,7 +69,7 @@ def chosen(
     return Probe(kind, strength.best(StandardScaler().fit_transform(features), numbers, inner, by_bits, go_on))
 
 
-def _quietly(pipeline: Pipeline, features: np.ndarray, labels: np.ndarray) -> Pipeline:
+def _quietly(pipeline: Pipeline, features: Floats, labels: Ints) -> Pipeline:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a probe that has not quite settled is still a probe
         return pipeline.fit(features, labels)

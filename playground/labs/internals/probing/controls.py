@@ -9,13 +9,14 @@ import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from playground.arrays import Ints
 from playground.labs.internals.probing.examples import Examples
 from playground.labs.internals.probing.folds import Split
 
 STRENGTH = 1.0  # C of the bag of words
 
 
-def control_labels(labels: np.ndarray, items: np.ndarray, seed: int = 0) -> np.ndarray:
+def control_labels(labels: Ints, items: Ints, seed: int = 0) -> Ints:
     """A random label for each item, (text,): each label as often, as nearly as whole items allow, as in the task."""
     rng = np.random.default_rng(seed)
     classes, wanted = np.unique(labels, return_counts=True)
@@ -31,7 +32,7 @@ def control_labels(labels: np.ndarray, items: np.ndarray, seed: int = 0) -> np.n
     return of_item[numbers]
 
 
-def majority(labels: np.ndarray, parts: list[Split]) -> np.ndarray:
+def majority(labels: Ints, parts: list[Split]) -> Ints:
     """What the commonest label of each training part says of its test part, (text,)."""
     said = np.empty_like(labels)
     for train, test in parts:
@@ -40,7 +41,7 @@ def majority(labels: np.ndarray, parts: list[Split]) -> np.ndarray:
     return said
 
 
-def words_alone(examples: Examples, labels: np.ndarray, parts: list[Split]) -> np.ndarray:
+def words_alone(examples: Examples, labels: Ints, parts: list[Split]) -> Ints:
     """What a linear probe says that sees only which words there are and how often, (text,).
 
     A text's own word, where it has one, counts as a word of another kind.

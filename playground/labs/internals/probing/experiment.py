@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from playground.arrays import Bools, Floats, Ints
 from playground.engine import provenance
 from playground.engine.engine import Engine
 from playground.engine.provenance import Provenance
@@ -45,7 +46,7 @@ class News:
 class Vectors:
     """What a model makes of the texts."""
 
-    values: np.ndarray  # (layer, text, hidden), float32
+    values: Floats  # (layer, text, hidden), float32
     examples: Examples  # those that were read: fewer than given when they would not fit
     pooling: Pooling
     kind: str  # of the model, as in its anatomy: "causal" reads from left to right
@@ -70,22 +71,22 @@ class Probing:
     settings: Settings
     layers: tuple[int, ...]  # those that are done, ascending
     wanted: tuple[int, ...]  # those that were asked for
-    accuracy: np.ndarray  # (layer,), share of texts told rightly when they were in the test part
-    low: np.ndarray  # (layer,), lower end of the 95 % interval of the accuracy
-    high: np.ndarray  # (layer,)
-    fold_accuracy: np.ndarray  # (layer, fold)
-    above: np.ndarray  # (layer,), bool: better than `rival` by more than 1.96 standard errors of the difference
-    task_apart: np.ndarray  # (layer,), accuracy at the task in folds that do not keep items together
-    control: np.ndarray  # (layer,), accuracy at the control task in those same folds
-    selectivity: np.ndarray  # (layer,), task_apart - control
-    bits: np.ndarray  # (layer,), length of the online code of all labels
-    compression: np.ndarray  # (layer,), length of the uniform code over `bits`; 1: nothing was learned
-    said: np.ndarray  # (layer, text), number of the class that each text was taken for when it was in the test part
-    folds: np.ndarray  # (text,), in which fold's test part it is
-    confusion: np.ndarray  # (layer, true class, said class), numbers of texts
-    points: np.ndarray  # (layer, text, 2), principal components
-    explained: np.ndarray  # (layer, 2), share of the variance
-    strength: np.ndarray  # (layer, fold), C of the linear probe
+    accuracy: Floats  # (layer,), share of texts told rightly when they were in the test part
+    low: Floats  # (layer,), lower end of the 95 % interval of the accuracy
+    high: Floats  # (layer,)
+    fold_accuracy: Floats  # (layer, fold)
+    above: Bools  # (layer,), bool: better than `rival` by more than 1.96 standard errors of the difference
+    task_apart: Floats  # (layer,), accuracy at the task in folds that do not keep items together
+    control: Floats  # (layer,), accuracy at the control task in those same folds
+    selectivity: Floats  # (layer,), task_apart - control
+    bits: Floats  # (layer,), length of the online code of all labels
+    compression: Floats  # (layer,), length of the uniform code over `bits`; 1: nothing was learned
+    said: Ints  # (layer, text), number of the class that each text was taken for when it was in the test part
+    folds: Ints  # (text,), in which fold's test part it is
+    confusion: Ints  # (layer, true class, said class), numbers of texts
+    points: Floats  # (layer, text, 2), principal components
+    explained: Floats  # (layer, 2), share of the variance
+    strength: Floats  # (layer, fold), C of the linear probe
     majority: Score
     words: Score  # a linear probe on the bag of words, same folds
     rival: str  # "words", "majority" or "guessing": whichever does best without the model
@@ -110,13 +111,13 @@ class Probing:
 class _Layer:
     """One layer's part of a `Probing`."""
 
-    said: np.ndarray  # (text,), class numbers
+    said: Ints  # (text,), class numbers
     strengths: list[float]  # (fold,)
     task_apart: float
     control: float
     bits: float
-    points: np.ndarray
-    explained: np.ndarray
+    points: Floats
+    explained: Floats
 
 
 def read(
@@ -238,7 +239,7 @@ class _Work:
         if self.stop.is_set():
             raise Stopped
 
-    def baselines(self) -> dict[str, np.ndarray]:
+    def baselines(self) -> dict[str, Floats]:
         """Right or wrong, or how probably right, text by text, (text,), of what does without the model."""
         self.go_on()
         with threadpool_limits(1, user_api="blas"):
@@ -255,7 +256,7 @@ class _Work:
         with threadpool_limits(1, user_api="blas"):
             return self._layer(self.vectors.values[layer])
 
-    def _layer(self, values: np.ndarray) -> _Layer:
+    def _layer(self, values: Floats) -> _Layer:
         kind, seed = self.settings.probe, self.settings.seed
         said, strengths = np.empty_like(self.labels), []
         for (train, test), inner in zip(self.parts, self.inner, strict=True):
@@ -275,7 +276,7 @@ class _Work:
         points, explained = projection.plane(values)
         return _Layer(said, strengths, task_apart, control, bits, points, explained)
 
-    def _accuracy(self, same: Probe, values: np.ndarray, labels: np.ndarray) -> float:
+    def _accuracy(self, same: Probe, values: Floats, labels: Ints) -> float:
         """Accuracy at some labels in folds that do not keep items together."""
         right = 0
         for train, test in self.apart:
@@ -287,7 +288,7 @@ class _Work:
             right += (said == labels[test]).sum()
         return float(right / len(labels))
 
-    def result(self, done: dict[int, _Layer], baselines: dict[str, np.ndarray], started: float) -> Probing:
+    def result(self, done: dict[int, _Layer], baselines: dict[str, Floats], started: float) -> Probing:
         layers = tuple(sorted(done))
         results = [done[layer] for layer in layers]
         right = np.array([result.said == self.labels for result in results])  # (layer, text)
@@ -333,16 +334,16 @@ class _Work:
             provenance=self._provenance(started),
         )
 
-    def _folds(self) -> np.ndarray:
+    def _folds(self) -> Ints:
         numbers = np.empty(len(self.labels), int)
         for fold, (_, test) in enumerate(self.parts):
             numbers[test] = fold
         return numbers
 
-    def _score(self, right: np.ndarray) -> Score:
+    def _score(self, right: Floats) -> Score:
         return Score(float(right.mean()), *intervals.interval(right, self.items))
 
-    def _best_unseen(self, right: np.ndarray) -> float:
+    def _best_unseen(self, right: Bools) -> float:
         """Accuracy when each fold is told by the layer that does best in the others: no layer is picked by its own."""
         n_right = 0
         for _, test in self.parts:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from playground.arrays import Floats
 from playground.engine.anatomy import Stack
 from playground.engine.engine import Engine
 from playground.engine.observe import arounds
@@ -37,7 +38,7 @@ class Cache:
 
     def __init__(self, budget: int = 250_000_000) -> None:
         self.budget = budget
-        self._held: OrderedDict[str, np.ndarray] = OrderedDict()
+        self._held: OrderedDict[str, Floats] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
@@ -45,13 +46,13 @@ class Cache:
         with self._lock:
             return sum(vectors.nbytes for vectors in self._held.values())
 
-    def get(self, key: str) -> np.ndarray | None:
+    def get(self, key: str) -> Floats | None:
         with self._lock:
             if key in self._held:
                 self._held.move_to_end(key)
             return self._held.get(key)
 
-    def put(self, key: str, vectors: np.ndarray) -> None:
+    def put(self, key: str, vectors: Floats) -> None:
         """Keeps the vectors, which nobody may change from now on, unless they alone exceed the budget."""
         if vectors.nbytes > self.budget:
             return
@@ -82,7 +83,7 @@ def pooled(
     pooling: Pooling,
     stop: threading.Event | None = None,
     batch_tokens: int | None = None,
-) -> Generator[int, None, np.ndarray]:
+) -> Generator[int, None, Floats]:
     """Yields how many texts are done; returns their vectors, (layer, text, hidden), float32.
 
     Layer 0 is what goes into the first block, layer i what comes out of block i; behind the last one stands the
@@ -120,10 +121,10 @@ def _read(
     ids: Sequence[list[int]],
     weights: Sequence[list[float]],
     stop: threading.Event | None,
-) -> dict[int, np.ndarray]:
+) -> dict[int, Floats]:
     """The vectors of one padded batch, (text, hidden), by layer. A layer's residuals go once they are pooled."""
     averaging = _padded(weights, 0.0).to(engine.device)  # (text, position)
-    found: dict[int, np.ndarray] = {}
+    found: dict[int, Floats] = {}
 
     def keep(layer: int, residual: Tensor) -> None:
         found[layer] = torch.einsum("tp,tph->th", averaging, residual.float()).cpu().numpy()

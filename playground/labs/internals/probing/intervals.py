@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from playground.arrays import Bools, Floats, Ints
+
 Z95 = 1.959963984540054  # of the normal distribution
 
 
@@ -13,7 +15,7 @@ def wilson(share: float, n: float) -> tuple[float, float]:
     return max(float(below), 0.0), min(float(above), 1.0)
 
 
-def design_effect(right: np.ndarray, items: np.ndarray) -> float:
+def design_effect(right: Bools | Floats, items: Ints) -> float:
     """By how much texts that share an item count for less than so many texts, (text,) each; at least 1.
 
     The variance of the share right, with whole items drawn, over that with single texts drawn (Kish 1965).
@@ -31,12 +33,12 @@ def design_effect(right: np.ndarray, items: np.ndarray) -> float:
     return max(float(by_items / by_texts), 1.0)
 
 
-def interval(right: np.ndarray, items: np.ndarray) -> tuple[float, float]:
+def interval(right: Bools | Floats, items: Ints) -> tuple[float, float]:
     """The 95 % interval of a share of texts, where those that share an item are not independent."""
     return wilson(float(right.mean()), len(right) / design_effect(right, items))
 
 
-def exceeds(right: np.ndarray, rival: np.ndarray, items: np.ndarray) -> bool:
+def exceeds(right: Bools | Floats, rival: Floats, items: Ints) -> bool:
     """Whether one is right more often than its rival, text by text, (text,) each, by more than chance would explain.
 
     The mean difference against 1.96 of its standard errors, whole items taken as independent.

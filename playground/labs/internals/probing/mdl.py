@@ -10,15 +10,16 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from playground.arrays import Floats, Ints
 from playground.labs.internals.probing import classifiers
 from playground.labs.internals.probing.classifiers import Kind
 from playground.labs.internals.probing.folds import Split
 
 FRACTIONS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)  # of the texts, at the end of each block
-Predictor = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (numbers before, numbers of the block) -> (text, class)
+Predictor = Callable[[Ints, Ints], Floats]  # (numbers before, numbers of the block) -> (text, class)
 
 
-def order(items: np.ndarray, seed: int = 0) -> np.ndarray:
+def order(items: Ints, seed: int = 0) -> Ints:
     """Numbers of the texts in the order in which they are sent: by chance, texts with the same item in a row."""
     names, numbers = np.unique(items, return_inverse=True)
     rank = np.random.default_rng(seed).permutation(len(names))
@@ -31,7 +32,7 @@ def blocks(n: int, n_classes: int) -> list[int]:
     return sorted({min(max(round(fraction * n), 2 * n_classes), n) for fraction in FRACTIONS})
 
 
-def codelength(labels: np.ndarray, sequence: np.ndarray, n_classes: int, predict: Predictor) -> Iterator[float]:
+def codelength(labels: Ints, sequence: Ints, n_classes: int, predict: Predictor) -> Iterator[float]:
     """Bits for the labels, (text,), sent in `sequence`, block by block; their sum is the length of the code."""
     ends = blocks(len(sequence), n_classes)
     yield ends[0] * np.log2(n_classes)
@@ -47,7 +48,7 @@ def uniform(n: int, n_classes: int) -> float:
 
 
 def inner_folds(
-    labels: np.ndarray, items: np.ndarray | None, sequence: np.ndarray, n_classes: int, seed: int = 0
+    labels: Ints, items: Ints | None, sequence: Ints, n_classes: int, seed: int = 0
 ) -> dict[int, list[Split]]:
     """By how many texts have been sent: the folds inside them, for choosing the strength of the probe."""
     return {
@@ -58,8 +59,8 @@ def inner_folds(
 
 def of_probe(
     kind: Kind,
-    features: np.ndarray,
-    labels: np.ndarray,
+    features: Floats,
+    labels: Ints,
     inner: dict[int, list[Split]],
     n_classes: int,
     seed: int = 0,
@@ -70,7 +71,7 @@ def of_probe(
     go_on: as in `strength.best`.
     """
 
-    def predict(before: np.ndarray, now: np.ndarray) -> np.ndarray:
+    def predict(before: Ints, now: Ints) -> Floats:
         known = np.unique(labels[before])
         share = np.zeros((len(now), n_classes))
         if len(known) == 1:

@@ -12,8 +12,10 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
+from playground.arrays import Floats
 
-def plane(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+
+def plane(features: Floats) -> tuple[Floats, Floats]:
     """The first two principal components of standardised features, (text, hidden).
 
     Returns:
@@ -30,7 +32,7 @@ def plane(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return points, shares
 
 
-def alike(planes: Sequence[np.ndarray]) -> np.ndarray:
+def alike(planes: Sequence[Floats]) -> Floats:
     """Planes, (text, 2) each, with axes flipped where that makes one more like its predecessor: (layer, text, 2)."""
     turned = [planes[0]]
     for points in planes[1:]:

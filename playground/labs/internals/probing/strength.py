@@ -10,14 +10,15 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_expit, log_softmax
 
+from playground.arrays import Floats, Ints
 from playground.labs.internals.probing.folds import Split
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)  # C: larger is freer
 
 
 def best(
-    features: np.ndarray,
-    labels: np.ndarray,
+    features: Floats,
+    labels: Ints,
     inner: Sequence[Split],
     by_bits: bool = False,
     go_on: Callable[[], None] = lambda: None,
@@ -45,19 +46,19 @@ def best(
 
 
 def fit(
-    features: np.ndarray,
-    labels: np.ndarray,
+    features: Floats,
+    labels: Ints,
     n_classes: int,
     strength: float,
-    start: np.ndarray | None = None,
+    start: Floats | None = None,
     go_on: Callable[[], None] = lambda: None,
-) -> np.ndarray:
+) -> Floats:
     """Weights, (hidden + 1, class), the last row not held back; (hidden + 1, 1) for two classes."""
     n, width = features.shape
     columns = 1 if n_classes == 2 else n_classes
     truth = labels[:, None] == (1 if columns == 1 else np.arange(n_classes))
 
-    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+    def loss(flat: Floats) -> tuple[float, Floats]:
         go_on()
         weights = flat.reshape(width + 1, columns)
         logits = features @ weights[:-1].astype(features.dtype) + weights[-1]
@@ -78,7 +79,7 @@ def fit(
     return found.x.reshape(width + 1, columns)
 
 
-def log_probabilities(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def log_probabilities(features: Floats, weights: Floats) -> Floats:
     """(text, class), natural logarithms."""
     logits = features @ weights[:-1].astype(features.dtype) + weights[-1]
     return np.hstack([log_expit(-logits), log_expit(logits)]) if logits.shape[1] == 1 else log_softmax(logits, axis=1)
