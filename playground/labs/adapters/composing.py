@@ -13,6 +13,7 @@ of PEFT: the election does not know the weights, and the sum is divided by the n
 not know what the adapters were trained for.
 """
 
+import functools
 import math
 import threading
 from collections.abc import Callable, Sequence
@@ -166,7 +167,7 @@ _Merge = Callable[[Sequence[Tensor], Sequence[float]], Tensor]
 
 def _summed(pairs: Pairs) -> Tensor:
     """The exact sum, (out, in), float64."""
-    return torch.stack([weight * f.scaling * (f.b.double() @ f.a.double()) for weight, f in pairs]).sum(0)
+    return functools.reduce(torch.add, (weight * f.scaling * (f.b.double() @ f.a.double()) for weight, f in pairs))
 
 
 def _cat(pairs: Pairs) -> Factors:

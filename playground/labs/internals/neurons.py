@@ -155,10 +155,8 @@ def most_active(
         raise PlaygroundError(f"n is {n!r}; it must be a whole number from 1 to {MOST:,}. Change it and try again.")
     texts = ablation.sentences() if texts is None else texts
     total = len(texts) if isinstance(texts, Sequence) else None
-    best: dict[int, list[tuple[float, int, Active]]] = {
-        1: [],
-        -1: [],
-    }  # heaps by sign: (signed value, count, Active), the weakest first
+    # heaps by sign: (signed value, count, Active), the weakest first
+    best: dict[int, list[tuple[float, int, Active]]] = {1: [], -1: []}
     count, n_texts, sums, complete = 0, 0, np.zeros(3), True
     try:
         for number, text in enumerate(texts):

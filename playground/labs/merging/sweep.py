@@ -39,9 +39,8 @@ class Ground:
 
     models: ModelCache
     ids: Tensor  # (1, position)
-    parents: tuple[
-        Tensor, ...
-    ]  # of the first two models: natural logarithms, (position, vocabulary), float32; each predicts the next token
+    # Of the first two models: natural logarithms, (position, vocabulary), float32; each predicts the next token.
+    parents: tuple[Tensor, ...]
     stop: threading.Event
 
 
