@@ -155,6 +155,7 @@ def test_facts_of_the_wrong_kind(tmp_path, settings):
             + bytes(8)  # no tensors
             + len(facts).to_bytes(8, "little")
             + b"".join(string(name.replace("__", ".")) + value for name, value in facts.items())
+            + bytes(32)
         )
         return complaint(tmp_path / "x.gguf", settings)
 
