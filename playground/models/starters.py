@@ -110,12 +110,14 @@ CHANGED: tuple[Changed, ...] = (
     ),
 )
 
-_EVERY: tuple[Starter | Changed, ...] = (*STARTERS, *CHANGED)
+
+def _every() -> tuple[Starter | Changed, ...]:
+    return (*STARTERS, *CHANGED)
 
 
 def names() -> tuple[str, ...]:
     """Names of all starters, as written after "starter:"."""
-    return tuple(starter.name for starter in _EVERY)
+    return tuple(starter.name for starter in _every())
 
 
 def find(name: str) -> Starter | Changed:
@@ -124,7 +126,7 @@ def find(name: str) -> Starter | Changed:
     Raises:
         PlaygroundError: there is none; names those that there are.
     """
-    for starter in _EVERY:
+    for starter in _every():
         if starter.name == name:
             return starter
     there = ", ".join(f"starter:{name}" for name in names())
