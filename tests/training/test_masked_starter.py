@@ -11,7 +11,7 @@ from transformers import BertConfig, BertForMaskedLM, BertModel
 
 from playground.models import difference, masked
 from tests import tiny
-from training.masked_starter import batches, clean, evaluate, gather, pack, readers, sample, train
+from training.masked_starter import average, batches, clean, evaluate, gather, pack, readers, sample, train
 from training.masked_starter import model as network
 from training.masked_starter.gather import Passages
 from training.masked_starter.sources import SOURCES
@@ -114,6 +114,24 @@ def test_what_is_packed_gives_the_trained_model_again(trained, passages, body, t
         assert (logits - network.answers(model, batch)).abs().max() < 0.2
     exact, packed = (evaluate.masked_accuracy(one, passages, 1, 200) for one in (model, again))
     assert packed["perplexity"] == pytest.approx(exact["perplexity"], rel=0.02)
+
+
+def test_a_mean_of_checkpoints_keeps_what_was_not_trained_to_the_last_bit(tmp_path):
+    torch.manual_seed(0)
+    fixed = torch.randn(50, 7)
+    parts = [{"weight": torch.randn(3, 4), "fixed": fixed.clone(), "ids": torch.arange(3)} for _ in range(3)]
+    for n, part in enumerate(parts):
+        torch.save({"model": part, "step": n}, tmp_path / f"{n}.pt")
+    average.main([str(tmp_path), *(f"{tmp_path}/{n}.pt:{share}" for n, share in enumerate((0.2, 0.3, 0.5)))])
+    held = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert held["step"] == 2
+    assert torch.equal(held["model"]["fixed"], fixed)
+    expected = sum(share * part["weight"].double() for share, part in zip((0.2, 0.3, 0.5), parts, strict=True))
+    assert torch.allclose(held["model"]["weight"].double(), expected, atol=1e-6)
+    with pytest.raises(ValueError, match="add up to"):
+        average.average(parts, (0.2, 0.3, 0.4))
+    with pytest.raises(ValueError, match="different models"):
+        average.average([{"other": fixed}, parts[0]], (0.5, 0.5))
 
 
 def test_the_schedule_ends_at_zero():

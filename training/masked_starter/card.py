@@ -68,13 +68,14 @@ def accuracy(found: dict) -> str:
     for name, part in {**found["all"], **found["sources"]}.items():
         right, among = f"{100 * part['top1']:.1f} %", f"{100 * part['top5']:.1f} %"
         rows.append(f"| {name} | {right} | {among} | {part['perplexity']:.0f} | {part['n']:,} |")
+    blanks = found["one blank"].items()
+    single = ", ".join(f"{100 * part['top1']:.1f} % on {name} text ({part['n']:,} places)" for name, part in blanks)
     apart = ", ".join(f"{value:.0f} on {name} text" for name, value in found["pseudo_perplexity"].items())
     grammar = (
         f"Of {found['grammar']['of']} easy pairs of grammar it prefers the right form in {found['grammar']['right']}."
     )
-    return "\n".join(
-        ["## How good it is", "", *rows, "", f"Pseudo-perplexity, one piece masked at a time: {apart}. {grammar}", ""]
-    )
+    alone = f"One piece masked at a time, as the page asks: top-1 {single}; pseudo-perplexity {apart}."
+    return "\n".join(["## How good it is", "", *rows, "", f"{alone} {grammar}", ""])
 
 
 def occupations(bits: dict[str, float]) -> str:

