@@ -136,12 +136,15 @@ def let_them_in(crowd: Crowd, process: psutil.Process, seconds: float, seed: int
             crowd.complain(thread.name, "did not come back")
 
 
-@contextmanager
-def running(cache: Path, log: Path) -> Iterator[tuple[str, subprocess.Popen]]:
-    """The app, with a cache folder whose starters are those of this machine."""
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def running(port: int, cache: Path, log: Path) -> Iterator[tuple[str, subprocess.Popen]]:
+    """The app, with a cache folder whose starters are those of this machine."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("PLAYGROUND_")}
     environment = ours | {"PLAYGROUND_OFFLINE": "true", "PLAYGROUND_CACHE_DIR": str(cache)}
     command = [sys.executable, "app.py", "--host", "127.0.0.1", "--port", str(port)]
@@ -219,7 +222,9 @@ def main() -> int:
         cache.mkdir()
         (cache / "starters").symlink_to(starters())
         log = options.log or log
-        with running(cache, log) as (url, app):
+        log.write_text("")
+        port = free_port()  # the same after the restart: a browser keeps what it keeps by address
+        with running(port, cache, log) as (url, app):
             crowd, client = Crowd(url, jobs(options.wordings)), client_of(url)
             kept = lasting.make(client)
             print("a collection, a merge and an adapter are saved", flush=True)
@@ -234,7 +239,7 @@ def main() -> int:
             lasting.begin_more(client, kept)
             time.sleep(3)
             app.send_signal(signal.SIGKILL)
-        with running(cache, log) as (url, app):
+        with running(port, cache, log) as (url, app):
             lost = lasting.lost(client_of(url), kept, cache)
             with sync_playwright() as play:
                 remembered = lasting.remembers(play, url, profile)

@@ -3,10 +3,10 @@
 import math
 from collections.abc import Iterator
 
-# What an answer says of the moment in which it was made.
+# What an answer says of the moment in which it was made; a seed is drawn where none is given, and unused if nothing is.
 MOMENTARY = {
     "seconds", "seconds_left", "seconds_to_first_token", "tokens_per_second", "in_use_by", "doing", "bytes", "made",
-    "when", "duration",
+    "when", "duration", "seed",
 }  # fmt: skip
 TOLERANCE = 5e-3  # of numbers: with others in one batch products are summed in another order
 
