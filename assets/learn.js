@@ -24,4 +24,11 @@ lesson.addEventListener('click', (event) => {
   const button = event.target.closest('.reveal');
   if (button) ask(button.closest('.exercise'));
 });
+window.addEventListener('playground-unanswered', () => { // which one it was is not known
+  const note = (place) => place.querySelector('[data-note="working"]').innerHTML;
+  lesson.querySelectorAll('.exercise').forEach((place) => {
+    const revealed = place.querySelector('.revealed');
+    if (revealed.innerHTML === note(place)) revealed.innerHTML = '';
+  });
+});
 watch('value', () => props.value && take(props.value));

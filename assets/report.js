@@ -28,13 +28,13 @@ const modelOf = (asked) => asked.find(([box]) => box.model)?.[1] ?? null;
 // Without what a frame holds: megabytes, of which a report keeps nothing.
 const light = (value) => (typeof value === 'string' ? value.replace(/<iframe[^]*?<\/iframe>/g, '<iframe></iframe>') : value);
 
-function heard({of, values}) {
+function heard({of, values, all}) {
   const {asked: boxes, shown: parts} = EXPERIMENTS[of];
   const asked = boxes.map((box, at) => [box, values[at]]).filter(([box]) => !box.hidden || document.getElementById(box.hidden));
   const shown = parts.map((each, at) => [each, light(values[boxes.length + at])]);
   const busy = values.slice(boxes.length + parts.length).some(isBusy) || shown.some(isWaiting);
   let room = rooms.get(of);
-  if (!room) rooms.set(of, room = {seen: busy ? null : result(shown), ran: false});
+  if (!room) rooms.set(of, room = {seen: busy || (acted && !all && !EXPERIMENTS[of].doing) ? null : result(shown), ran: false});
   if (busy || result(shown) !== room.seen) room.begun ??= {asked, model: ''}; // what was asked is what stood there when it began
   if (room.begun && modelOf(asked) && modelOf(asked) === modelOf(room.begun.asked)) room.begun.model ||= facts();
   room.shown = shown;
@@ -67,8 +67,8 @@ function keep(of, begun, shown, ran, letters) {
   const timeless = (what) => result(what).replace(SECONDS, '');
   const stamped = (what) => what.find(([{kind}, value]) => kind === 'html' && value?.match(SECONDS))?.[1]; // of one run, to 0.01 s
   const sameRun = (one) => timeless(one) === timeless(shown) || (stamped(one) && stamped(one) === stamped(shown));
-  const again = last && (!ran || goesOn(last.shown, shown)
-    || (JSON.stringify(last.asked) === JSON.stringify(begun.asked) && sameRun(last.shown)));
+  const again = last && (!ran || goesOn(last.shown, shown) // what says of no run that it runs may be looked at further
+    || (JSON.stringify(last.asked) === JSON.stringify(begun.asked) && (!EXPERIMENTS[of].doing || sameRun(last.shown))));
   if (again) Object.assign(last, {shown, letters, when: new Date()}, ran ? begun : {});
   else kept.push({of, number: ++numbers, place: EXPERIMENTS[of].place, when: new Date(), ...begun, shown, letters, wanted: true});
   while (kept.length > MOST || (kept.length > 1 && sum() > ROOM)) { kept.shift(); dropped += 1; }

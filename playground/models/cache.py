@@ -293,6 +293,8 @@ class ModelCache:
                 slot.fraction, slot.detail = fraction, sentence
             report(fraction, sentence)
 
+        import playground.engine  # noqa: F401  (before all that imports transformers: it says why)
+
         place = self._on_disk_as(key)
         machine = self.room.machine() if sources.locate(place, self.settings) is None else None
         files = sources.fetch(place, self.settings, tell, None if machine is None else machine.budget)
@@ -303,7 +305,6 @@ class ModelCache:
         with self._changed:
             slot.state = "loading"
         tell(None, "Starting PyTorch")
-        # before all that imports transformers: `engine` says why
         from playground.engine.memory import out_of_memory
         from playground.models import loading
 

@@ -11,8 +11,10 @@ from playground.assets import ASSETS
 from playground.errors import PlaygroundError
 from playground.labs.learning import texts
 from playground.tabs import results
-from playground.tabs.kit import Page, in_words, title_of
+from playground.tabs.kit import AT_ONCE, Page, in_words, title_of
 from playground.views import learning as view
+
+UNANSWERED = "() => { window.dispatchEvent(new CustomEvent('playground-unanswered')); }"
 
 
 def masthead() -> gr.HTML:
@@ -40,7 +42,8 @@ def build(page: Page, title: str) -> gr.HTML | None:
     def reveal(reference: str | None, event: gr.EventData) -> dict:
         return revealed(page, lesson, reference or "", event.answer, event.guess)
 
-    box.guessed(reveal, page.reference, box, **page.queued)
+    asked = box.guessed(reveal, page.reference, box, trigger_mode="multiple", **page.queued)  # two may wait at once
+    asked.failure(None, None, None, js=UNANSWERED, **AT_ONCE)  # refused before it began: the page said why
     return box
 
 

@@ -120,7 +120,7 @@ def visit(app: App, browser: Browser) -> Iterator[Callable[..., Page]]:
         )
         contexts.append(context)
         if not newcomer:  # who has seen the tour is not invited to it
-            context.add_init_script("localStorage.setItem('playground.tour', 'seen')")
+            context.add_init_script("if (window === top) localStorage.setItem('playground.tour', 'seen')")
         page = context.new_page()
         page.on("request", lambda request: asked.append(request.url))
         page.on("pageerror", lambda error: complaints.append(str(error)))

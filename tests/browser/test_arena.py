@@ -42,7 +42,10 @@ def open_arena(page: Page) -> None:
 def limit(page: Page, a: int, b: int) -> None:
     for side, most in (("a", a), ("b", b)):
         page.get_by_role("button", name=f"Settings of {side.upper()}").click()
-        page.locator(f"#settings-{side}").get_by_label("number input for Max new tokens").fill(str(most))
+        number = page.locator(f"#settings-{side}").get_by_label("number input for Max new tokens")
+        number.wait_for()
+        page.wait_for_timeout(500)  # what is shown for the first time is set once more a moment later
+        number.fill(str(most))
         page.get_by_role("button", name=f"Settings of {side.upper()}").click()
 
 
