@@ -2,11 +2,12 @@
 
 Starts `python app.py` (offline, starters on disk) with a cache folder of its own. First every question of
 `benchmarks/together/jobs.py` is asked with nobody else there. Then eight come: six programs that ask them in any order,
-and two people who press the first example of each tab in Chromium. Each answer is compared with the one had alone; all
-the while a ninth asks for what needs no model (the page, /models, /health), and how long that takes is noted, as is the
-app's memory. Last, while a merge and a collection are being written, the app is killed with SIGKILL and started again:
-the conversation, collection, merge and adapter that were saved before must be there and answer as they did. Prints a
-table, and ends with 1 when a line of it does not hold. Needs Chromium, and what requirements-test.txt names.
+and two people who press the first example of each tab in Chromium. Each answer of a program is compared with the one
+had alone; all the while a ninth asks for what needs no model (the page, /models, /health), and how long that takes is
+noted, as is the app's memory. Last, while a merge and a collection are being written, the app is killed with SIGKILL
+and started again: the conversation, collection, merge and adapter that were saved before must be there and answer as
+they did. Prints a table, and ends with 1 when a line of it does not hold. Needs Chromium, and what
+requirements-test.txt names.
 
     python benchmarks/crowd.py [--minutes 20] [--wordings 6] [--seed 1] [--log FILE]
 """
@@ -24,7 +25,7 @@ import threading
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,7 +54,8 @@ class Crowd:
     asked: list[Job]
     alone: dict[str, object] = field(default_factory=dict)  # answer by the job's name
     over: threading.Event = field(default_factory=threading.Event)
-    done: Counter = field(default_factory=Counter)  # by tab
+    done: Counter = field(default_factory=Counter)  # by kind of client and tab
+    answered: Counter = field(default_factory=Counter)  # by program
     compared: int = 0
     other: list[str] = field(default_factory=list)  # answers that were not those had alone
     wrong: list[str] = field(default_factory=list)  # errors
@@ -78,7 +80,15 @@ def answer(client, job: Job) -> object:
     return client.submit(**job.arguments, api_name=job.endpoint).result(timeout=600)
 
 
-def program(crowd: Crowd, dice: random.Random) -> None:
+def guarded(crowd: Crowd, who: str, act: Callable[..., None], *arguments: object) -> None:
+    """A client whose end is noticed."""
+    try:
+        act(*arguments)
+    except Exception as error:
+        crowd.complain(who, f"{type(error).__name__}: {error}")
+
+
+def program(crowd: Crowd, dice: random.Random, name: str) -> None:
     client = client_of(crowd.url)
     while not crowd.over.is_set():
         job = dice.choice(crowd.asked)
@@ -88,6 +98,7 @@ def program(crowd: Crowd, dice: random.Random) -> None:
             crowd.complain(job.name, f"{type(error).__name__}: {error}")
             continue
         crowd.did(f"program {job.tab}")
+        crowd.answered[name] += 1
         crowd.compared += 1
         if told := next(differences(crowd.alone[job.name], found), ""):
             crowd.other.append(f"{job.name}{told}")
@@ -116,16 +127,10 @@ def light(crowd: Crowd, process: psutil.Process) -> None:
 
 
 def let_them_in(crowd: Crowd, process: psutil.Process, seconds: float, seed: int) -> None:
-    threads = [
-        threading.Thread(target=program, args=(crowd, random.Random(seed * 100 + n)), name=f"program {n}")
-        for n in range(PROGRAMS)
-    ]
-    threads += [
-        threading.Thread(
-            target=people.walk, args=(crowd.url, PEOPLE, seed, crowd.over, crowd.did, crowd.complain), name="people"
-        ),
-        threading.Thread(target=light, args=(crowd, process), name="light"),
-    ]
+    clients = [(f"program {n}", program, crowd, random.Random(seed * 100 + n), f"program {n}") for n in range(PROGRAMS)]
+    clients += [("people", people.walk, crowd.url, PEOPLE, seed, crowd.over, crowd.did, crowd.complain)]
+    clients += [("light", light, crowd, process)]
+    threads = [threading.Thread(target=guarded, args=(crowd, *client), name=client[0]) for client in clients]
     for thread in threads:
         thread.start()
     crowd.over.wait(seconds)
@@ -180,11 +185,14 @@ def judge(crowd: Crowd, lost: list[str], remembered: bool, logged: list[str]) ->
     early, late = median_of(crowd.memory, 0.4, 0.5), median_of(crowd.memory, 0.9, 1.0)
     p95 = statistics.quantiles(crowd.light, n=20)[-1]
     growth = late / early - 1
-    missing = [tab for tab in people.FIRST if not crowd.done[f"program {tab}"] + crowd.done[f"person {tab}"]]
+    missing = [
+        f"{who} {tab}" for tab in people.FIRST for who in ("program", "person") if not crowd.done[f"{who} {tab}"]
+    ]
+    missing += [f"program {n}" for n in range(PROGRAMS) if not crowd.answered[f"program {n}"]]
     lines = [
         ("errors", "0", str(len(crowd.wrong)), not crowd.wrong),
         ("other answers than alone", "0", f"{len(crowd.other)} of {crowd.compared:,}", not crowd.other),
-        ("tabs nobody got to", "0", str(len(missing)), not missing),
+        ("tabs and clients without an answer", "0", ", ".join(missing) or "0", not missing),
         ("errors in the app's log", "0", str(len(logged)), not logged),
         ("light requests, 95th percentile", f"< {LIGHT:g} s", f"{p95:.2f} s of {len(crowd.light):,}", p95 < LIGHT),
         (

@@ -3,6 +3,7 @@
 import json
 import shutil
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,16 +47,22 @@ def make(client) -> Kept:
 
 def ask(client, kept: Kept) -> dict[str, object]:
     """How each of them answers now."""
-    told = {
-        name: client.predict(text="My name is", model=model, temperature=0, max_new_tokens=12, api_name="/complete")[
-            "text"
-        ]
-        for name, model in (("merge", kept.merge), ("adapter", kept.composed))
-    }
-    found = client.predict(ASKED, collection="mine/notes", key=kept.key, api_name="/search")
-    listed = client.predict(key=kept.key, api_name="/collections")
-    mine = [one for one in listed if one["address"] == "mine/notes"]
-    return told | {"search": found["hits"], "collection": mine}
+    answers = {"merge": told(client, kept.merge), "adapter": told(client, kept.composed)}
+    return answers | {"search": search(client, kept), "collection": listed(client, kept)}
+
+
+def told(client, model: str) -> str:
+    asked = {"text": "My name is", "temperature": 0, "max_new_tokens": 12}
+    return client.predict(**asked, model=model, api_name="/complete")["text"]
+
+
+def search(client, kept: Kept) -> list[dict]:
+    return client.predict(ASKED, collection="mine/notes", key=kept.key, api_name="/search")["hits"]
+
+
+def listed(client, kept: Kept) -> list[dict]:
+    every = client.predict(key=kept.key, api_name="/collections")
+    return [one for one in every if one["address"] == "mine/notes"]
 
 
 def begin_more(client, kept: Kept) -> list[threading.Thread]:
@@ -81,20 +88,38 @@ def begin_more(client, kept: Kept) -> list[threading.Thread]:
 
 def lost(client, kept: Kept, cache: Path) -> list[str]:
     """Sentences: what is not as it was. Documents that were being added may be there, if they are there whole."""
-    now = ask(client, kept)
-    found = [line for name in ("merge", "adapter") for line in differences(kept.answers[name], now[name], name)]
-    found += differences(kept.answers["search"][0]["text"], now["search"][0]["text"], "the best hit")
-    documents = now["collection"][0]["n_documents"] if now["collection"] else 0
-    if not len(NOTES) <= documents <= len(NOTES) + len(MANY):
-        found.append(f"the collection has {documents} documents")
-    if documents > len(NOTES):
-        hit = client.predict(
-            "Page 0, many sentences", collection="mine/notes", key=kept.key, method="bm25", api_name="/search"
-        )
-        found += [] if hit["hits"] else ["a document that is listed cannot be found"]
-    cut = cache / "merges" / "cut-merge"
-    if cut.exists():  # then whole
-        client.predict(text="My name is", model=str(cut), temperature=0, max_new_tokens=2, api_name="/complete")
+    found: list[str] = []
+
+    def look(what: str, differ: Callable[[], list[str]]) -> None:
+        try:
+            found.extend(differ())
+        except Exception as error:
+            found.append(f"{what}: {type(error).__name__}: {error}")
+
+    def tells(name: str, model: str) -> list[str]:
+        return list(differences(kept.answers[name], told(client, model), name))
+
+    def finds() -> list[str]:
+        hits = search(client, kept)
+        return list(differences(kept.answers["search"][0]["text"], hits[0]["text"], "the best hit"))
+
+    def holds() -> list[str]:
+        (mine,) = listed(client, kept)
+        documents = mine["n_documents"]
+        if len(NOTES) <= documents <= len(NOTES) + len(MANY):
+            return []
+        return [f"the collection has {documents} documents"]
+
+    def is_whole() -> list[str]:
+        if (cut := cache / "merges" / "cut-merge").exists():
+            told(client, str(cut))
+        return []
+
+    look("the merge", lambda: tells("merge", kept.merge))
+    look("the adapter", lambda: tells("adapter", kept.composed))
+    look("the search", finds)
+    look("the collection", holds)
+    look("the merge that was cut off", is_whole)
     return found
 
 
@@ -118,10 +143,12 @@ def remembers(play, url: str, folder: Path) -> bool:
     page = context.new_page()
     page.goto(url)
     page.locator("[data-state=ready]").wait_for(timeout=120_000)
-    kept = page.evaluate("() => Object.values(localStorage)")
-    whole = any(SAID in text and json.loads(text)["name"] for text in kept)
+    stored = [json.loads(text) for text in page.evaluate("() => Object.values(localStorage)") if SAID in text]
+    drawer = page.locator("#conversations").text_content()
     context.close()
-    return whole
+    return any(
+        isinstance(one, dict) and one.get("name", "?") in drawer and '"assistant"' in json.dumps(one) for one in stored
+    )
 
 
 def _browser(play, folder: Path):

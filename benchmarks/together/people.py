@@ -60,7 +60,9 @@ def walk(
 
 
 def press(page, tab: str) -> None:
-    """Opens a tab, runs its first example and waits until what it says has grown."""
+    """Opens a tab of a fresh page, runs its first example, and waits until it says more and nothing is under way."""
+    page.goto(page.url)
+    page.locator("[data-state=ready]").wait_for()
     page.get_by_role("tab", name=tab, exact=True).first.click()
     button = page.locator(FIRST[tab]).filter(visible=True).first
     button.wait_for()
@@ -68,8 +70,9 @@ def press(page, tab: str) -> None:
     before = panel.inner_text()
     button.click()
     page.wait_for_function(
-        "([panel, before, more]) => panel.innerText !== before && panel.innerText.length > more",
-        arg=[panel.element_handle(), before, NEW_LETTERS],
+        """([panel, before, more]) => panel.innerText.length > before + more
+            && ![...panel.querySelectorAll('.doing, [id$=status]')].some((each) => each.innerText.includes('…'))""",
+        arg=[panel.element_handle(), len(before), NEW_LETTERS],
         timeout=240_000,
     )
-    page.wait_for_timeout(3_000)
+    page.wait_for_timeout(1_000)
