@@ -115,12 +115,15 @@ def visit(app: App, browser: Browser) -> Iterator[Callable[..., Page]]:
     def open_page(
         width: int = 1280, height: int = 900, dark: bool = False, after: str = "", newcomer: bool = False
     ) -> Page:
+        seen = {"origin": app.url, "localStorage": [{"name": "playground.tour", "value": "seen"}]}
         context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+            storage_state=None
+            if newcomer
+            else {"cookies": [], "origins": [seen]},  # who has seen the tour is not invited
         )
         contexts.append(context)
-        if not newcomer:  # who has seen the tour is not invited to it
-            context.add_init_script("if (window === top) localStorage.setItem('playground.tour', 'seen')")
         page = context.new_page()
         page.on("request", lambda request: asked.append(request.url))
         page.on("pageerror", lambda error: complaints.append(str(error)))
