@@ -28,13 +28,14 @@ const modelOf = (asked) => asked.find(([box]) => box.model)?.[1] ?? null;
 // Without what a frame holds: megabytes, of which a report keeps nothing.
 const light = (value) => (typeof value === 'string' ? value.replace(/<iframe[^]*?<\/iframe>/g, '<iframe></iframe>') : value);
 
-function heard({of, values, all}) {
+function heard({of, values}) {
   const {asked: boxes, shown: parts} = EXPERIMENTS[of];
   const asked = boxes.map((box, at) => [box, values[at]]).filter(([box]) => !box.hidden || document.getElementById(box.hidden));
   const shown = parts.map((each, at) => [each, light(values[boxes.length + at])]);
   const busy = values.slice(boxes.length + parts.length).some(isBusy) || shown.some(isWaiting);
   let room = rooms.get(of);
-  if (!room) rooms.set(of, room = {seen: busy || (acted && !all && !EXPERIMENTS[of].doing) ? null : result(shown), ran: false});
+  if (!room) rooms.set(of, room = {seen: busy ? null : result(shown), ran: false});
+  if (busy && !room.busy) room.begun = null; // one begins before the last has come to rest
   if (busy || result(shown) !== room.seen) room.begun ??= {asked, model: ''}; // what was asked is what stood there when it began
   if (room.begun && modelOf(asked) && modelOf(asked) === modelOf(room.begun.asked)) room.begun.model ||= facts();
   room.shown = shown;
@@ -162,5 +163,9 @@ dialog.querySelector('.close').addEventListener('click', () => dialog.close());
 dialog.addEventListener('click', (event) => event.target === dialog && dialog.close()); // beside it
 download.addEventListener('click', make);
 window.addEventListener('playground-result', (event) => heard(event.detail));
+const seeding = setInterval(() => { // what stands in each place to begin with is no result, also where nobody has been yet
+  if (rooms.size === EXPERIMENTS.length) clearInterval(seeding);
+  else trigger('collect', {});
+}, 300);
 for (const kind of ['pointerdown', 'keydown']) window.addEventListener(kind, () => { acted = true; }, {capture: true, once: true});
 draw();

@@ -20,8 +20,7 @@ HEARD = "(...values) => { window.dispatchEvent(new CustomEvent('playground-resul
 COLLECTED = """(...values) => {
   let from = 0;
   %s.forEach((n, of) => {
-    const detail = {of, all: true, values: values.slice(from, from += n)};
-    window.dispatchEvent(new CustomEvent('playground-result', {detail}));
+    window.dispatchEvent(new CustomEvent('playground-result', {detail: {of, values: values.slice(from, from += n)}}));
   });
 }"""
 ONLY_HERE: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
