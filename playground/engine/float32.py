@@ -4,8 +4,6 @@ Weights that are float32 already are shared, so that the copy costs what the oth
 gradients are for.
 """
 
-import copy
-
 import torch
 from torch import Tensor, nn
 
@@ -27,8 +25,7 @@ def copy_of(model: nn.Module) -> nn.Module:
         memo = {id(m): _linear(m) for m in model.modules() if isinstance(m, Int8Linear)}  # deepcopy takes these instead
         memo |= {id(p): nn.Parameter(p.detach().float(), requires_grad=False) for p in model.parameters()}
         memo |= {id(b): _own(b) for b in model.buffers() if id(b) not in memo}
-        with tap.doors_kept():
-            alike = copy.deepcopy(model, memo)
+        alike = tap.copy_of(model, memo)
     for module in alike.modules():
         if type(module) is RowLinear:
             module.__class__ = nn.Linear

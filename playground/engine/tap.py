@@ -9,6 +9,7 @@ it sees: `observe` and `intervene` do.
 """
 
 import contextlib
+import copy
 import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -108,6 +109,11 @@ class _Door:
         around = None if tap is None else tap.around.get(self.module)
         return self.forward(*arguments, **named) if around is None else around(self.forward, arguments, named)
 
+    def take_out(self) -> None:
+        del self.module.forward
+        if self.before is not None:
+            self.module.forward = self.before
+
 
 @contextlib.contextmanager
 def _doors(modules: Iterable[nn.Module]) -> Iterator[None]:
@@ -127,16 +133,20 @@ def _doors(modules: Iterable[nn.Module]) -> Iterator[None]:
                 door = module.forward
                 door.n_wanting -= 1
                 if not door.n_wanting:
-                    del module.forward
-                    if door.before is not None:
-                        module.forward = door.before
+                    door.take_out()
 
 
-@contextlib.contextmanager
-def doors_kept() -> Iterator[None]:
-    """No door is put in or taken out inside the block, so that modules can be copied: a door is an attribute."""
+def copy_of(model: nn.Module, memo: dict[int, Any]) -> nn.Module:
+    """`copy.deepcopy(model, memo)` without the doors, which stand in the model for requests that do not know the copy.
+
+    None is put in or taken out meanwhile.
+    """
     with _Door.lock:
-        yield
+        alike = copy.deepcopy(model, memo)
+    for module in alike.modules():
+        if isinstance(door := module.__dict__.get("forward"), _Door):
+            door.take_out()
+    return alike
 
 
 def mark(module: nn.Module, site: Site) -> None:

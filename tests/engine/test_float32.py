@@ -1,0 +1,31 @@
+"""Copies in float32."""
+
+import pytest
+import torch
+
+from playground.engine import float32, tap
+from playground.engine.rows import RowLinear, quicken
+from tests import tiny
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_copy_made_while_another_request_looks_on_computes_the_same(dtype):
+    engine = tiny.engine("llama", dtype=dtype)
+    quicken(engine.model)
+    ids = torch.tensor([[5, 6, 7]])
+    called = []
+
+    def around(forward, arguments, named):
+        called.append(1)
+        return forward(*arguments, **named)
+
+    before = float32.copy_of(engine.model)
+    watched = [module for module in engine.model.modules() if isinstance(module, RowLinear)]
+    with tap.open_tap(tap.Tap(around=dict.fromkeys(watched, around))):
+        alike = float32.copy_of(engine.model)
+        with torch.no_grad():
+            logits = alike(ids).logits
+    assert watched and not called
+    assert torch.equal(logits, before(ids).logits)
+    assert not any("forward" in module.__dict__ for module in alike.modules())
+    assert all(type(module) is not RowLinear for module in alike.modules())
