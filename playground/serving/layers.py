@@ -13,6 +13,7 @@ from playground.serving.gate import Gate
 from playground.serving.headers import SafeHeaders
 from playground.serving.health import Health, Told
 from playground.serving.journal import Journal
+from playground.serving.kept import Kept
 from playground.serving.load import Bounds, Work
 from playground.serving.metrics import Metrics
 from playground.serving.requests import ReadRequests
@@ -46,6 +47,7 @@ class Serving:
             Middleware(Told, self.health, self.metrics, settings.metrics_token, not known_only),
             Middleware(ReadRequests, blocks, settings.request_limit),
             Middleware(Bounds, self.work, settings.requests_a_minute, settings.requests_at_once, self._ending),
+            Middleware(Kept, blocks),
         ]
 
     def connect(self) -> None:
