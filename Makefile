@@ -15,32 +15,38 @@ unexport PYTHONDONTWRITEBYTECODE
 # Threads that wait without spinning: on a busy machine the default is several times slower.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help run test lint browser bench screenshots
+.PHONY: help run test lint coverage browser bench screenshots
 
 help:
-	@echo "make run      install, fetch the starter models, serve the page (flags: ARGS=\"--port 8000\")"
-	@echo "make test     install, then lint and every test, those in a browser too"
-	@echo "make lint     ruff and mypy alone"
-	@echo "make bench    every script of benchmarks/"
+	@echo "make run          install, fetch the starter models, serve the page (flags: ARGS=\"--port 8000\")"
+	@echo "make test         install, then lint and every test, those in a browser too"
+	@echo "make lint         ruff and mypy alone"
+	@echo "make coverage     the share of engine and labs that their tests run, which must be 90 %"
+	@echo "make bench        every script of benchmarks/"
 	@echo "make screenshots  draw the README's pictures anew, by the journeys that pass by them"
-	@echo "make browser  find Chromium, or install it"
+	@echo "make browser      find Chromium, or install it"
 
 run: $(INSTALLED)
 	$(PY) -m playground.models.starters $(ARGS) || true  # the page opens without them too, and says what is missing
 	exec $(PY) app.py $(ARGS)
 
-# Two of the other tests run at once, since most keep one core busy. The browser's tests have the machine to themselves:
-# two cores are too few for a page, its models and other tests.
+# Two tests run at once, since most keep one core busy; each of the two is given one thread. The browser's come after the
+# others: then two pages with their models have the machine to themselves.
 # One that fails gets a second try, and is named when it needed one: a busy machine may keep a page from its clicks, or
 # two threads from meeting.
 test: $(INSTALLED_FOR_TESTS) browser lint
-	@$(PY) -m pytest -n 2 --dist worksteal --reruns 1 $(ARGS) --ignore tests/browser; others=$$?; \
-	$(PY) -m pytest $(ARGS) --reruns 1 tests/browser; browser=$$?; exit $$((others | browser))
+	@export OMP_NUM_THREADS=1; \
+	$(PY) -m pytest -n 2 --dist worksteal --reruns 1 $(ARGS) --ignore tests/browser; others=$$?; \
+	$(PY) -m pytest -n 2 --dist loadfile --reruns 1 $(ARGS) tests/browser; browser=$$?; exit $$((others | browser))
 
 lint: $(INSTALLED_FOR_TESTS)
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
+
+coverage: $(INSTALLED_FOR_TESTS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist worksteal --reruns 1 $(ARGS) tests/engine tests/labs \
+	--cov playground.engine --cov playground.labs --cov-fail-under 90 --cov-report term:skip-covered
 
 browser:
 	@./.ci/browser

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import gradio as gr
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from playground.serving import visit
 from playground.serving.answers import RefusedError
@@ -158,7 +158,7 @@ class Gate:
             )
 
     def _counting(self, send: Send, asker: str) -> Send:
-        async def pass_on(message) -> None:
+        async def pass_on(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] >= 400:
                 self._rates.wait("log-in", asker, TRIES)
             await send(message)
@@ -191,9 +191,10 @@ def _local(host: str | None) -> bool:
 
 def _without_endpoints(send: Send) -> Send:
     """Gradio writes the list of all endpoints into the log-in page: sends the page on without it."""
-    start, body = {}, bytearray()
+    start: Message = {}
+    body = bytearray()
 
-    async def pass_on(message) -> None:
+    async def pass_on(message: Message) -> None:
         if message["type"] == "http.response.start":
             start.update(message)
             return
@@ -202,7 +203,7 @@ def _without_endpoints(send: Send) -> Send:
             return
         page = _API_OF_THE_PAGE.sub(rb"\1{}\2", bytes(body))
         kept = [(k, v) for k, v in start["headers"] if k.lower() != b"content-length"]
-        await send(start | {"headers": [*kept, (b"content-length", str(len(page)).encode())]})
+        await send({**start, "headers": [*kept, (b"content-length", str(len(page)).encode())]})
         await send({"type": "http.response.body", "body": page})
 
     return pass_on

@@ -3,10 +3,12 @@
 It looks at no request.
 """
 
+import gzip
 import re
 import secrets
 
-from starlette.datastructures import MutableHeaders
+from anyio import to_thread
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Scripts come from here, or stand in the page and carry the number that this one answer has; what a model writes or a
@@ -36,11 +38,12 @@ ALL = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+LARGE = 100_000  # bytes from which on a page is sent packed: the whole page takes 2.5 MB, and a ninth of that packed
 _SCRIPT = re.compile(rb"<script(?=[\s>])")
 
 
 class SafeHeaders:
-    """ASGI middleware. HTML pages are sent whole, with their scripts numbered."""
+    """ASGI middleware. HTML pages are sent whole, with their scripts numbered; packed, where that saves much."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -50,6 +53,7 @@ class SafeHeaders:
             await self._app(scope, receive, send)
             return
         files = "/file=" in scope["path"] or "/file/" in scope["path"]
+        packs = "gzip" in Headers(scope=scope).get("accept-encoding", "")
         nonce = secrets.token_urlsafe(16)
         page: list[Message] = []
         body = bytearray()
@@ -68,7 +72,12 @@ class SafeHeaders:
                 if message.get("more_body"):
                     return
                 numbered = _SCRIPT.sub(b'<script nonce="' + nonce.encode() + b'"', bytes(body))
-                if "content-length" in (headers := MutableHeaders(scope=page[0])) and scope["method"] != "HEAD":
+                headers = MutableHeaders(scope=page[0])
+                if packs and len(numbered) >= LARGE and "content-encoding" not in headers:
+                    numbered = await to_thread.run_sync(gzip.compress, numbered, 4)  # others are answered meanwhile
+                    headers["content-encoding"] = "gzip"
+                    headers.add_vary_header("Accept-Encoding")
+                if "content-length" in headers and scope["method"] != "HEAD":
                     headers["content-length"] = str(len(numbered))
                 await send(page.pop())
                 await send({"type": "http.response.body", "body": numbered})

@@ -43,7 +43,8 @@ class Kept:
         async with self._making:
             answer = self._find(key := _key(scope)) or await self._make(key, scope, receive)
         for message in answer:  # outer layers change what they are given
-            await send(message | {"headers": list(message["headers"])} if "headers" in message else dict(message))
+            own = {"headers": list(message["headers"])} if "headers" in message else {}
+            await send({**message, **own})
 
     def _find(self, key: Key) -> list[Message] | None:
         if self._of is not self._blocks.config:

@@ -38,7 +38,11 @@ def use(blocks: gr.Blocks, inside: str) -> None:
 
     server._get_or_create_client = client
     contents = server.postprocess_output_data
-    server.postprocess_output_data = lambda values, root: contents([_as_json(value) for value in values], root)
+
+    def as_json(data: Any, root_url: str) -> Any:
+        return contents([_as_json(value) for value in data], root_url)
+
+    server.postprocess_output_data = as_json
 
 
 def _as_json(value: Any) -> Any:

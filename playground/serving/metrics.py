@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from playground.models.cache import ModelCache
@@ -23,12 +24,15 @@ class Metrics:
     def __init__(self, models: ModelCache, work: Work) -> None:
         self._registry = CollectorRegistry(auto_describe=True)
         self._registry.register(_Now(models, work))
-        about = {"registry": self._registry}
         self.requests = Counter(
-            "playground_requests", "Calls of endpoints and events.", ["endpoint", "status"], **about
+            "playground_requests", "Calls of endpoints and events.", ["endpoint", "status"], registry=self._registry
         )
-        self.refused = Counter("playground_refused", "Requests that were turned away.", ["reason"], **about)
-        self.errors = Counter("playground_errors", "Errors in the log, by their kind.", ["kind"], **about)
+        self.refused = Counter(
+            "playground_refused", "Requests that were turned away.", ["reason"], registry=self._registry
+        )
+        self.errors = Counter(
+            "playground_errors", "Errors in the log, by their kind.", ["kind"], registry=self._registry
+        )
 
     def count(self, here: Visit, status: int) -> None:
         """One request more. A queued call's answer comes apart: its status tells whether it was taken."""
@@ -48,7 +52,7 @@ class _Now(Collector):
     def __init__(self, models: ModelCache, work: Work) -> None:
         self._models, self._work = models, work
 
-    def collect(self) -> Iterable:
+    def collect(self) -> Iterable[Metric]:
         yield _gauge("queue_waiting", "Requests for models that wait.", len(self._work.waiting()))
         yield _gauge("queue_running", "Requests for models that run.", len(self._work.running()))
         yield CounterMetricFamily(

@@ -141,7 +141,7 @@ class ReadRequests:
         every = self._blocks.fns.values()
         return {str(function.api_name): function for function in every if function.api_visibility == "public"}
 
-    def _named(self, called: re.Match | None) -> BlockFunction:
+    def _named(self, called: re.Match[str] | None) -> BlockFunction:
         name = called["name"] if called else ""
         public = self._public()
         if name not in public:

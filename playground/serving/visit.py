@@ -35,8 +35,9 @@ class Visit:
     @property
     def endpoint(self) -> str:
         """The name of the public endpoint that is called; "" when it is none."""
-        known = self.function is not None and self.function.api_visibility == "public"
-        return str(self.function.api_name) if known else ""
+        if self.function is None or self.function.api_visibility != "public":
+            return ""
+        return str(self.function.api_name)
 
 
 def of(scope: Scope) -> Visit:

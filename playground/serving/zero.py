@@ -33,9 +33,10 @@ def hand_over(blocks: gr.Blocks) -> int:
     return len(functions)
 
 
-def _handed_over(function: BlockFunction, blocks: gr.Blocks, on_gpu: Callable) -> Callable:
+def _handed_over(function: BlockFunction, blocks: gr.Blocks, on_gpu: Callable[..., Any]) -> Callable[..., Any]:
     """The same function, of which the work is done by what `on_gpu` makes of it."""
     work = function.fn
+    assert work is not None  # `hand_over` takes no others
 
     if inspect.isgeneratorfunction(work):
 

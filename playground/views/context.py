@@ -1,7 +1,13 @@
 """How full a model's context is, as safe HTML. It does not know what is in it."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the lab imports the engine, which a page that is being laid out must not wait for
+    from playground.labs.chat.context import Overflow
 
 WORTH_SAYING = 0.5  # share of the context from which on it is shown
 SHOWN = 60  # characters of a message
@@ -18,7 +24,7 @@ def meter(used: int, limit: int | None) -> str:
     )
 
 
-def full(overflow, oldest: Sequence[str], title: str) -> str:
+def full(overflow: Overflow, oldest: Sequence[str], title: str) -> str:
     """What does not fit (`labs.context.Overflow`), and which messages could be left out."""
     first, last = escape(_short(oldest[0])), escape(_short(oldest[-1]))
     which = (

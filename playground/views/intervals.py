@@ -10,7 +10,7 @@ def bars(
     color: str,
     thickness: float = 2,
     width: float = 6,
-) -> dict:
+) -> dict[str, object]:
     """All three in the axis's unit, one a point."""
     return {
         "type": "data",

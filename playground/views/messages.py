@@ -29,7 +29,7 @@ def shown(text: str) -> str:
 
 def _lines(lines: list[str]) -> Iterator[str]:
     paragraph: list[str] = []
-    fence: re.Match | None = None  # the one that is open
+    fence: re.Match[str] | None = None  # the one that is open
     certain = True
     for line in lines:
         if fence and _may_end(line, fence):
@@ -52,11 +52,11 @@ def _lines(lines: list[str]) -> Iterator[str]:
     yield from _prose(paragraph, certain)
 
 
-def _ends(line: str, fence: re.Match) -> bool:
+def _ends(line: str, fence: re.Match[str]) -> bool:
     return bool(re.fullmatch(rf" {{0,3}}{fence[2]}{fence[2][0]}* *", line))
 
 
-def _may_end(line: str, fence: re.Match) -> bool:
+def _may_end(line: str, fence: re.Match[str]) -> bool:
     """Whether readers of Markdown differ, or a list may have ended here that the fence stood in."""
     left_of_it = line.strip() and len(line) - len(line.lstrip(" ")) < len(fence[1])
     return bool(left_of_it or (line.lstrip().startswith(fence[2]) and not _ends(line, fence)))

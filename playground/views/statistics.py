@@ -42,4 +42,5 @@ def line(reply: Reply, title: str) -> str:
 def _reason(reply: Reply) -> str:
     if reply.stop_string is not None:
         return f"ended at the stop string {reply.stop_string!r}"
+    assert reply.stop_reason is not None  # it has ended
     return REASONS.get(reply.stop_reason, reply.stop_reason)

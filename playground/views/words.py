@@ -22,7 +22,7 @@ def meant(words: Sequence[tuple[str, float, Sequence[FirstToken]]]) -> str:
     """Each word with its bias and the tokens that it can begin with."""
     rows = []
     for word, bias, tokens in words:
-        what = {-100: "never", 100: "only this"}.get(bias, f"{bias:+g}")
+        what = {-100.0: "never", 100.0: "only this"}.get(bias, f"{bias:+g}")
         shown = ", ".join(
             f"<code>{escape(visible(token.text))}</code> {token.id}"
             + (f" (1 of {token.n_tokens})" if token.n_tokens > 1 else "")

@@ -27,12 +27,23 @@ def test_every_answer_has_them(site, path):
 
 
 def test_every_script_of_the_page_has_the_number_of_this_answer_alone(site):
-    first, second = site().get("/"), site().get("/")
+    first, second = (site().get("/", headers={"Accept-Encoding": "identity"}) for _ in range(2))
     numbers = set(re.findall(r"<script nonce=\"([^\"]+)\"", first.text))
     assert len(numbers) == 1 and f"'nonce-{numbers.pop()}'" in policy(first)["script-src"]
     assert first.text.count("<script") == len(re.findall(r"<script nonce=", first.text)) >= 4
     assert policy(first)["script-src"] != policy(second)["script-src"]
     assert int(first.headers.get("content-length", len(first.content))) == len(first.content)
+
+
+def test_the_page_is_packed_for_who_can_unpack_it(site):
+    packed, plain = (site().get("/", headers={"Accept-Encoding": how}) for how in ("gzip, br", "identity"))
+    assert packed.headers["content-encoding"] == "gzip" and "Accept-Encoding" in packed.headers["vary"]
+    assert int(packed.headers["content-length"]) < len(plain.content) / 4
+    assert "content-encoding" not in plain.headers and len(plain.content) == int(plain.headers["content-length"])
+    without = [re.sub(r'nonce="[^"]+"', "", answer.text) for answer in (packed, plain)]
+    assert without[0] == without[1]
+    small = site().get("/nowhere", headers={"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in small.headers
 
 
 def test_an_uploaded_page_is_shown_without_its_scripts(site):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from html import escape
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 
@@ -168,7 +169,7 @@ def _list(numbers: Sequence[int]) -> str:
     return f" {numbers[0]}" if len(numbers) == 1 else f"s {numbers[0]} to {numbers[-1]}"
 
 
-def _arguments(tower: Tower) -> dict:
+def _arguments(tower: Tower) -> dict[str, object]:
     """The tower as BertViz takes it."""
     import torch
 
@@ -184,7 +185,7 @@ def _arguments(tower: Tower) -> dict:
     return {"attention": weights, "tokens": list(tower.queries), **pair}
 
 
-def _rounded(values: np.ndarray) -> list:
+def _rounded(values: np.ndarray) -> list[Any]:
     return values.astype(np.float64).round(3).tolist()
 
 

@@ -62,7 +62,7 @@ def as_html(maps: Maps, title: str, layer: int = 0, head: int = 0) -> str:
     return _TEMPLATE.read_text("utf-8").replace("DATA", data, 1)
 
 
-def _plain(maps: Maps, decimals: int) -> dict:
+def _plain(maps: Maps, decimals: int) -> dict[str, object]:
     weights = maps.weights.astype(np.float64).round(decimals)
     return {
         "weights": weights.tolist(),

@@ -31,7 +31,7 @@ def figure(
     Of a long text each cell is the largest weight of a small square, and stands where the middle of the square does.
     """
     ceiling = most if most is not None else float(np.nanmax(values, initial=0.0)) or 1.0
-    hover = {"hoverinfo": "none"}
+    hover: dict[str, object] = {"hoverinfo": "none"}
     if max(values.shape) <= MOST_HOVERS:
         names = [plain(text) for text in keys]
         hover = {
@@ -99,7 +99,7 @@ LOOK = {
 }
 
 
-def _axis(labels: Sequence[str], title: str, **more) -> dict:
+def _axis(labels: Sequence[str], title: str, **more: object) -> dict[str, object]:
     """An axis of tokens. Their places are numbers: the same word may come twice."""
     step = -(-len(labels) // MOST_LABELS)
     return {

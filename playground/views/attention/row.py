@@ -23,7 +23,7 @@ def text(
     keys: Sequence[str] | None = None,
 ) -> str:
     """The tokens that look as buttons, and their colours; with `keys`, those that are looked at stand below."""
-    shares = strengths(row) if row is not None else []
+    shares = strengths(row) if row is not None else np.empty(0)
     own = keys is None
     buttons = []
     for at, label in enumerate(queries):
@@ -38,7 +38,7 @@ def text(
         )
     legend = '<p class="note scale"><span>no attention</span><i></i><span>most</span> Pick a token that looks.</p>'
     drawn = f'{legend}<div class="tokens">{" ".join(buttons)}</div>'
-    if own or row is None:
+    if keys is None or row is None:
         return drawn
     seen = " ".join(
         f'<span class="token" style="--strength:{share:.2f}">{escape(label)}</span>'

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from playground.labs.bias.associations import Axis
+from playground.labs.bias.associations import Axis, Weat
 from playground.labs.bias.before_after import State
 from playground.labs.bias.continuations import MEASURES, Written
 from playground.labs.bias.grid import Grid
@@ -141,7 +141,7 @@ def axis(found: Axis) -> go.Figure:
     return go.Figure(drawn, layout)
 
 
-def associations(found) -> go.Figure:
+def associations(found: Weat) -> go.Figure:
     """Every target word by how much nearer it lies to the first attributes than to the second."""
     x, y, a, b = found.names
     drawn = []
@@ -253,11 +253,11 @@ def before_after(states: Sequence[State]) -> go.Figure:
     return go.Figure(drawn, layout)
 
 
-def _line(x: float) -> dict:
+def _line(x: float) -> dict[str, object]:
     return {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "paper", "line": {"dash": "dash", "color": INK}}
 
 
-def _note(x: float, text: str) -> dict:
+def _note(x: float, text: str) -> dict[str, object]:
     return {
         "x": x,
         "y": 1.0,

@@ -5,7 +5,7 @@ It does not know what was changed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
@@ -31,7 +31,7 @@ def figure(
     title: str,  # of the colours
     most: float,  # where both colours are full
     rows_are: str,
-    ticks: dict | None = None,  # of the colour bar
+    ticks: Mapping[str, object] | None = None,  # of the colour bar
 ) -> go.Figure:
     """A click on a cell brings (row, layer)."""
     drawn = go.Heatmap(

@@ -145,7 +145,9 @@ def curves(seen: Lens, column: int, show: str) -> go.Figure:
     return go.Figure(drawn, layout)
 
 
-def _curve(seen: Lens, ranks: np.ndarray, shares_: np.ndarray, column: int, show: str, name: str, first: bool):
+def _curve(
+    seen: Lens, ranks: np.ndarray, shares_: np.ndarray, column: int, show: str, name: str, first: bool
+) -> go.Scatter:
     ranks, shares_ = ranks[:, column] + 1, shares_[:, column]
     hover = [
         f"{layer(seen, row)}: place {int(rank):,}, {percent(float(share))}"

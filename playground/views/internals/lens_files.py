@@ -6,7 +6,7 @@ import csv
 import dataclasses
 import io
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, SupportsFloat
 
 if TYPE_CHECKING:
     from playground.labs.internals.lens import Lens
@@ -70,6 +70,6 @@ def as_json(seen: Lens) -> str:
     return json.dumps(values, ensure_ascii=False, indent=1)
 
 
-def _digits(*numbers) -> list[str]:
+def _digits(*numbers: SupportsFloat) -> list[str]:
     """Six digits that mean something: float32 holds no more than seven."""
     return [f"{float(number):.6g}" for number in numbers]

@@ -36,6 +36,8 @@ _SCALE = {"tickvals": [-1, -0.5, 0, 0.5, 1]}
 def figure(found: Patching, control: bool = False) -> go.Figure:
     """The effects, a column a layer, a row a token or head. `control`: of patches from a wrong place instead."""
     values = found.control if control else found.effects
+    if values is None:
+        raise ValueError("No control was run.")
     names = [plain(label) for label in rows(found)]
     hover = [
         [_hover(found, at, column, values[at, column]) for at in range(len(found.layers))]
@@ -156,8 +158,8 @@ def verdict(found: Patching, title: str) -> str:
             "The model does not prefer the right answer in one text and the wrong one in the other, so read the map "
             "with care, or let a counterfactual be proposed.",
         )
-    if found.control_level is not None:
-        sentences.append(_control(found))
+    if found.control is not None and found.control_level is not None:
+        sentences.append(_control(found.effects, found.control, found.control_level))
     if not found.complete:
         done = int((~np.isnan(found.whole)).sum())
         sentences.insert(0, f"Stopped: {done} of {len(found.layers)} layers are done.")
@@ -205,12 +207,12 @@ def _strongest(found: Patching) -> str:
     return f"Largest effects: {'; '.join(named)}."
 
 
-def _control(found: Patching) -> str:
-    ran = ~np.isnan(found.control)
-    outside = int((np.abs(found.effects[ran]) > found.control_level).sum())
+def _control(measured: np.ndarray, control: np.ndarray, level: float) -> str:
+    ran = ~np.isnan(control)
+    outside = int((np.abs(measured[ran]) > level).sum())
     return (
         f"Control: the same patches with values from a random wrong position. 95 % of these stay within "
-        f"{found.control_level:.2f} from 0; {outside} of {int(ran.sum())} real patches lie outside. A wrong value can "
+        f"{level:.2f} from 0; {outside} of {int(ran.sum())} real patches lie outside. A wrong value can "
         "have an effect too, since it wipes out what stood there."
     )
 

@@ -46,9 +46,10 @@ def together(one: str, other: str) -> int:
 
 def parting(replies: Sequence[Reply | None], names: Sequence[str]) -> str:
     """Whether the others say what the first says, once all have ended; plain text."""
-    first, *others = replies
-    if first is None or any(reply is None or reply.stop_reason is None for reply in replies):
+    ended = [reply for reply in replies if reply is not None and reply.stop_reason is not None]
+    if len(ended) < len(replies):
         return ""
+    first, *others = ended
     same = [name for name, reply in zip(names[1:], others, strict=True) if reply.text == first.text]
     if not same:
         return ""

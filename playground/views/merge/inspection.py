@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -30,12 +30,12 @@ WHAT = {  # title -> (attribute, unit, needs a base)
 def figure(found: Inspection, what: str) -> go.Figure:
     """The heatmap of one number. Weights outside layers stand in the table alone."""
     attribute, unit, _ = WHAT[what]
-    inside = [d for d in found.differences if d.layer is not None]
-    parts = list(dict.fromkeys(d.part for d in inside))
-    n_layers = max((d.layer for d in inside), default=-1) + 1
+    inside = [(layer, d) for d in found.differences if (layer := d.layer) is not None]
+    parts = list(dict.fromkeys(d.part for _, d in inside))
+    n_layers = max((layer for layer, _ in inside), default=-1) + 1
     values = np.full((len(parts), max(n_layers, 1)), np.nan)
-    for difference in inside:
-        values[parts.index(difference.part), difference.layer] = getattr(difference, attribute)
+    for layer, difference in inside:
+        values[parts.index(difference.part), layer] = getattr(difference, attribute)
     drawn = go.Heatmap(
         z=values,
         x=list(range(max(n_layers, 1))),
@@ -78,7 +78,7 @@ def summary(found: Inspection) -> str:
     return f'<p class="verdict">{" ".join(words)}</p><ul class="note">{rows}{verdict}</ul>'
 
 
-def rows(found: Inspection) -> list[list]:
+def rows(found: Inspection) -> list[list[Any]]:
     """The table: one line a tensor."""
     return [
         [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -26,7 +27,7 @@ def accuracies(results: Results) -> go.Figure:
         ("unparseable", [one.unparseable for one in found], AMBER, "/"),
         ("wrong", [one.wrong for one in found], "rgba(140,140,140,0.35)", ""),
     )
-    drawn: list = [
+    drawn: list[Any] = [
         go.Bar(
             y=places,
             x=[n / one.n if one.n else 0 for n, one in zip(counts, found, strict=True)],
@@ -126,7 +127,7 @@ def votes(found: Sequence[tuple[str, Convergence]]) -> go.Figure:
 
 def reliability(found: Sequence[tuple[str, Calibration]]) -> go.Figure:
     """How often the chosen label was right, by the probability that it was given."""
-    drawn: list = [
+    drawn: list[Any] = [
         go.Scatter(x=[0, 1], y=[0, 1], mode="lines", name="calibrated", line={"color": INK, "dash": "dash", "width": 1})
     ]
     for (name, one), colour in zip(found, _colours(len(found)), strict=True):
@@ -162,6 +163,7 @@ def reliability(found: Sequence[tuple[str, Calibration]]) -> go.Figure:
 
 def leanings(results: Results) -> go.Figure:
     """What each variant answers when the input says nothing."""
+    choices = results.scorer.choices if results.scorer else ()
     names = [plain(_short(variant.name)) for variant in results.variants]
     drawn = [
         go.Bar(
@@ -171,11 +173,9 @@ def leanings(results: Results) -> go.Figure:
             marker={"color": colour},
             hovertemplate=f"{plain(choice)}: %{{y:.1%}}<extra></extra>",
         )
-        for k, (choice, colour) in enumerate(
-            zip(results.scorer.choices, _colours(len(results.scorer.choices)), strict=True)
-        )
+        for k, (choice, colour) in enumerate(zip(choices, _colours(len(choices)), strict=True))
     ]
-    fair = 1 / max(len(results.scorer.choices), 1)
+    fair = 1 / max(len(choices), 1)
     layout = go.Layout(
         **LOOK,
         height=320,

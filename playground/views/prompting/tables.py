@@ -39,7 +39,8 @@ def _told(n: int, what: str) -> str:
 
 def _table(results: Results, which: Sequence[int], variants: Sequence[int]) -> str:
     heads = "".join(f"<th scope='col'>{escape(results.variants[v].name)}</th>" for v in variants)
-    expected = results.scorer.expected if results.scorer.needs_expected else ""
+    scorer = results.scorer
+    expected = scorer.expected if scorer and scorer.needs_expected else ""
     right = f"<th scope='col'>{escape(expected)}</th>" if expected else ""
     lines = []
     for i in list(which)[:MOST_SHOWN]:

@@ -136,7 +136,7 @@ def leanings(results: Results) -> str:
     """Which label each variant prefers when the input says nothing."""
     said = []
     for variant, shares in zip(results.variants, results.leanings, strict=True):
-        if shares:
+        if shares and results.scorer:
             leaning = Leaning(results.scorer.choices, shares)
             said.append(
                 f"{variant.name}: with “N/A” in the place of the text, {leaning.favourite} gets "

@@ -17,7 +17,7 @@ from playground.views.intervals import bars
 
 if TYPE_CHECKING:
     from playground.labs.retrieval.evaluation import Evaluation
-    from playground.labs.retrieval.graded import Grades
+    from playground.labs.retrieval.graded import Graded, Grades
     from playground.labs.retrieval.metrics import Estimate
 
 TEAL, AMBER, BLUE = "#1f978d", "#d97706", "#0072b2"  # apart for every kind of colour blindness, on light and dark
@@ -224,7 +224,7 @@ def _lines(found: Grades) -> str:
     )
 
 
-def _mark(row) -> str:
+def _mark(row: Graded) -> str:
     if not row.question.relevant:
         return "refused, rightly" if row.refused else "answered, though nothing does"
     if row.refused:

@@ -115,7 +115,7 @@ def answer(now: Answer | None, ids: Sequence[int] = ()) -> str:
 def _cited(text: str, ids: Sequence[int]) -> str:
     """Escaped text in which each citation of a passage is a button that opens it."""
 
-    def button(match: re.Match) -> str:
+    def button(match: re.Match[str]) -> str:
         made = []
         for number in match[1].split(","):
             at = int(number) - 1
