@@ -3,11 +3,11 @@
 Starts `python app.py` (offline, starters on disk) with a cache folder of its own. First every question of
 `benchmarks/together/jobs.py` is asked with nobody else there. Then eight come: six programs that ask them in any order,
 and two people who press the first example of each tab in Chromium. Each answer of a program is compared with the one
-had alone; all the while a ninth asks for what needs no model (the page, /models, /health), and how long that takes is
-noted, as is the app's memory. Last, while a merge and a collection are being written, the app is killed with SIGKILL
-and started again: the conversation, collection, merge and adapter that were saved before must be there and answer as
-they did. Prints a table, and ends with 1 when a line of it does not hold. Needs Chromium, and what
-requirements-test.txt names.
+had alone; all the while a ninth asks for what needs no model (the page, /models, /health, /metrics), and how long that
+takes is noted, as is the app's memory without what its models and merges hold, for which it has a budget. Last, while a
+merge and a collection are being written, the app is killed with SIGKILL and started again: the conversation,
+collection, merge and adapter that were saved before must be there and answer as they did. Prints a table, and ends with
+1 when a line of it does not hold. Needs Chromium, and what requirements-test.txt names.
 
     python benchmarks/crowd.py [--minutes 20] [--wordings 6] [--seed 1] [--log FILE]
 """
@@ -16,6 +16,7 @@ import argparse
 import itertools
 import os
 import random
+import re
 import signal
 import socket
 import statistics
@@ -61,7 +62,8 @@ class Crowd:
     other: list[str] = field(default_factory=list)  # answers that were not those had alone
     wrong: list[str] = field(default_factory=list)  # errors
     light: dict[str, list[float]] = field(default_factory=dict)  # seconds, by what was asked for
-    memory: list[float] = field(default_factory=list)  # megabytes
+    memory: list[float] = field(default_factory=list)  # megabytes, without what `held` names
+    held: list[float] = field(default_factory=list)  # megabytes that the app says its models hold, within its budget
 
     def did(self, what: str) -> None:
         self.done[what] += 1
@@ -108,11 +110,19 @@ def program(crowd: Crowd, dice: random.Random, name: str) -> None:
 
 def light(crowd: Crowd, process: psutil.Process) -> None:
     """Asks for what needs no model, as a person does who opens the page or looks what there is."""
-    client = client_of(crowd.url)
+    client, held = client_of(crowd.url), 0.0
+
+    def metrics() -> None:
+        nonlocal held
+        told = urllib.request.urlopen(f"{crowd.url}/metrics", timeout=60).read().decode()
+        held = float(re.search(r"^playground_models_used_bytes (\S+)$", told, re.MULTILINE)[1]) / 1e6
+
+    metrics()
     ways: dict[str, Callable[[], object]] = {
         "the page": lambda: urllib.request.urlopen(crowd.url, timeout=60).read(),
         "/health": lambda: urllib.request.urlopen(f"{crowd.url}/health", timeout=60).read(),
         "/models": lambda: client.predict(api_name="/models"),
+        "/metrics": metrics,
     }
     for what in itertools.cycle(ways):
         if crowd.over.is_set():
@@ -123,7 +133,8 @@ def light(crowd: Crowd, process: psutil.Process) -> None:
             crowd.light.setdefault(what, []).append(time.perf_counter() - began)
         except Exception as error:
             crowd.complain("a light request", error)
-        crowd.memory.append(process.memory_info().rss / 1e6)
+        crowd.memory.append(process.memory_info().rss / 1e6 - held)
+        crowd.held.append(held)
         crowd.over.wait(PAUSE)
 
 
@@ -181,6 +192,10 @@ def median_of(values: list[float], begin: float, end: float) -> float:
     return statistics.median(values[int(len(values) * begin) : max(1, int(len(values) * end))] or values)
 
 
+def tenths(values: list[float]) -> str:
+    return " ".join(f"{median_of(values, n / 10, (n + 1) / 10):.0f}" for n in range(10))
+
+
 def percentile_95(seconds: list[float]) -> float:
     return statistics.quantiles(seconds, n=20)[-1]
 
@@ -208,7 +223,7 @@ def judge(crowd: Crowd, lost: list[str], remembered: bool, logged: list[str]) ->
             p95 < LIGHT,
         ),
         (
-            "memory, end beside middle",
+            "memory beside models, end and middle",
             f"<= +{GROWTH:.0%}",
             f"{growth:+.1%} ({early:.0f} to {late:.0f} MB)",
             growth <= GROWTH,
@@ -222,6 +237,9 @@ def judge(crowd: Crowd, lost: list[str], remembered: bool, logged: list[str]) ->
     print(
         f"\n{sum(crowd.done.values())} things were done: "
         + ", ".join(f"{n} {what}" for what, n in sorted(crowd.done.items()))
+    )
+    print(
+        "Megabytes by tenths of the time, beside models: " + tenths(crowd.memory) + "; in models: " + tenths(crowd.held)
     )
     for sentence in [*crowd.wrong[:20], *crowd.other[:20], *lost[:20], *logged[:20]]:
         print(f"- {sentence}")
