@@ -94,4 +94,7 @@ def _caption(path: Path) -> str:
 
 if __name__ == "__main__":
     readme = ROOT / "README.md"
-    readme.write_text(written_anew(readme.read_text("utf-8")), "utf-8")
+    before = readme.read_text("utf-8")
+    after = written_anew(before)
+    readme.write_text(after, "utf-8")
+    print("README.md is as it was." if after == before else "README.md was written anew.")

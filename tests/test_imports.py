@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*ROOT.glob("app.py"), *(ROOT / "playground").rglob("*.py")])
 
-BELOW = ("flags", "errors", "assets", "allowance", "arrays")
+BELOW = ("flags", "errors", "assets", "allowance", "arrays", "heap")
 ENGINE = ("settings", *BELOW)
 MODELS = ("engine", *ENGINE)
 LABS = ("models", *MODELS)
@@ -35,6 +35,7 @@ MAY_IMPORT = {
     "errors": (),
     "allowance": ("errors",),
     "arrays": (),
+    "heap": (),
     "assets": (),
     "readme": ("api", *ENGINE),
     "space": ("settings", *BELOW),

@@ -7,6 +7,7 @@ gradients are for.
 import torch
 from torch import Tensor, nn
 
+from playground import heap
 from playground.engine import tap
 from playground.engine.int8 import Int8Linear
 from playground.engine.quick import QuickBlock
@@ -19,6 +20,7 @@ def n_bytes(model: nn.Module) -> int:
     return int8 + sum(4 * p.numel() for p in model.parameters() if p.dtype != torch.float32)
 
 
+@heap.large_blocks_apart()
 def copy_of(model: nn.Module) -> nn.Module:
     """The same model in float32. Weights stay without gradients; inputs can have them. int8 weights are widened."""
     with torch.inference_mode(False):

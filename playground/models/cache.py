@@ -14,9 +14,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from playground import heap
 from playground.allowance import Allowance, Tally
 from playground.errors import PlaygroundError
-from playground.models import heap, room, sources
+from playground.models import room, sources
 from playground.models.catalog import catalog
 from playground.models.endpoints import Endpoints
 from playground.models.made import MadeModels
@@ -94,8 +95,7 @@ class ModelCache:
                     del self._slots[key]
                 self._changed.notify_all()
                 resting = not any(held.lent for held in self._slots.values())
-            if resting:
-                heap.trim_at_rest()
+            heap.trim_now_and_then(resting)
 
     @contextmanager
     def writer(self, reference: str, report: Report = _quiet) -> Iterator[Engine | RemoteModel]:

@@ -14,6 +14,7 @@ import transformers
 from torch import nn
 from transformers.models.auto import modeling_auto as auto
 
+from playground import heap
 from playground.engine import engine as engines
 from playground.engine import int8, joint, quick, rows
 from playground.engine.anatomy import Kind
@@ -22,7 +23,7 @@ from playground.engine.engine import Check, Engine
 from playground.engine.memory import out_of_memory
 from playground.engine.tap import ATTENTION
 from playground.errors import PlaygroundError
-from playground.models import heap, sentence, weights
+from playground.models import sentence, weights
 from playground.models.machine import Machine
 from playground.models.sources import Files, Report, parse
 from playground.settings import Settings

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from playground.models import heap
+from playground import heap
 from playground.models.status import Holding
 
 if TYPE_CHECKING:  # which imports torch

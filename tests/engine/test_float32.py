@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from playground import heap
 from playground.engine import float32, tap
 from playground.engine.rows import RowLinear, quicken
 from tests import tiny
@@ -29,3 +30,10 @@ def test_a_copy_made_while_another_request_looks_on_computes_the_same(dtype):
     assert torch.equal(logits, before(ids).logits)
     assert not any("forward" in module.__dict__ for module in alike.modules())
     assert all(type(module) is not RowLinear for module in alike.modules())
+
+
+def test_a_copys_blocks_go_back_to_the_system(monkeypatch):
+    thresholds = []
+    monkeypatch.setattr(heap, "_set_threshold", thresholds.append)
+    float32.copy_of(tiny.engine("llama", dtype="bfloat16").model)
+    assert thresholds == [heap._APART, heap._USUALLY]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from playground.models import heap
+from playground import heap
 from tests import tiny
 
 ROOT = Path(__file__).parents[2]
@@ -71,13 +71,17 @@ def test_thresholds_go_back_when_the_last_load_has_ended(monkeypatch):
     assert seen[2:] == [heap._USUALLY]
 
 
-def test_memory_is_given_back_at_rest_and_not_again_at_once(monkeypatch):
+@pytest.mark.parametrize(("at_rest", "after"), [(True, heap._REST), (False, heap._BUSY)])
+def test_memory_is_given_back_now_and_then_and_sooner_at_rest(monkeypatch, at_rest, after):
     trims = []
     monkeypatch.setattr(heap, "trim", lambda: trims.append(1))
-    monkeypatch.setattr(heap, "_trimmed", heap.time.monotonic() - heap._REST)
-    heap.trim_at_rest()
-    heap.trim_at_rest()
+    monkeypatch.setattr(heap, "_trimmed", heap.time.monotonic() - after)
+    heap.trim_now_and_then(at_rest)
+    heap.trim_now_and_then(at_rest)
     assert len(trims) == 1
-    monkeypatch.setattr(heap, "_trimmed", heap._trimmed - heap._REST)
-    heap.trim_at_rest()
+    monkeypatch.setattr(heap, "_trimmed", heap._trimmed - after + 5)
+    heap.trim_now_and_then(at_rest)
+    assert len(trims) == 1
+    monkeypatch.setattr(heap, "_trimmed", heap._trimmed - 5)
+    heap.trim_now_and_then(at_rest)
     assert len(trims) == 2

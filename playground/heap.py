@@ -2,9 +2,9 @@
 
 glibc serves what is smaller than a threshold from a heap, which keeps what is freed, and raises that threshold up to
 32 MB as large blocks are freed: a model's tensors then lie in the heap, between things that stay. So while a model is
-loaded every block that is not small gets pages of its own, and these go back at once. It also opens a further heap for
-many a new thread, each of which keeps what it freed; here every reply has a thread of its own, so there are but two
-heaps. On another C library nothing is done. It does not know what a model is.
+loaded or copied every block that is not small gets pages of its own, and these go back at once. It also opens a further
+heap for many a new thread, each of which keeps what it freed; here every reply has a thread of its own, so there are
+but two heaps. On another C library nothing is done. It does not know what a model is.
 """
 
 import ctypes
@@ -15,7 +15,8 @@ from contextlib import contextmanager
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # names of glibc's `mallopt`
 _HEAPS = 2
-_REST = 10.0  # seconds: how often it is worth asking for what is free
+_REST = 10.0  # seconds: how often it is worth asking for what is free, when nothing is being computed
+_BUSY = 60.0  # and when something always is: asking keeps those who compute from the heap for a moment
 _APART = 128 * 1024  # bytes: what is larger gets pages of its own while a model is loaded
 _USUALLY = 32 * 1024 * 1024  # the most that glibc would raise it to by itself: quick for what is computed in between
 
@@ -47,12 +48,12 @@ def trim() -> None:
         library.malloc_trim(0)
 
 
-def trim_at_rest() -> None:
-    """The same when nothing is being computed, and not again at once."""
+def trim_now_and_then(at_rest: bool) -> None:
+    """The same, but not again soon; sooner when nothing is being computed."""
     global _trimmed
     with _lock:
         now = time.monotonic()
-        if now - _trimmed < _REST:
+        if now - _trimmed < (_REST if at_rest else _BUSY):
             return
         _trimmed = now
     trim()
