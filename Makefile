@@ -55,7 +55,8 @@ bench: $(INSTALLED_FOR_TESTS) browser
 	@for script in benchmarks/*.py; do echo "== $$script"; $(PY) $$script || exit 1; done
 
 screenshots: $(INSTALLED_FOR_TESTS) browser
-	PLAYGROUND_TEST_UPDATE_SCREENSHOTS=1 $(PY) -m pytest $(ARGS) --reruns 1 tests/browser
+	PLAYGROUND_TEST_UPDATE_SCREENSHOTS=1 OMP_NUM_THREADS=1 \
+	$(PY) -m pytest -n 2 --dist loadfile --reruns 1 $(ARGS) tests/browser
 
 $(INSTALLED): requirements.txt
 	@PYTHON="$(PYTHON)" ./.ci/venv
