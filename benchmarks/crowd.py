@@ -3,7 +3,7 @@
 Starts `python app.py` (offline, starters on disk) with a cache folder of its own. First every question of
 `benchmarks/together/jobs.py` is asked with nobody else there. Then eight come: six programs that ask them in any order,
 and two people who press the first example of each tab in Chromium. Each answer of a program is compared with the one
-had alone; all the while a ninth asks for what needs no model (the page, /models, /health, /metrics), and how long that
+had alone; all the while a ninth asks for what needs no model (the page, /models, /health), and how long that
 takes is noted, as is the app's memory without what its models and merges hold, for which it has a budget. Last, while a
 merge and a collection are being written, the app is killed with SIGKILL and started again: the conversation,
 collection, merge and adapter that were saved before must be there and answer as they did. Prints a table, and ends with
@@ -110,19 +110,11 @@ def program(crowd: Crowd, dice: random.Random, name: str) -> None:
 
 def light(crowd: Crowd, process: psutil.Process) -> None:
     """Asks for what needs no model, as a person does who opens the page or looks what there is."""
-    client, held = client_of(crowd.url), 0.0
-
-    def metrics() -> None:
-        nonlocal held
-        told = urllib.request.urlopen(f"{crowd.url}/metrics", timeout=60).read().decode()
-        held = float(re.search(r"^playground_models_used_bytes (\S+)$", told, re.MULTILINE)[1]) / 1e6
-
-    metrics()
+    client = client_of(crowd.url)
     ways: dict[str, Callable[[], object]] = {
         "the page": lambda: urllib.request.urlopen(crowd.url, timeout=60).read(),
         "/health": lambda: urllib.request.urlopen(f"{crowd.url}/health", timeout=60).read(),
         "/models": lambda: client.predict(api_name="/models"),
-        "/metrics": metrics,
     }
     for what in itertools.cycle(ways):
         if crowd.over.is_set():
@@ -133,9 +125,15 @@ def light(crowd: Crowd, process: psutil.Process) -> None:
             crowd.light.setdefault(what, []).append(time.perf_counter() - began)
         except Exception as error:
             crowd.complain("a light request", error)
-        crowd.memory.append(process.memory_info().rss / 1e6 - held)
-        crowd.held.append(held)
+        weigh(crowd, process)
         crowd.over.wait(PAUSE)
+
+
+def weigh(crowd: Crowd, process: psutil.Process) -> None:
+    told = urllib.request.urlopen(f"{crowd.url}/metrics", timeout=60).read().decode()
+    held = float(re.search(r"^playground_models_used_bytes (\S+)$", told, re.MULTILINE)[1]) / 1e6
+    crowd.memory.append(process.memory_info().rss / 1e6 - held)
+    crowd.held.append(held)
 
 
 def let_them_in(crowd: Crowd, process: psutil.Process, seconds: float, seed: int) -> None:
@@ -197,7 +195,7 @@ def tenths(values: list[float]) -> str:
 
 
 def percentile_95(seconds: list[float]) -> float:
-    return statistics.quantiles(seconds, n=20)[-1]
+    return statistics.quantiles(seconds, n=20)[-1] if len(seconds) > 1 else max(seconds, default=0.0)
 
 
 def judge(crowd: Crowd, lost: list[str], remembered: bool, logged: list[str]) -> bool:

@@ -4,7 +4,8 @@ glibc serves what is smaller than a threshold from a heap, which keeps what is f
 32 MB as large blocks are freed: a model's tensors then lie in the heap, between things that stay. So while a model is
 loaded or copied every block that is not small gets pages of its own, and these go back at once. It also opens a further
 heap for many a new thread, each of which keeps what it freed; here every reply has a thread of its own, so there are
-but two heaps. On another C library nothing is done. It does not know what a model is.
+but two heaps. The threshold is that of the process: while somebody loads, what others compute gets pages of its own
+too, which costs them some time. On another C library nothing is done. It does not know what a model is.
 """
 
 import ctypes

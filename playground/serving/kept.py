@@ -1,7 +1,8 @@
 """The page and its description, made once for all who come by the same address.
 
 Gradio copies some megabytes of components and writes them as JSON for each visitor, half a second of processor time in
-which nobody else is answered, and everybody gets the same. It does not know what stands in the page.
+which nobody else is answered, and everybody gets the same. Not for pages with log-ins: there each person has their own.
+It does not know what stands in the page.
 """
 
 import asyncio
@@ -11,8 +12,6 @@ from urllib.parse import parse_qs
 import gradio as gr
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from playground.serving import visit
 
 PATHS = {"/", "/config", "/gradio_api/info"}
 ADDRESS = ("host", "x-forwarded-host", "x-forwarded-proto", "x-gradio-server")  # of these Gradio makes the page's links
@@ -26,7 +25,7 @@ class Kept:
     """ASGI middleware, inside of what decides who may read and numbers the scripts.
 
     Args:
-        app: Gradio's.
+        app: Gradio's, without log-ins.
         blocks: the page. When its configuration is made anew, what was kept is forgotten.
     """
 
@@ -40,8 +39,11 @@ class Kept:
         if not _asks_for_it(scope):
             await self._app(scope, receive, send)
             return
-        async with self._making:
-            answer = self._find(key := _key(scope)) or await self._make(key, scope, receive)
+        key = _key(scope)
+        answer = self._find(key)
+        if answer is None:
+            async with self._making:
+                answer = self._find(key) or await self._make(key, scope, receive)
         for message in answer:  # outer layers change what they are given
             own = {"headers": list(message["headers"])} if "headers" in message else {}
             await send({**message, **own})
@@ -61,7 +63,7 @@ class Kept:
         async def keep(message: Message) -> None:
             answer.append(message)
 
-        await self._app(scope, receive, keep)
+        await self._app({**scope, "query_string": b""}, receive, keep)
         if answer[0].get("status") == 200:
             self._answers[key] = answer
             while len(self._answers) > AT_MOST:
@@ -77,7 +79,6 @@ def _asks_for_it(scope: Scope) -> bool:
 
 
 def _key(scope: Scope) -> Key:
-    """What an answer depends on: the path, the address that it is asked by, and who has logged in."""
-    headers, here = Headers(scope=scope), visit.of(scope)
-    by = tuple(headers.get(name) for name in ADDRESS)
-    return (scope["path"], scope["scheme"], scope.get("root_path"), *by, here.user, here.inside)
+    """What an answer depends on: the path, and the address that it is asked by."""
+    headers = Headers(scope=scope)
+    return (scope["path"], scope["scheme"], scope.get("root_path"), *(headers.get(name) for name in ADDRESS))

@@ -47,7 +47,7 @@ class Serving:
             Middleware(Told, self.health, self.metrics, settings.metrics_token, not known_only),
             Middleware(ReadRequests, blocks, settings.request_limit),
             Middleware(Bounds, self.work, settings.requests_a_minute, settings.requests_at_once, self._ending),
-            Middleware(Kept, blocks),
+            *([] if settings.logins else [Middleware(Kept, blocks)]),
         ]
 
     def connect(self) -> None:

@@ -25,7 +25,7 @@ def meter(used: int, limit: int | None) -> str:
 
 
 def full(overflow: Overflow, oldest: Sequence[str], title: str) -> str:
-    """What does not fit (`labs.context.Overflow`), and which messages could be left out."""
+    """What does not fit (`labs.chat.context.Overflow`), and which messages could be left out."""
     first, last = escape(_short(oldest[0])), escape(_short(oldest[-1]))
     which = (
         f"the oldest {len(oldest)} messages, from “{first}” to “{last}”"

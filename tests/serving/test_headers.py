@@ -3,6 +3,9 @@
 import re
 
 import pytest
+from starlette.testclient import TestClient
+
+from playground.serving.headers import LARGE, SafeHeaders
 
 EVERYWHERE = {
     "x-content-type-options": "nosniff",
@@ -42,8 +45,29 @@ def test_the_page_is_packed_for_who_can_unpack_it(site):
     assert "content-encoding" not in plain.headers and len(plain.content) == int(plain.headers["content-length"])
     without = [re.sub(r'nonce="[^"]+"', "", answer.text) for answer in (packed, plain)]
     assert without[0] == without[1]
-    small = site().get("/nowhere", headers={"Accept-Encoding": "gzip"})
-    assert "content-encoding" not in small.headers
+    assert "Accept-Encoding" in plain.headers["vary"]
+
+
+@pytest.mark.parametrize(
+    ("accepted", "packed"),
+    [
+        ("gzip", True),
+        ("br;q=1, GZIP;q=0.5", True),
+        ("gzip;q=0", False),
+        ("gzip; q=0.0, br", False),
+        ("br", False),
+        ("", False),
+    ],
+)
+def test_a_large_page_is_packed_only_for_who_says_so_and_a_small_one_never(accepted, packed):
+    async def page(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]})
+        await send({"type": "http.response.body", "body": b"x" * n})
+
+    for n, whether in ((LARGE, packed), (LARGE - 1, False)):
+        answer = TestClient(SafeHeaders(page)).get("/", headers={"Accept-Encoding": accepted})
+        assert (answer.headers.get("content-encoding") == "gzip") == whether
+        assert answer.text == "x" * n
 
 
 def test_an_uploaded_page_is_shown_without_its_scripts(site):
