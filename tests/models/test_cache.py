@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
+from playground import heap
 from playground.errors import PlaygroundError
 from playground.labs.chat import replies as chat
 from playground.models import loading
@@ -117,6 +118,16 @@ def test_what_is_lent_is_never_evicted(models, folders):
         assert held(models) == folders[:2]
     with models.lease(folders[2]):  # and the next request works
         assert folders[2] in held(models)
+
+
+def test_memory_goes_back_while_another_still_computes(models, folders, monkeypatch):
+    at_rest = []
+    monkeypatch.setattr(heap, "trim_now_and_then", at_rest.append)
+    with models.lease(folders[0]):
+        with models.lease(folders[0]):
+            pass
+        assert at_rest == [False]
+    assert at_rest == [False, True]
 
 
 def test_of_two_the_idle_one_goes_even_if_the_lent_one_was_borrowed_longer_ago(models, folders):
