@@ -7,7 +7,7 @@ import gzip
 import re
 import secrets
 
-from anyio import to_thread
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -77,7 +77,7 @@ class SafeHeaders:
                 if len(numbered) >= LARGE and "content-encoding" not in headers and scope["method"] != "HEAD":
                     headers.add_vary_header("Accept-Encoding")
                     if unpacks:
-                        numbered = await to_thread.run_sync(gzip.compress, numbered, 4)  # others are answered meanwhile
+                        numbered = await run_in_threadpool(gzip.compress, numbered, 4)  # others are answered meanwhile
                         headers["content-encoding"] = "gzip"
                 if "content-length" in headers and scope["method"] != "HEAD":
                     headers["content-length"] = str(len(numbered))
