@@ -42,9 +42,9 @@ class Example:
 
 THE_TEXT, THE_HEAD, THE_LAYER = "the text", "the head in Map", "the layer in Map"
 SENDING = {
-    THE_TEXT: (sending.LENS, sending.CHAT, sending.LAB, sending.BIAS, sending.SEARCH),
+    THE_TEXT: sending.elsewhere(sending.A_PROMPT, sending.ATTENTION),
     THE_HEAD: (sending.ABLATION,),
-    THE_LAYER: (sending.ABLATION, sending.PROBING),
+    THE_LAYER: (sending.ABLATION, sending.STEERING, sending.PROBING),
 }
 CAT = "The cat sat on the mat because it was comfortable"
 EXAMPLES = (

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import gradio as gr
 
+from playground.tabs import sending
 from playground.tabs.bias import BIAS, outcome, pair_source
 from playground.tabs.bias.outcome import Outcome
 from playground.tabs.bias.pair_source import TEMPLATES, WINOGENDER, PairSource
@@ -103,6 +104,9 @@ def build(page: Page) -> list[gr.State]:
         elem_id="bias-pairs-dialect",
     )
     run, stop, status = outcome.buttons("bias-pairs", "Score")
+    sending.row(
+        page, "bias-pairs-send-to", pair_source.SENDING, source.all, lambda values, what, _: source.parcel(values, what)
+    )
     out, chart, most = outcome.build("bias-pairs")
     pane = Pane(desk.build(page, TITLE, status, stop), source, dialect, out, chart, most)
     page.forms.offer(

@@ -11,11 +11,10 @@ from playground.tabs.chat.token_pane import Written
 from playground.tabs.kit import Page, Parcel
 
 REPLY, MESSAGE, ALL, TEXT = "the last reply", "the message before it", "the whole conversation", "the text"
-ANYWHERE = (sending.ATTENTION, sending.LENS, sending.LAB, sending.BIAS, sending.SEARCH)
 OFFERED = {
-    ALL: (sending.ATTENTION, sending.LENS, sending.ABLATION),
-    REPLY: ANYWHERE,
-    MESSAGE: ANYWHERE,
+    ALL: sending.WITH_SPECIAL_TOKENS,
+    REPLY: sending.elsewhere(sending.A_TEXT, sending.CHAT),
+    MESSAGE: sending.elsewhere(sending.A_PROMPT, sending.CHAT, sending.PATCHING),
 }
 
 
@@ -39,7 +38,7 @@ def of_completion(page: Page, text: gr.Textbox) -> gr.HTML | None:
             raise PlaygroundError("There is no text to send. Type some first.")
         return Parcel(values[text])
 
-    return sending.row(page, "text-send-to", {TEXT: ANYWHERE}, {text}, pack)
+    return sending.row(page, "text-send-to", {TEXT: sending.elsewhere(sending.A_PROMPT, sending.CHAT)}, {text}, pack)
 
 
 def parcel(page: Page, latest: Written, what: str) -> Parcel:
@@ -53,7 +52,7 @@ def parcel(page: Page, latest: Written, what: str) -> Parcel:
     if not text.strip():
         raise PlaygroundError(f"The text of {what} is not known here. Send something else.")
     if what != ALL:
-        return Parcel(text.strip(), reference, system=latest.system)
+        return Parcel(text.strip(), reference, system=latest.system, message=what == MESSAGE)
     return Parcel(text, reference, complete=True, system=latest.system)
 
 
