@@ -57,6 +57,7 @@ class Parcel:
     head: int | None = None
     neuron: int | None = None  # of the layer's MLP
     part: str = "attention"  # what of the layer, if neither head nor neuron is named; or "mlp", or "layer"
+    follow: str = ""  # a token that could come next, to be watched
     message: bool = False  # it was said in a chat, and is to be answered as such
     sets: tuple[str, str] | None = None  # two sets of sentences that a direction is found between, a line each
     pane: str = ""  # the sub-tab that it is for; "": the tab's own choice

@@ -74,7 +74,7 @@ def test_only_tabs_that_are_there_are_offered(tmp_path):
 def test_every_row_names_tabs_and_sub_tabs_that_there_are(laid, ann):
     titles = {getattr(block, "id", None) for block in laid.blocks.blocks.values() if isinstance(block, gr.Tab)}
     rows = [b.elem_id for b in laid.blocks.blocks.values() if (getattr(b, "elem_id", None) or "").endswith("-send-to")]
-    assert len(rows) == 16
+    assert len(rows) == 17
     for row in rows:
         assert {place for _, place in offered(ann, row)} <= titles
 
@@ -276,6 +276,15 @@ def test_the_reply_the_message_and_all_of_it_go_out(ann, llama):
     assert parcel.complete and parcel.reference == llama
     assert parcel.text.endswith("user\nWhich city? <|im_end|>\n<|im_start|>assistant\n Paris<|im_end|>")
     assert ann.value(ann.find("attention-text")) == parcel.text
+    with pytest.raises(gr.Error, match="Click one first"):
+        send(ann, "token-send-to", "all that stands before the token looked at", "Logit lens")
+    ann.fire(ann.find("token-pane"), "expand")
+    ann.fire(ann.find("tokens"), "select", 1)
+    send(ann, "token-send-to", "all that stands before the token looked at", "Logit lens")
+    with ann.page.models.lease(llama) as engine:
+        first, second = map(engine.tokenizer.decode, ids[:2])
+    assert ann.value(ann.find("lens-text")) == parcel.text.removesuffix(" Paris<|im_end|>") + first
+    assert ann.value(ann.find("lens-follow")) == second.strip()
 
 
 def test_a_passage_needs_a_search_and_a_merge_a_blend(ann):

@@ -12,9 +12,10 @@ import gradio as gr
 
 from playground.labs.bias import data
 from playground.tabs import sending
-from playground.tabs.bias import outcome, pair_source, swapping
+from playground.tabs.bias import BIAS, outcome, pair_source, swapping
 from playground.tabs.bias.outcome import Outcome
 from playground.tabs.bias.pair_source import PairSource
+from playground.tabs.forms import Box
 from playground.tabs.internals import desk
 from playground.tabs.internals.desk import Desk
 from playground.tabs.kit import AT_ONCE, Page, Parcel, title_of
@@ -317,6 +318,9 @@ def build(page: Page) -> list[gr.State]:
             return [example.how, "", "", example.strength, example.method]
 
         pane.desk.after(button.click(fill, None, filling, **AT_ONCE), pane.work, pane.asked, outputs)
+    names = ("how", "first", "second", "low", "high", "method", "n", "strength", "control", "instruction")
+    boxes = {name: Box(parts[name]) for name in names} | {"other": Box(pane.other, names_model=True)}
+    page.forms.offer(BIAS, TITLE, boxes | {f"pairs_{name}": box for name, box in pane.source.linked.items()})
     return [pane.out.section]
 
 

@@ -15,6 +15,7 @@ import gradio as gr
 from playground.labs.bias import data
 from playground.tabs import sending
 from playground.tabs.bias import outcome
+from playground.tabs.forms import Box
 from playground.tabs.kit import AT_ONCE, Parcel
 
 MOST_BYTES = 20_000_000
@@ -42,6 +43,12 @@ class PairSource:
     def boxes(self) -> list[gr.components.Component]:
         """Those that an example fills."""
         return [self.data, self.first, self.second, self.words]
+
+    @property
+    def linked(self) -> dict[str, Box]:
+        """What goes into a link; a file stays here."""
+        boxes = {name: Box(getattr(self, name)) for name in ("first", "second", "words", "most")}
+        return boxes | {"data": Box(self.data, choices=(TEMPLATES, WINOGENDER))}
 
     def pairs(self, values: dict) -> tuple[Any, str]:
         """The pairs, and how they came, in words.

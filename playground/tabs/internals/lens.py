@@ -270,7 +270,7 @@ def build(page: Page, inbox: gr.State) -> LensPane:
         listen(filled.success)
 
     def receive(parcel: Parcel) -> list:
-        return [parcel.text, "", "", gr.update(value=parcel.complete, visible=True)]
+        return [parcel.text, parcel.follow, "", gr.update(value=parcel.complete, visible=True)]
 
     def pack(values: dict, what: str, visitor: str) -> Parcel:
         sent = Parcel(values[text] or "", complete=bool(values[complete]))
