@@ -134,7 +134,7 @@ def test_a_text_is_patched_with_its_clearest_counterfactual(ann):
     boxes = [ann.value(ann.find(f"patching-{name}")) for name in ("clean", "corrupted", "answer", "wrong")]
     assert boxes[0] == text and boxes[1] != text and all(boxes)
     assert ann.opened["internals"] == "Patching" and "Denoising" in ann.value(ann.find("patching-verdict"))
-    assert "data-at=" in ann.value(ann.find("patching-proposed")), "another can be picked"
+    assert "the counterfactual that turns the answer" in ann.value(ann.find("patching-look"))
 
 
 def test_the_cell_of_a_patch_goes_where_its_part_can_be_seen(ann):

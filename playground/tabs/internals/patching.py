@@ -23,7 +23,10 @@ THE_CLEAN, THE_CORRUPTED, THE_CELL = "the clean text", "the corrupted text", "th
 SENDING = dict.fromkeys((THE_CLEAN, THE_CORRUPTED), sending.elsewhere(sending.A_PROMPT, sending.PATCHING)) | {
     THE_CELL: (sending.ATTENTION, sending.ABLATION, sending.STEERING, sending.PROBING)
 }
-SENT = note("What came is the clean text; the counterfactual that turns the answer most clearly is patched.")
+SENT = note(
+    "What came is the clean text; beside it stands the counterfactual that turns the answer most clearly. Press "
+    "Propose a corrupted text to pick another."
+)
 SITES = {
     "Residual": "residual",
     "Attention output": "attention",
@@ -203,13 +206,11 @@ class Pane:
 
     def patch_clearest(self, values: dict, stop: threading.Event) -> Iterator[dict]:
         """Patches the clean text with the clearest of its counterfactuals."""
-        for update in self.propose(values, stop):
-            yield update
-            text, proposals = update[self.choices]
+        (update,) = self.propose(values, stop)
+        text, proposals = update[self.choices]
         filled = dict(zip(self.asked, boxes_of(text, proposals[0]), strict=True))
         yield filled
-        for update in self.work(values | filled, stop):  # the proposals stay, so that another can be picked
-            yield {part: value for part, value in update.items() if part is not self.proposed}
+        yield from self.work(values | filled, stop)
 
     def receive(self, parcel: Parcel) -> dict:
         """A text from another tab as the clean one; the rest is found for it."""
@@ -315,7 +316,7 @@ def build(page: Page, inbox: gr.State) -> None:
     changed = [pane.proposed.select, *(box.input for box in pane.asked)]
     gr.on(changed, lambda: "", None, pane.look, **AT_ONCE)  # it was about the example
     gr.on([clicked.select, pane.numbers.select], pane.pick, pane.found, [pane.cell, pane.looked], **AT_ONCE)
-    clearest = [*outputs, *pane.asked, pane.choices]
+    clearest = [*outputs, *pane.asked]
     sending.take(
         inbox,
         pane.receive,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from playground.errors import PlaygroundError
 from playground.labs.prompting import library, prompts, scorers
 from playground.labs.prompting.prompts import MOST_ROWS, Row
-from playground.tabs.forms import More, short
+from playground.tabs.forms import More
 from playground.tabs.prompting import builder as builders
 from playground.tabs.prompting import data as tables
 from playground.tabs.prompting.scoring import MOST_SAMPLES, Asking
@@ -44,10 +44,9 @@ def of(lab: "Lab") -> More:
         columns = list(rows[0]) if rows else [scorer.expected]
         updates = lab.builder.shown(drafts, at) | lab.scoring.shown(scorer, columns, asked) | {lab.look: ""}
         updates |= lab.data.shown(rows, pick) if rows else {}
-        typed = plain["asking"]["temperatures"]
-        if isinstance(typed, str):
+        if isinstance(typed := plain["asking"]["temperatures"], str):
             updates[lab.scoring.temperatures] = typed
-            told.append(f"“Temperature” says {short(typed)}, which cannot be run as it stands.")
+            told += _wrong(lab.scoring.asking, updates)
         return updates, [*told, *_wrong(prompts.check, *drafts), *_wrong(scorers.check, scorer)]
 
     inputs = {lab.data.grid, *lab.builder.inputs, *lab.scoring.all}
