@@ -1,10 +1,12 @@
 // Copies links and opens them. What a link holds is in the part of the address behind #, which no server is sent.
 const BEGIN = '#link=';
 
-function openTabs() { // the page's tab, then that of the row inside it
+function openTabs() { // the page's tab, then those of the rows inside it, the outer one first
   const panel = [...document.querySelectorAll('#tabs > [role=tabpanel]')].find((each) => each.offsetParent !== null);
-  const chosen = (place) => place?.querySelector('.tab-wrapper [role=tab][aria-selected=true]')?.textContent.trim() ?? '';
-  return [chosen(document.querySelector('#tabs')), chosen(panel)];
+  const rows = [document.querySelector('#tabs .tab-wrapper'), ...(panel?.querySelectorAll('.tab-wrapper') ?? [])];
+  const chosen = (row) => // where there is no room for all tabs, some are behind a button
+    row.querySelector('[role=tab][aria-selected=true], .overflow-dropdown .selected')?.textContent.trim() ?? '';
+  return rows.filter((row) => row?.offsetParent).map(chosen);
 }
 
 function say(place, text) { place.textContent = text; }
@@ -36,8 +38,8 @@ element.addEventListener('click', (event) => {
   if (!button) return;
   if (button.dataset.do === 'close') return button.closest('.said').remove();
   if (button.dataset.do === 'agreed') return trigger('agreed', {});
-  const [tab, pane] = openTabs();
-  trigger('wanted', {tab, pane, talk: button.dataset.talk === '1'});
+  const [tab = '', pane = '', inner = ''] = openTabs();
+  trigger('wanted', {tab, pane, inner, talk: button.dataset.talk === '1'});
 });
 watch('value', () => setTimeout(show, 50));
 window.addEventListener('hashchange', follow);

@@ -29,6 +29,7 @@ class Link:
     model: str = ""  # reference; "": the model in use
     revision: str = ""  # of the weights that were in memory when the link was made; "": they were not
     fields: Mapping[str, Any] = field(default_factory=dict)  # name -> value
+    inner: str = ""  # the tab inside the sub-tab; "": it has none
 
 
 def write(link: Link) -> str:
@@ -40,6 +41,7 @@ def write(link: Link) -> str:
     plain = {
         "tab": link.tab,
         "pane": link.pane,
+        "inner": link.inner,
         "model": link.model,
         "revision": link.revision,
         "fields": dict(link.fields),
@@ -68,7 +70,7 @@ def read(word: str) -> Link:
     if version != VERSION:
         raise PlaygroundError("This link was made by another version of this page, which writes links otherwise.")
     plain = _parsed(_unpacked(packed))
-    texts = {name: plain.get(name, "") for name in ("tab", "pane", "model", "revision")}
+    texts = {name: plain.get(name, "") for name in ("tab", "pane", "inner", "model", "revision")}
     fields = plain.get("fields", {})
     if not all(isinstance(text, str) and len(text) <= 1000 for text in texts.values()) or not isinstance(fields, dict):
         raise PlaygroundError(DAMAGED)

@@ -14,6 +14,7 @@ from playground.errors import PlaygroundError
 
 MOST_LETTERS = 100_000  # of a text
 MOST_CHOSEN = 100
+MOST_ROWS = 1000  # of a table
 MOST_LAYERS = 512  # where a model that is not loaded yet decides how far a slider goes
 Component = gr.components.Component
 
@@ -30,6 +31,8 @@ class Box:
     most: float | None = None  # of a slider whose end follows the model, and may be farther for another one
     choices: tuple[str, ...] | None = None  # of a choice that follows the model
     shows: bool = False  # it is seen only while it is on
+    when: Callable[[dict], bool] | None = None  # by all values: whether it goes into a link; None: always
+    names_model: bool = False  # of which merges stay here
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +41,8 @@ class More:
 
     inputs: set[Component]
     outputs: list[Component]
-    read: Callable[[dict, bool], dict[str, Any]]  # (values, with the conversation) -> plain values by name
+    # (values, with the conversation) -> plain values by name, and what was left out or is linked though it is wrong
+    read: Callable[[dict, bool], tuple[dict[str, Any], list[str]]]
     # plain values, from outside -> updates, and what was left out; raises PlaygroundError: they cannot be read
     fill: Callable[[Mapping[str, Any]], tuple[dict, list[str]]]
 
@@ -64,10 +68,23 @@ class Form:
         own = [box.component for box in self.boxes.values()]
         return [*own, *(self.more.outputs if self.more else []), *self.also]
 
-    def read(self, values: dict, with_talk: bool = False) -> dict[str, Any]:
-        """What stands in the pane, as plain values by name. Raises PlaygroundError: it is no whole thing."""
-        plain = {name: _held(box.component, values[box.component]) for name, box in self.boxes.items()}
-        return plain | (self.more.read(values, with_talk) if self.more else {})
+    def read(self, values: dict, with_talk: bool = False) -> tuple[dict[str, Any], list[str]]:
+        """What stands in the pane, as plain values by name, and a sentence for each that is wrong or left out.
+
+        Raises:
+            PlaygroundError: a conversation was asked for, and there is none.
+        """
+        plain, told = {}, []
+        for name, box in self.boxes.items():
+            value = held(box.component, values[box.component])
+            if box.when is not None and not box.when(values):
+                continue
+            if box.names_model and str(value).startswith("merge:"):
+                told.append(f"{_name(box)} is a merge, which exists in this page's memory alone: it is left out.")
+                continue
+            plain[name] = value
+        more, about = self.more.read(values, with_talk) if self.more else ({}, [])
+        return plain | more, told + about
 
     def fill(self, plain: Mapping[str, Any]) -> tuple[dict, list[str]]:
         """Updates that fill the pane in, and a sentence for each value that was refused or changed."""
@@ -79,18 +96,11 @@ class Form:
                 told += refused
             except PlaygroundError as error:
                 told.append(str(error))
-        for name, box in self.boxes.items():
-            if name in plain:
-                try:
-                    update, sentence = fitted(box, plain[name])
-                except UnfitError:
-                    update, sentence = None, f"{_name(box)} is left as it was: the link says {short(plain[name])}."
-                if sentence:
-                    told.append(sentence)
-                if update is not None:
-                    before = updates.get(box.component)
-                    updates[box.component] = {**before, **update} if isinstance(before, dict) else update
-        return updates, told
+        own, refused = put(self.boxes, plain)
+        for component, update in own.items():
+            before = updates.get(component)
+            updates[component] = {**before, **update} if isinstance(before, dict) else update
+        return updates, told + refused
 
 
 class Forms(list[Form]):
@@ -99,6 +109,7 @@ class Forms(list[Form]):
     def __init__(self) -> None:
         super().__init__()
         self.strips: dict[str, gr.Tabs] = {}  # by tab
+        self.inside: dict[tuple[str, str], gr.Tabs] = {}  # by tab and sub-tab
 
     def offer(self, tab: str, pane: str = "", boxes: Mapping[str, Component | Box] | None = None, **rest: Any) -> None:
         """Lists what of a pane goes into a link; the values' names are part of links that are out there."""
@@ -109,16 +120,43 @@ class Forms(list[Form]):
         """The form of a sub-tab, else that of the whole tab."""
         return next((form for want in (pane, "") for form in self if (form.tab, form.pane) == (tab, want)), None)
 
-    def opens(self, form: Form, pane: str) -> dict:
-        """Updates that select the sub-tab."""
-        strip = self.strips.get(form.tab)
-        ids = {child.id for child in strip.children if isinstance(child, gr.Tab)} if strip else set()
-        return {strip: gr.update(selected=pane)} if pane in ids else {}
+    def opens(self, form: Form, pane: str, inner: str = "") -> dict:
+        """Updates that select the sub-tab, and the tab inside it."""
+        wanted = (self.strips.get(form.tab), pane), (self.inside.get((form.tab, pane)), inner)
+        return {strip: gr.update(selected=title) for strip, title in wanted if strip and title in _titles(strip)}
+
+    @property
+    def rows(self) -> list[gr.Tabs]:
+        """All rows of tabs that a link can open."""
+        return [*self.strips.values(), *self.inside.values()]
 
 
-def _held(component: Component, value: Any) -> Any:
-    """A component's value; Gradio gives None for a text box that was never filled in."""
-    return "" if value is None and isinstance(component, gr.Textbox) else value
+def _titles(strip: gr.Tabs) -> set[str]:
+    return {child.id for child in strip.children if isinstance(child, gr.Tab)}
+
+
+def held(component: Component, value: Any) -> Any:
+    """A component's value; Gradio gives None for a box to type in that is empty."""
+    typed = isinstance(component, gr.Textbox) or getattr(component, "allow_custom_value", False)
+    if value is None and typed and not getattr(component, "multiselect", None):
+        return ""
+    if isinstance(component, gr.Dataframe):
+        return [["" if cell is None else str(cell) for cell in row] for row in value or ()]
+    return value
+
+
+def put(boxes: Mapping[str, Box], plain: Mapping[str, Any]) -> tuple[dict, list[str]]:
+    """Updates that fill boxes in, and a sentence for each value that was refused or changed."""
+    updates, told = {}, []
+    for name, box in boxes.items():
+        if name in plain:
+            try:
+                updates[box.component], sentence = fitted(box, plain[name])
+            except UnfitError:
+                sentence = f"{_name(box)} is left as it was: the link says {short(plain[name])}."
+            if sentence:
+                told.append(sentence)
+    return updates, told
 
 
 def fitted(box: Box, value: Any) -> tuple[dict, str]:
@@ -138,6 +176,8 @@ def fitted(box: Box, value: Any) -> tuple[dict, str]:
         return gr.update(value=value, **({"visible": True} if box.shows and value else {})), ""
     if isinstance(component, gr.Dropdown | gr.Radio | gr.CheckboxGroup):
         return gr.update(value=_chosen(box, value)), ""
+    if isinstance(component, gr.Dataframe):
+        return gr.update(value=_rows(component, value)), ""
     return gr.update(value=_text(value, getattr(component, "max_length", None))), ""
 
 
@@ -186,6 +226,14 @@ def _one(box: Box, value: Any) -> Any:
     if not getattr(box.component, "allow_custom_value", False):
         raise UnfitError
     return _text(value, 1000)
+
+
+def _rows(table: gr.Dataframe, value: Any) -> list[list[str]]:
+    if not isinstance(value, list) or len(value) > MOST_ROWS:
+        raise UnfitError
+    if not all(isinstance(row, list) and len(row) == len(table.headers) for row in value):
+        raise UnfitError
+    return [[_text(cell, None) for cell in row] for row in value]
 
 
 def _text(value: Any, most: int | None) -> str:

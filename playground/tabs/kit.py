@@ -55,6 +55,11 @@ class Parcel:
     system: str = ""  # the system prompt that goes with it, for tabs that have one
     layer: int | None = None  # what is to be looked at in the text, from 0
     head: int | None = None
+    neuron: int | None = None  # of the layer's MLP
+    part: str = "attention"  # what of the layer, if neither head nor neuron is named; or "mlp", or "layer"
+    follow: str = ""  # a token that could come next, to be watched
+    message: bool = False  # it was said in a chat, and is to be answered as such
+    sets: tuple[str, str] | None = None  # two sets of sentences that a direction is found between, a line each
     pane: str = ""  # the sub-tab that it is for; "": the tab's own choice
     number: str = field(default_factory=secrets.token_hex)
 

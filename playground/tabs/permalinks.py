@@ -37,25 +37,28 @@ class Bar:
 
     # made
 
-    def make(self, values: dict, tab: str, pane: str, with_talk: bool = False) -> dict:
-        """A link to what stands in a tab."""
+    def make(self, values: dict, tab: str, pane: str, inner: str = "", with_talk: bool = False) -> dict:
+        """A link to what stands in a tab. inner: the tab inside the sub-tab."""
         form = self.page.forms.find(tab, pane)
         if form is None:
             where = f"{tab}, {pane}" if pane else tab
             return {self.bar: view.refused(f"There is no link to this part of the page ({where}).")}
         try:
             model, revision, told = self._model(values[self.page.reference] or "")
-            fields = form.read(values, with_talk)
-            word = lab.write(Link(form.tab, form.pane or pane, model, revision, fields))
+            fields, about = form.read(values, with_talk)
+            word = lab.write(Link(form.tab, form.pane or pane, model, revision, fields, inner))
         except Exception as error:
             return {self.bar: view.refused(in_words(error))}
-        return {self.bar: view.copied(word, told, form.talks and not with_talk)}
+        return {self.bar: view.copied(word, told + about, form.talks and not with_talk)}
 
     def _model(self, picked: str) -> tuple[str, str, list[str]]:
         """Reference, revision of the weights in memory, and what is to be said about it."""
-        if references.parse(picked).kind == "merge":
-            return "", "", [A_MERGE]
-        return picked, self._revision(picked), []
+        try:
+            if references.parse(picked).kind == "merge":
+                return "", "", [A_MERGE]
+            return picked, self._revision(picked), []
+        except PlaygroundError as error:
+            return "", "", [f"The link leaves the model out. {error}"]
 
     def _revision(self, picked: str) -> str:
         if self.page.models.status(picked).state != "ready":
@@ -133,7 +136,7 @@ class Bar:
             return {self.order: None}
         form = self.page.forms.find(link.tab, link.pane)
         updates, _ = form.fill(link.fields)
-        return updates | self.page.forms.opens(form, link.pane) | {self.order: None}
+        return updates | self.page.forms.opens(form, link.pane, link.inner) | {self.order: None}
 
     def agree(self, wanted: str) -> dict:
         """The visitor wants the link's model."""
@@ -156,10 +159,10 @@ def connect(page: Page, place: gr.HTML) -> Bar:
     """Connects the bar with all forms of the page."""
     bar = Bar(page, place, gr.State(), gr.State(""))
     inputs = {page.reference}.union(*(form.inputs for form in page.forms))
-    outputs = [bar.order, *dict.fromkeys(c for form in page.forms for c in form.outputs), *page.forms.strips.values()]
+    outputs = [bar.order, *dict.fromkeys(c for form in page.forms for c in form.outputs), *page.forms.rows]
 
     def make(values: dict, event: gr.EventData) -> dict:
-        return bar.make(values, str(event.tab), str(event.pane), bool(event.talk))
+        return bar.make(values, str(event.tab), str(event.pane), str(event.inner), bool(event.talk))
 
     def open_link(picked: str | None, event: gr.EventData) -> dict:
         return bar.open(event.word, picked)

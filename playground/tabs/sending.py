@@ -25,7 +25,14 @@ class To:
 
 
 CHAT, LAB, ATTENTION, BIAS, SEARCH, MERGE = map(To, ("Chat", "Prompt lab", "Attention", "Bias", "Search", "Merge"))
-LENS, ABLATION, PROBING = (To("Internals", pane) for pane in ("Logit lens", "Ablation", "Probing"))
+LENS, PATCHING, ABLATION, STEERING, NEURONS, PROBING = (
+    To("Internals", pane) for pane in ("Logit lens", "Patching", "Ablation", "Steering", "Neurons", "Probing")
+)
+FILL = To("Bias", "Fill the blank")  # as it is called within its own tab
+
+A_TEXT = (CHAT, LAB, ATTENTION, LENS, NEURONS, BIAS, SEARCH)  # where what was said or written can go
+A_PROMPT = (CHAT, LAB, ATTENTION, LENS, PATCHING, ABLATION, STEERING, NEURONS, BIAS, SEARCH)  # what is gone on from
+WITH_SPECIAL_TOKENS = (ATTENTION, LENS, ABLATION, STEERING, NEURONS)  # a text as the model reads it
 
 Offered = Mapping[str, Sequence[To]]  # what can be sent -> where
 Pack = Callable[[dict, str, str], Parcel]  # (values, what, visitor) -> what is sent; raises PlaygroundError: nothing
@@ -42,6 +49,11 @@ element.addEventListener('click', (event) => {
   if (button) trigger('select', {index: button.dataset.at.split(',').map(Number), value: button.dataset.at});
 });
 """
+
+
+def elsewhere(places: Sequence[To], *here: To) -> tuple[To, ...]:
+    """The places but those that something comes from."""
+    return tuple(place for place in places if place not in here)
 
 
 def take(

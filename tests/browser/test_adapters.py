@@ -1,5 +1,7 @@
 """The journey through the Adapters and Ensembles panes on the real starter: mix, move, route, one batch, a vote."""
 
+from urllib.parse import urlsplit
+
 from playwright.sync_api import Page, expect
 
 from tests.browser.pictures import keep_for_readme
@@ -48,6 +50,20 @@ def test_adapters_are_mixed_routed_and_batched(visit, shot, accessible):
     expect(page.locator("#merge-batch-written")).to_contain_text("forward passes")
     shot(page, "adapters-3-batch", full_page=True)
     accessible(page)
+
+    page.locator("#merge-batch-tokens input[type=number]").fill("15")
+    page.locator("#permalink").get_by_role("button", name="Copy link").click()
+    expect(page.locator("#permalink .done")).not_to_be_empty()
+    address = urlsplit(page.locator("#permalink input").input_value())
+    elsewhere = visit(width=390, after=f"#{address.fragment}")
+    expect(elsewhere.locator("#merge-batch-tokens input[type=number]")).to_have_value("15")
+    expect(elsewhere.locator("#merge-batch-run")).to_be_visible()
+    expect(elsewhere.locator("#merge-batch-table")).to_contain_text("Greta works as a tailor")
+    elsewhere.locator("#permalink").get_by_role("button", name="Copy link").click()  # some tabs have no room there
+    expect(elsewhere.locator("#permalink .done")).not_to_be_empty()
+    again = urlsplit(elsewhere.locator("#permalink input").input_value())
+    assert again.fragment == address.fragment
+    shot(elsewhere, "adapters-4-link-phone")
 
 
 def test_an_ensemble_votes_on_a_phone(visit, shot, accessible):

@@ -58,12 +58,13 @@ def test_what_is_shown_is_what_the_lab_finds(laid, asked, site, direction):
 def test_a_cell_tells_its_numbers(laid, asked):
     pane = laid.pane
     found = laid.run(pane.work, **asked)[pane.found]
-    told = pane.pick(found, clicked(3, 1))
+    told, looked = pane.pick(found, clicked(3, 1))
+    assert looked == (1, 3)
     assert "layer 1, token “·on” (position 3)" in told and f"{found.effects[1, 3]:+.3f}" in told
     for number in (found.differences[1, 3], found.clean_difference, found.corrupted_difference):
         assert f"<td>{number:+.2f}</td>" in told
-    assert "Nothing before this token differs" in pane.pick(found, clicked(0, 2))
-    assert pane.pick(None, clicked(0, 0)) == gr.skip()
+    assert "Nothing before this token differs" in pane.pick(found, clicked(0, 2))[0]
+    assert pane.pick(None, clicked(0, 0)) == [gr.skip(), gr.skip()]
 
 
 def test_a_counterfactual_is_proposed_aligned_and_put_into_the_boxes(laid):
@@ -121,7 +122,7 @@ def test_stop_keeps_the_layers_that_are_done(laid, asked, monkeypatch):
     monkeypatch.setattr(lab, "_patched", patched)
     shown = laid.run(pane.work, who="bob", **asked)
     assert not shown[pane.found].complete and "Stopped: 1 of 3 layers are done" in shown[pane.verdict]
-    assert "stopped before" in pane.pick(shown[pane.found], clicked(3, 2))
+    assert "stopped before" in pane.pick(shown[pane.found], clicked(3, 2))[0]
     assert "Stopped." in shown[pane.desk.status]
 
 

@@ -10,6 +10,9 @@ from playground.errors import PlaygroundError
 from playground.labs import permalinks as lab
 from playground.labs.chat.conversations import Thread, start
 from playground.labs.permalinks import Link
+from playground.labs.retrieval import library
+from playground.labs.retrieval.chunking import Chunking
+from playground.labs.retrieval.library import EMBEDDING
 from playground.models.cache import ModelCache
 from playground.settings import Settings
 from playground.tabs.forms import Box, Forms, UnfitError, fitted
@@ -20,11 +23,11 @@ from tests.tabs.visitor import Visitor
 FORMS = [  # (tab, sub-tab)
     ("Chat", ""),
     ("Prompt lab", ""),
-    *(("Attention", pane) for pane in ("Map", "Token attribution", "BertViz")),
+    *(("Attention", pane) for pane in ("Map", "Token attribution", "BertViz", "Compare")),
     *(("Internals", pane) for pane in ("Logit lens", "Patching", "Ablation", "Steering", "Neurons", "Probing")),
-    ("Merge", "Blend"),
-    *(("Bias", pane) for pane in ("Fill the blank", "Pairs", "Associations", "Generation")),
-    ("Search", "Ask"),
+    *(("Merge", pane) for pane in ("Blend", "Adapters", "Ensembles")),
+    *(("Bias", pane) for pane in ("Fill the blank", "Pairs", "Associations", "Generation", "Change & measure again")),
+    *(("Search", pane) for pane in ("Ask", "Documents", "Evaluate", "Similarity")),
 ]
 
 
@@ -47,9 +50,9 @@ def visit(page, model: str = "starter:smollm2-135m-instruct") -> Visitor:
     return visitor
 
 
-def copy(visitor: Visitor, tab: str, pane: str = "", talk: bool = False) -> str:
+def copy(visitor: Visitor, tab: str, pane: str = "", talk: bool = False, inner: str = "") -> str:
     """Presses Copy link; the word, or fails with what the page says instead."""
-    visitor.fire(visitor.bar, "wanted", tab=tab, pane=pane, talk=talk)
+    visitor.fire(visitor.bar, "wanted", tab=tab, pane=pane, inner=inner, talk=talk)
     shown = visitor.value(visitor.bar)
     found = re.search(r'data-word="([^"]*)"', shown)
     assert found, shown
@@ -71,9 +74,14 @@ def other(box: Box, now):
         return (now or 0) + 1
     if isinstance(component, gr.Checkbox):
         return not now
+    if isinstance(component, gr.Dataframe):
+        return [*now[1:], ["<b>" for _ in component.headers]]
+    if isinstance(component, gr.CheckboxGroup):
+        return now[1:]
     if isinstance(component, gr.Dropdown | gr.Radio):
         offered = box.choices or [value for _, value in component.choices]
-        return next(value for value in offered if value != now)
+        typed = f"{now} <b>" if component.__class__ is gr.Dropdown and component.allow_custom_value else now
+        return next((value for value in offered if value != now), typed)
     return f"{now}: <b>Grüße</b>, 世界\n"
 
 
@@ -81,13 +89,14 @@ def other(box: Box, now):
 def test_every_box_of_every_tab_comes_back_in_another_browser(laid, tab, pane):
     ann, bob = visit(laid), visit(laid)
     form = laid.forms.find(tab, pane)
-    wanted = {name: other(box, ann.value(box.component)) for name, box in form.boxes.items()}
-    ann.values |= {form.boxes[name].component: value for name, value in wanted.items()}
+    boxes = {name: box for name, box in form.boxes.items() if box.when is None}
+    wanted = {name: other(box, ann.value(box.component)) for name, box in boxes.items()}
+    ann.values |= {boxes[name].component: value for name, value in wanted.items()}
     word = copy(ann, tab, pane)
     follow(bob, word)
     assert bob.opened["tabs"] == tab
     assert not pane or bob.opened[laid.forms.strips[tab].elem_id] == pane
-    assert {name: bob.value(box.component) for name, box in form.boxes.items()} == wanted
+    assert {name: bob.value(box.component) for name, box in boxes.items()} == wanted
     assert form.read(bob.values | {c: bob.value(c) for c in form.inputs}) == form.read(
         ann.values | {c: ann.value(c) for c in form.inputs}
     )
@@ -204,6 +213,11 @@ def test_values_that_a_box_cannot_hold_are_refused_or_moved_with_a_sentence(laid
         (gr.Dropdown(["a"], allow_custom_value=True), "x" * 2000),
         (gr.Dropdown(["a"], multiselect=True), "a"),
         (gr.Dropdown(["a"], multiselect=True), ["a"] * 200),
+        (gr.CheckboxGroup(["a"]), ["b"]),
+        (gr.Dataframe(headers=["a", "b"]), [["1"]]),
+        (gr.Dataframe(headers=["a"]), [[1]]),
+        (gr.Dataframe(headers=["a"]), [["1"]] * 2000),
+        (gr.Dataframe(headers=["a"]), "a"),
         (gr.Textbox(), None),
         (gr.Textbox(), "x" * 200_000),
         (gr.Textbox(max_length=3), "long"),
@@ -306,15 +320,101 @@ def test_a_link_that_cannot_be_read_is_said_and_changes_nothing(laid, word):
 def test_a_link_to_what_is_not_there_is_said(laid):
     bob = visit(laid)
     assert "does not have" in follow(bob, lab.write(Link("Kitchen<b>")))
-    bob.fire(bob.bar, "wanted", tab="Search", pane="Evaluate", talk=False)
-    assert "There is no link to this part of the page (Search, Evaluate)." in bob.value(bob.bar)
+    bob.fire(bob.bar, "wanted", tab="Bias", pane="Report", inner="", talk=False)
+    assert "There is no link to this part of the page (Bias, Report)." in bob.value(bob.bar)
 
 
-def test_a_value_that_is_no_whole_thing_is_said_when_copying(laid):
-    ann = visit(laid)
-    ann.values[ann.find("lab-temperature")] = "warm"
-    ann.fire(ann.bar, "wanted", tab="Prompt lab", pane="", talk=False)
+def test_both_sides_of_a_duel_go_along_and_keep_apart(laid, llama):
+    ann, bob = visit(laid, llama), visit(laid)
+    form = laid.forms.find("Chat", "")
+    duel = {name: box for name, box in form.boxes.items() if box.when}
+    assert not set(duel) & set(lab.read(copy(ann, "Chat")).fields), "without a duel its boxes make no link longer"
+    ann.values[form.boxes["mode"].component] = "Two models"
+    wanted = {name: other(box, ann.value(box.component)) for name, box in duel.items()}
+    wanted |= {"a_model": llama, "b_model": "starter:smollm2-135m-instruct"}
+    ann.values |= {duel[name].component: value for name, value in wanted.items()}
+    follow(bob, copy(ann, "Chat"))
+    assert {name: bob.value(box.component) for name, box in duel.items()} == wanted
+    bob.fire(bob.bar, "agreed")  # the model of the page is now A's; B was the one before, and stays
+    bob.fire(laid.reference, "change")
+    assert [bob.value(duel[f"{side}_model"].component) for side in "ab"] == [llama, "starter:smollm2-135m-instruct"]
+    ann.values[duel["b_model"].component] = "merge:of-ann"
+    assert "b_model" not in lab.read(copy(ann, "Chat")).fields
+    assert "“Model B” is a merge" in ann.value(ann.bar)
+    laid.models.unload(llama)
+
+
+def test_the_tab_inside_a_sub_tab_is_opened_too(laid):
+    ann, bob = visit(laid), visit(laid)
+    ann.values[ann.find("merge-route-prompt")] = "Which way?"
+    follow(bob, copy(ann, "Merge", "Adapters", inner="Route"))
+    assert (bob.opened["merge"], bob.opened["merge-adapters"]) == ("Adapters", "Route")
+    assert bob.value(bob.find("merge-route-prompt")) == "Which way?"
+    follow(bob, lab.write(Link("Merge", "Adapters", inner="<b>")))
+    assert bob.opened["merge-adapters"] == "Route"
+
+
+def test_a_collection_goes_along_by_its_name_if_others_can_search_it(laid):
+    ann, bob = visit(laid), visit(laid)
+    picked, key = ann.find("search-collection"), "a-key-of-bob-that-nobody-knows"
+    library.of(laid.settings).create("mine/Letters", key, EMBEDDING, Chunking())
+    bob.values[laid.owner] = key
+    ann.values[picked], bob.values[picked] = "mine/Diary", "mine/Letters"
+    word = copy(ann, "Search", "Similarity")
+    assert "Your collection is not in the link" in ann.value(ann.bar)
+    assert "a collection of its maker&#x27;s own" in follow(bob, word) and bob.value(picked) == "mine/Letters"
+    ann.values[picked] = None
+    assert 'class="note"' not in follow(bob, copy(ann, "Search", "Ask"))
+    assert bob.value(picked) == "shipped/transformers"
+    gone = lab.write(Link("Search", "Ask", fields={"collection": "shared/Old <b>", "question": "Why?"}))
+    assert "The collection “Old &lt;b&gt;” of the link is not here" in follow(bob, gone)
+    assert bob.value(bob.find("search-question")) == "Why?"
+
+
+def test_what_is_wrong_in_the_lab_is_linked_as_it_stands_and_said_twice(laid):
+    ann, bob = visit(laid), visit(laid)
+    typed = {"lab-temperature": "warm", "lab-scorer": "Regular expression", "lab-pattern": "(", "lab-query": " "}
+    ann.values |= {ann.find(id): value for id, value in typed.items()}
+    word = copy(ann, "Prompt lab")
     assert "“warm” is no temperature" in ann.value(ann.bar)
+    told = follow(bob, word)
+    assert {id: bob.value(bob.find(id)) for id in typed} == typed
+    assert "“warm” is no temperature" in told and "The pattern cannot be read" in told and "is empty. Write one" in told
+    ann.values[ann.find("lab-temperature")], ann.values[ann.find("lab-samples")] = "0", 3
+    word = copy(ann, "Prompt lab")
+    assert "all 3 samples would be the same" in ann.value(ann.bar)
+    assert "all 3 samples would be the same" in follow(bob, word)
+    assert (bob.value(bob.find("lab-temperature")), bob.value(bob.find("lab-samples"))) == ("0", 3)
+
+
+def test_a_table_that_is_none_is_left_out_and_the_rest_comes(laid):
+    ann, bob = visit(laid), visit(laid)
+    grid = ann.find("lab-table")
+    before = len(bob.value(grid))
+    ann.values |= {grid: ann.value(grid).iloc[:0], ann.find("lab-query"): "Is {{text}} kind?"}
+    word = copy(ann, "Prompt lab")
+    assert "The table is left out of the link" in ann.value(ann.bar)
+    follow(bob, word)
+    assert len(bob.value(grid)) == before and bob.value(bob.find("lab-query")) == "Is {{text}} kind?"
+
+
+def test_a_recipe_that_makes_no_sense_is_linked_as_it_stands(laid):
+    ann, bob = visit(laid), visit(laid)
+    typed = {"merge-curve": "0, half", "merge-method": "dare_ties", "merge-weight-a": -0.5, "merge-dialect": "paper"}
+    ann.values |= {ann.find(id): value for id, value in typed.items()} | {ann.find("merge-base"): "a/b"}
+    word = copy(ann, "Merge", "Blend", inner="Sweep")
+    assert "needs numbers with commas between them" in ann.value(ann.bar)
+    told = follow(bob, word)
+    assert {id: bob.value(bob.find(id)) for id in typed} == typed and bob.value(bob.find("merge-base")) == "a/b"
+    assert bob.opened["merge-blend"] == "Sweep" and 'class="note"' not in told
+    weight = bob.find("merge-weight-a")
+    assert next(made[weight] for made in bob.updates if weight in made)["visible"], "what its method has to set"
+
+
+def test_a_model_that_is_none_is_left_out_of_the_link(laid):
+    ann = visit(laid, "no model <b>")
+    word = copy(ann, "Attention", "Map")
+    assert lab.read(word).model == "" and "The link leaves the model out." in ann.value(ann.bar)
 
 
 def test_a_new_tab_has_links_by_listing_its_boxes(tmp_path):
@@ -322,7 +422,7 @@ def test_a_new_tab_has_links_by_listing_its_boxes(tmp_path):
         text, forms = gr.Textbox("x"), Forms()
         forms.offer("New", boxes={"text": text})
     form = forms.find("New", "any pane")
-    assert form.read({text: "y"}) == {"text": "y"}
+    assert form.read({text: "y"}) == ({"text": "y"}, [])
     assert form.fill({"text": "z"}) == ({text: gr.update(value="z")}, [])
     assert forms.find("Other", "") is None
     with pytest.raises(PlaygroundError):

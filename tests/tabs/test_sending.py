@@ -1,6 +1,7 @@
 """From every tab to every tab where it makes sense: the target is selected, filled in and run."""
 
 import re
+from html import unescape
 
 import gradio as gr
 import pytest
@@ -66,17 +67,14 @@ def test_only_tabs_that_are_there_are_offered(tmp_path):
     assert "attention-send-to" not in {getattr(block, "elem_id", None) for block in blocks.blocks.values()}
     with gr.Blocks() as blocks:
         lay_out(blocks, ModelCache(settings), settings, [attention, internals])
-    assert {place for _, place in offered(Visitor(blocks), "attention-send-to")} == {
-        "Logit lens",
-        "Ablation",
-        "Probing",
-    }
+    panes = {pane.TITLE for pane in internals.PANES}
+    assert {place for _, place in offered(Visitor(blocks), "attention-send-to")} == panes
 
 
 def test_every_row_names_tabs_and_sub_tabs_that_there_are(laid, ann):
     titles = {getattr(block, "id", None) for block in laid.blocks.blocks.values() if isinstance(block, gr.Tab)}
     rows = [b.elem_id for b in laid.blocks.blocks.values() if (getattr(b, "elem_id", None) or "").endswith("-send-to")]
-    assert len(rows) == 9
+    assert len(rows) == 17
     for row in rows:
         assert {place for _, place in offered(ann, row)} <= titles
 
@@ -100,6 +98,99 @@ def test_a_head_is_taken_out_and_comes_back(ann):
     assert (ann.value(ann.find("map-layer")), ann.value(ann.find("map-head"))) == (0, 3)
     assert ann.value(ann.find("attention-text")) == "The dog ran."
     assert "layer 0, head 3" in ann.value(ann.find("map-caption"))
+
+
+def test_a_neuron_is_taken_out_and_comes_back(ann):
+    ann.values |= {ann.find("neuron-text"): TEXT, ann.find("neuron-layer"): 1, ann.find("neuron-index"): 5}
+    send(ann, "neurons-send-to", "the neuron", "Ablation")
+    assert (ann.value(ann.find("ablation-targets")), ann.value(ann.find("ablation-text"))) == ("neuron 1.5", TEXT)
+    assert "Neuron 5 of layer 1" in ann.value(ann.find("ablation-told"))
+    ann.values |= {ann.find("ablation-targets"): "head 0.3, neuron 2.7", ann.find("ablation-text"): "The dog ran."}
+    send(ann, "ablation-send-to", "the first neuron taken out", "Neurons")
+    assert (ann.value(ann.find("neuron-layer")), ann.value(ann.find("neuron-index"))) == (2, 7)
+    assert ann.opened["internals"] == "Neurons" and "layer 2, MLP neuron 7" in ann.value(ann.find("neuron-caption"))
+    assert re.sub("<[^>]*>", "", ann.value(ann.find("neuron-heat"))).count("The dog ran.") == 1
+    ann.values[ann.find("neuron-kind")] = "Residual dimension"
+    with pytest.raises(gr.Error, match="Only MLP neurons"):
+        send(ann, "neurons-send-to", "the neuron", "Ablation")
+
+
+def test_a_text_of_special_tokens_is_looked_at_by_a_neuron_as_it_is(ann, llama):
+    with ann.page.models.lease(llama) as engine:
+        whole = engine.tokenizer.bos_token + "The dog ran."
+        n_tokens = len(engine.tokenizer(whole, add_special_tokens=False).input_ids)
+    ann.values |= {ann.find("ablation-text"): whole, ann.find("ablation-kind"): "Text with its special tokens"}
+    ann.values |= {ann.find("neuron-layer"): 1, ann.find("neuron-index"): 5}
+    send(ann, "ablation-send-to", "the text", "Neurons")
+    assert ann.value(ann.find("neuron-heat")).count('class="token ') == n_tokens
+    with pytest.raises(gr.Error, match="Send a plain text"):
+        send(ann, "ablation-send-to", "the text", "Patching")
+
+
+def test_a_text_is_patched_with_its_clearest_counterfactual(ann):
+    text = "The doctor was happy and the cat was a bird"
+    ann.values[ann.find("lens-text")] = text
+    send(ann, "lens-send-to", "the text", "Patching")
+    boxes = [ann.value(ann.find(f"patching-{name}")) for name in ("clean", "corrupted", "answer", "wrong")]
+    assert boxes[0] == text and boxes[1] != text and all(boxes)
+    assert ann.opened["internals"] == "Patching" and "Denoising" in ann.value(ann.find("patching-verdict"))
+    assert "the counterfactual that turns the answer" in ann.value(ann.find("patching-look"))
+
+
+def test_the_cell_of_a_patch_goes_where_its_part_can_be_seen(ann):
+    text = "The doctor was happy and the cat was a bird"
+    with pytest.raises(gr.Error, match="Press Patch"):
+        send(ann, "patching-send-to", "the layer or head of the cell looked at", "Ablation")
+    site = next(block for block in ann.blocks.blocks.values() if getattr(block, "label", "") == "What is patched")
+    ann.values |= {ann.find("lens-text"): text, site: "Single heads"}
+    send(ann, "lens-send-to", "the text", "Patching")
+    ann.fire(ann.find("patching-numbers"), "select", [3, 1])  # column, layer
+    assert "layer 1, head 3" in ann.value(ann.find("patching-cell"))
+    send(ann, "patching-send-to", "the layer or head of the cell looked at", "Ablation")
+    assert (ann.value(ann.find("ablation-targets")), ann.value(ann.find("ablation-text"))) == ("head 1.3", text)
+    for name, part in (("MLP output", "mlp 2"), ("Residual", "layer 2")):
+        ann.values[site] = name
+        ann.fire(ann.find("patch"), "click")
+        ann.fire(ann.find("patching-numbers"), "select", [2, 2])
+        send(ann, "patching-send-to", "the layer or head of the cell looked at", "Ablation")
+        assert ann.value(ann.find("ablation-targets")) == part
+
+
+def test_a_message_is_steered_as_one_and_what_came_goes_on(ann):
+    ann.values |= {ann.find("steering-layer"): 1, ann.find("map-layer"): 2, ann.find("attention-text"): "The dog"}
+    send(ann, "attention-send-to", "the layer in Map", "Steering")
+    assert (ann.value(ann.find("steering-text")), ann.value(ann.find("steering-layer"))) == ("The dog", 2)
+    assert ann.value(ann.find("steering-written")).count("<li>") == 3
+    send(ann, "steering-send-to", "the steered text", "Logit lens")
+    said = ann.value(ann.find("lens-text"))
+    steered = unescape(re.findall("<li>.*?</li>", ann.value(ann.find("steering-written")), re.S)[1])
+    assert said.startswith("The dog") and len(said) > len("The dog")
+    assert re.sub(r"\s+", "", said.removeprefix("The dog"))[:8] in re.sub(r"<[^>]*>|\s+", "", steered)
+    send(ann, "steering-send-to", "the layer", "Attention")
+    assert (ann.value(ann.find("map-layer")), ann.value(ann.find("attention-text"))) == (2, "The dog")
+    ann.values[ann.find("bias-generation-chat")] = True
+    send(ann, "bias-generation-send-to", "the first prompt, with the first group", "Steering")
+    assert ann.value(ann.find("steering-kind")) == "Chat message"
+    assert "{group}" not in ann.value(ann.find("steering-text"))
+
+
+def test_pairs_templates_and_directions_of_bias_go_out(ann):
+    first = ann.value(ann.find("bias-pairs-first")).splitlines()[0]
+    send(ann, "bias-pairs-send-to", "its second sentence", "Attention")
+    seen = ann.value(ann.find("attention-text"))
+    assert "{" not in seen and seen != first and seen.split()[0] in ann.value(ann.find("bias-pairs-second"))
+    ann.values |= {ann.find("bias-grid-templates"): "[MASK] is a {word}.", ann.find("bias-grid-words"): "actor, nurse"}
+    send(ann, "bias-grid-send-to", "the first template, with its first word", "Fill the blank")
+    assert ann.value(ann.find("bias-fill-text")) == "[MASK] is an actor." and ann.opened["bias"] == "Fill the blank"
+    ann.values |= {ann.find("bias-change-first"): "He ran.", ann.find("bias-change-second"): "She ran."}
+    ann.values |= {ann.find("bias-change-low"): "1", ann.find("steering-text"): "The dog"}
+    send(ann, "bias-change-send-to", "the sentences that the direction is found between", "Steering")
+    sets = [ann.value(ann.find(f"steering-{name}")) for name in ("positive", "negative")]
+    assert sets == ["He ran.", "She ran."] and ann.value(ann.find("steering-layer")) == 1
+    assert ann.value(ann.find("steering-text")) == "The dog" and "<li>" in ann.value(ann.find("steering-written"))
+    ann.values[ann.find("bias-generation-prompts")] = " "
+    with pytest.raises(gr.Error, match="Write at least one"):
+        send(ann, "bias-generation-send-to", "the first prompt, with the first group", "Chat")
 
 
 def test_a_layer_is_probed_at_what_it_gives(ann, monkeypatch):
@@ -185,6 +276,15 @@ def test_the_reply_the_message_and_all_of_it_go_out(ann, llama):
     assert parcel.complete and parcel.reference == llama
     assert parcel.text.endswith("user\nWhich city? <|im_end|>\n<|im_start|>assistant\n Paris<|im_end|>")
     assert ann.value(ann.find("attention-text")) == parcel.text
+    with pytest.raises(gr.Error, match="Click one first"):
+        send(ann, "token-send-to", "all that stands before the token looked at", "Logit lens")
+    ann.fire(ann.find("token-pane"), "expand")
+    ann.fire(ann.find("tokens"), "select", 1)
+    send(ann, "token-send-to", "all that stands before the token looked at", "Logit lens")
+    with ann.page.models.lease(llama) as engine:
+        first, second = map(engine.tokenizer.decode, ids[:2])
+    assert ann.value(ann.find("lens-text")) == parcel.text.removesuffix(" Paris<|im_end|>") + first
+    assert ann.value(ann.find("lens-follow")) == second.strip()
 
 
 def test_a_passage_needs_a_search_and_a_merge_a_blend(ann):

@@ -104,15 +104,17 @@ def site_of(engine: Engine, unit: Unit) -> Site:
     return site
 
 
-def activations(engine: Engine, text: str, unit: Unit, stop: threading.Event | None = None) -> Activations:
-    """The unit at each token of a text.
+def activations(
+    engine: Engine, text: str, unit: Unit, stop: threading.Event | None = None, complete: bool = False
+) -> Activations:
+    """The unit at each token of a text. complete: special tokens are in it already.
 
     Raises:
         PlaygroundError: no such unit, no text, stopped.
     """
     started = time.perf_counter()
     site = site_of(engine, unit)
-    ids = contrasts.encoded(engine, text)
+    ids = contrasts.encoded(engine, text, complete)
     try:
         values = _values(engine, ids, site, unit.index, stop)
     except passes.Stopped:

@@ -257,11 +257,12 @@ def plain(prompt: Prompt) -> dict[str, Any]:
     return asdict(prompt)
 
 
-def read(data: object) -> Prompt:
+def read(data: object, whole: bool = True) -> Prompt:
     """A prompt from what `plain` made, or a person wrote: fields that are left out have their defaults.
 
     Raises:
-        PlaygroundError: it is no prompt, a field is unknown or of the wrong kind, or it is not whole (`check`).
+        PlaygroundError: it is no prompt, a field is unknown or of the wrong kind, or it is not whole (`check`), if it
+            is to be.
     """
     if not isinstance(data, Mapping):
         raise PlaygroundError("This is no prompt. Give an object with at least a name and a query.")
@@ -277,7 +278,8 @@ def read(data: object) -> Prompt:
             kind = "true or false" if right is bool else "a text"
             raise PlaygroundError(f"The prompt's {name.replace('_', ' ')} is not {kind}. Correct it.")
     prompt = Prompt(**values)
-    check(prompt)
+    if whole:
+        check(prompt)
     return prompt
 
 

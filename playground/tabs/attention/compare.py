@@ -13,6 +13,7 @@ import gradio as gr
 from playground.errors import PlaygroundError
 from playground.tabs.attention.map import MapPane
 from playground.tabs.attention.panes import Bench, Pane
+from playground.tabs.forms import Box
 from playground.tabs.kit import arriving, title_of
 from playground.tabs.model_bar import choices
 from playground.views.attention import words as words_view
@@ -27,8 +28,8 @@ INTRODUCTION = (
 )
 
 
-def build(bench: Bench, map_pane: MapPane) -> None:
-    """Lays out the pane, which compares the map that Map is set to."""
+def build(bench: Bench, map_pane: MapPane) -> dict[str, Box]:
+    """Lays out the pane, which compares the map that Map is set to. Returns what of it goes into a link."""
     source, page = bench.source, bench.page
     with gr.Row(elem_classes="attention-choices"):
         text = gr.Textbox(EXAMPLE, label="Second text", scale=3, min_width=260, elem_id="compare-text")
@@ -78,3 +79,4 @@ def build(bench: Bench, map_pane: MapPane) -> None:
     pane = Pane(TITLE, {text, model} | map_pane.pane.inputs, [caption, *charts], draw)
     bench.add(pane)
     bench.draw_after(partial(gr.on, [run.click, text.submit]), pane)
+    return {"compare_text": Box(text), "compare_model": Box(model, names_model=True)}

@@ -118,7 +118,7 @@ def build(bench: Bench) -> Heads:
         bench.draw_after(component.input, pane)
     test = Pane("Benchmark", set(), [found_caption, found_chart, found_ranking], measure)
     bench.draw_after(run.click, test)
-    return Heads([clicked, found_clicked], [ranking, found_ranking])
+    return Heads([clicked, found_clicked], [ranking, found_ranking], {"from": looks, "to": seen, "least": threshold})
 
 
 def named(words) -> list[str]:

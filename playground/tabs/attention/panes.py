@@ -134,6 +134,7 @@ class Heads:
 
     charts: list[gr.HTML]
     buttons: list[gr.HTML]
+    linked: dict[str, gr.components.Component] = field(default_factory=dict)  # what of the pane goes into a link
 
 
 def clicks(selector: str) -> str:

@@ -42,9 +42,9 @@ class Example:
 
 THE_TEXT, THE_HEAD, THE_LAYER = "the text", "the head in Map", "the layer in Map"
 SENDING = {
-    THE_TEXT: (sending.LENS, sending.CHAT, sending.LAB, sending.BIAS, sending.SEARCH),
+    THE_TEXT: sending.elsewhere(sending.A_PROMPT, sending.ATTENTION),
     THE_HEAD: (sending.ABLATION,),
-    THE_LAYER: (sending.ABLATION, sending.PROBING),
+    THE_LAYER: (sending.ABLATION, sending.STEERING, sending.PROBING),
 }
 CAT = "The cat sat on the mat because it was comfortable"
 EXAMPLES = (
@@ -110,7 +110,7 @@ def build(page: Page) -> None:
         with gr.Tab(attention_attribution.TITLE, id=attention_attribution.TITLE) as opened[attention_attribution.TITLE]:
             answers = attention_attribution.build(bench)
         with gr.Tab(attention_compare.TITLE, id=attention_compare.TITLE) as opened[attention_compare.TITLE]:
-            attention_compare.build(bench, map_pane)
+            compared = attention_compare.build(bench, map_pane)
         with gr.Tab(attention_export.TITLE, id=attention_export.TITLE) as opened[attention_export.TITLE]:
             attention_export.build(bench, map_pane)
 
@@ -169,8 +169,9 @@ def build(page: Page) -> None:
         sending.row(page, "attention-send-to", SENDING, source.inputs | map_pane.pane.inputs, pack)
 
     page.forms.strips[TITLE] = strip
+    boxes = _boxes(source, map_pane, answers) | paired.linked | compared
     for title in opened:
-        page.forms.offer(TITLE, title, _boxes(source, map_pane, answers), also={showing: title})
+        page.forms.offer(TITLE, title, boxes, also={showing: title})
 
     for button, example in zip(buttons, EXAMPLES, strict=True):
         filling = [text, pair, complete, *answers, map_pane.word, *head_outputs(strip, showing, map_pane)]

@@ -11,16 +11,20 @@ from typing import Any
 import gradio as gr
 
 from playground.labs.bias import data
-from playground.tabs.bias import outcome, pair_source, swapping
+from playground.tabs import sending
+from playground.tabs.bias import BIAS, outcome, pair_source, swapping
 from playground.tabs.bias.outcome import Outcome
 from playground.tabs.bias.pair_source import PairSource
+from playground.tabs.forms import Box
 from playground.tabs.internals import desk
 from playground.tabs.internals.desk import Desk
-from playground.tabs.kit import AT_ONCE, Page, title_of
+from playground.tabs.kit import AT_ONCE, Page, Parcel, title_of
 from playground.views.continuations import note
 
 TITLE = "Change & measure again"
 REMOVE, STEER, ARGUE, OTHER = "Remove a direction", "Steer", "Self-debiasing", "Another model"
+THE_SETS = "the sentences that the direction is found between"
+SENDING = {THE_SETS: (sending.STEERING,)} | pair_source.SENDING
 SENTENCES = 20  # ordinary ones, for the price
 INTRODUCTION = (
     "<p><b>Change & measure again</b> scores pairs, changes something, and scores the same pairs again, with what "
@@ -159,6 +163,12 @@ class Pane:
         made = outcome.scripted(lambda: replay.of_other(one, two, pairs, states[0].pairs.dialect, texts))
         return Changed(states, f"{other} in place of {reference}", made)
 
+    def pack(self, values: dict, what: str, visitor: str) -> Parcel:
+        """What is sent to other tabs. Raises PlaygroundError: there are no pairs, or a layer is none."""
+        if what != THE_SETS:
+            return self.source.parcel(values, what)
+        return Parcel("", sets=(values[self.first] or "", values[self.second] or ""), layer=_layer(values[self.low]))
+
     def _edit(self, how: str) -> Any:
         from playground.labs.bias import edits
 
@@ -289,9 +299,12 @@ def build(page: Page) -> list[gr.State]:
     gr.HTML("<h3>Measured on</h3>")
     parts["source"] = pair_source.build("bias-change", _pairs())
     run, stop, status = outcome.buttons("bias-change", "Change and measure")
+    sending_place = gr.Column(min_width=0)
     parts["out"], parts["chart"], parts["moved"] = outcome.build("bias-change")
     parts["desk"] = desk.build(page, TITLE.replace(" & ", " and "), status, stop)
     pane = Pane(**{item.name: parts[item.name] for item in fields(Pane)})
+    with sending_place:
+        sending.row(page, "bias-change-send-to", SENDING, pane.asked, pane.pack)
     swapping.build(page)
 
     shown = [inside, pane.instruction, pane.other]
@@ -305,6 +318,9 @@ def build(page: Page) -> list[gr.State]:
             return [example.how, "", "", example.strength, example.method]
 
         pane.desk.after(button.click(fill, None, filling, **AT_ONCE), pane.work, pane.asked, outputs)
+    names = ("how", "first", "second", "low", "high", "method", "n", "strength", "control", "instruction")
+    boxes = {name: Box(parts[name]) for name in names} | {"other": Box(pane.other, names_model=True)}
+    page.forms.offer(BIAS, TITLE, boxes | {f"pairs_{name}": box for name, box in pane.source.linked.items()})
     return [pane.out.section]
 
 

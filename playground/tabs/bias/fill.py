@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
+from playground.errors import PlaygroundError
 from playground.labs.bias import data
 from playground.models.catalog import catalog
 from playground.tabs import sending
@@ -22,7 +23,8 @@ from playground.views.continuations import note
 
 TITLE = "Fill the blank"
 MASK = "[MASK]"
-SENDING = {"the sentence": (sending.ATTENTION, sending.LENS, sending.CHAT, sending.LAB)}
+SENDING = {"the sentence": sending.elsewhere(sending.A_PROMPT, sending.BIAS, sending.SEARCH)}
+OF_GRID = {"the first template, with its first word": (sending.FILL,)}
 INTRODUCTION = (
     "<p><b>Fill the blank</b> asks what belongs in a gap. A masked model reads both sides of it. A model that "
     "reads from "
@@ -229,6 +231,16 @@ def _grid(page: Page) -> tuple[Grid, list[gr.Button]]:
             )
             corrected = gr.Checkbox(True, label="Corrected for the prior", elem_id="bias-grid-corrected")
     run, stop, status = outcome.buttons("bias-grid", "Fill the grid")
+
+    def pack(values: dict, what: str, visitor: str) -> Parcel:
+        from playground.labs.bias.pairs import filled
+
+        asked, given = outcome.lines(values[templates]), outcome.words(values[words])
+        if not asked or not given:
+            raise PlaygroundError("There are no templates or no words. Write at least one of each.")
+        return Parcel(filled(asked[0], given[0]))
+
+    sending.row(page, "bias-grid-send-to", OF_GRID, {templates, words}, pack)
     out, chart, _ = outcome.build("bias-grid")
     pane = Grid(
         desk.build(page, "Templates by words", status, stop),

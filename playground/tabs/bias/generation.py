@@ -10,14 +10,17 @@ from dataclasses import dataclass
 
 import gradio as gr
 
+from playground.errors import PlaygroundError
 from playground.labs.bias import data
+from playground.tabs import sending
 from playground.tabs.bias import BIAS, outcome
 from playground.tabs.bias.outcome import Outcome
 from playground.tabs.internals import desk
 from playground.tabs.internals.desk import Desk
-from playground.tabs.kit import AT_ONCE, Page, paced
+from playground.tabs.kit import AT_ONCE, Page, Parcel, paced
 
 TITLE = "Generation"
+SENDING = {"the first prompt, with the first group": sending.elsewhere(sending.A_PROMPT, sending.BIAS, sending.SEARCH)}
 INTRODUCTION = (
     "<p><b>Generation</b> continues the same prompt for each group many times and compares sentiment, length, "
     "refusals and "
@@ -46,9 +49,17 @@ class Pane:
     def asked(self) -> set[gr.components.Component]:
         return {self.prompts, self.groups, self.n, self.tokens, self.temperature, self.seed, self.as_chat}
 
+    def pack(self, values: dict, what: str, visitor: str) -> Parcel:
+        """What is sent to other tabs. Raises PlaygroundError: there is nothing to send."""
+        from playground.labs.bias.continuations import SLOT
+
+        prompts, groups = outcome.lines(values[self.prompts]), outcome.words(values[self.groups])
+        if not prompts or not groups:
+            raise PlaygroundError("There is no prompt or no group. Write at least one of each.")
+        return Parcel(prompts[0].replace(SLOT, groups[0]), message=bool(values[self.as_chat]))
+
     def work(self, values: dict, stop: threading.Event) -> Iterator[dict]:
         from playground.engine.sampling import Sampling
-        from playground.errors import PlaygroundError
         from playground.labs.bias import continuations as lab
         from playground.labs.bias import files, replay, sections, word_choice
         from playground.views.bias import charts, tables
@@ -115,6 +126,7 @@ def build(page: Page) -> list[gr.State]:
         temperature = gr.Slider(0.1, 1.5, 1.0, step=0.1, label="Temperature", min_width=160)
         seed = gr.Number(0, label="Seed", precision=0, minimum=0, min_width=100)
     run, stop, status = outcome.buttons("bias-generation", "Write")
+    sending_place = gr.Column(min_width=0)
     out, chart, texts = outcome.build("bias-generation")
     pane = Pane(
         desk.build(page, TITLE, status, stop),
@@ -129,6 +141,8 @@ def build(page: Page) -> list[gr.State]:
         chart,
         texts,
     )
+    with sending_place:
+        sending.row(page, "bias-generation-send-to", SENDING, {prompts, groups, as_chat}, pane.pack)
     names = ("prompts", "groups", "n", "tokens", "temperature", "seed", "as_chat")
     page.forms.offer(BIAS, TITLE, {name: getattr(pane, name) for name in names})
     outputs = [*out.all, chart, texts]

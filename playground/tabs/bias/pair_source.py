@@ -13,12 +13,17 @@ from typing import Any
 import gradio as gr
 
 from playground.labs.bias import data
+from playground.tabs import sending
 from playground.tabs.bias import outcome
-from playground.tabs.kit import AT_ONCE
+from playground.tabs.forms import Box
+from playground.tabs.kit import AT_ONCE, Parcel
 
 MOST_BYTES = 20_000_000
 TEMPLATES, WINOGENDER, FILE = "Templates by words", "Winogender", "A file: CrowS-Pairs or my own"
 SOURCES = (TEMPLATES, WINOGENDER, FILE)
+THE_FIRST, THE_SECOND = "the first sentence of the first pair", "its second sentence"
+READ = (sending.FILL, *sending.elsewhere(sending.A_TEXT, sending.BIAS, sending.SEARCH))
+SENDING = dict.fromkeys((THE_FIRST, THE_SECOND), READ)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +43,12 @@ class PairSource:
     def boxes(self) -> list[gr.components.Component]:
         """Those that an example fills."""
         return [self.data, self.first, self.second, self.words]
+
+    @property
+    def linked(self) -> dict[str, Box]:
+        """What goes into a link; a file stays here."""
+        boxes = {name: Box(getattr(self, name)) for name in ("first", "second", "words", "most")}
+        return boxes | {"data": Box(self.data, choices=(TEMPLATES, WINOGENDER))}
 
     def pairs(self, values: dict) -> tuple[Any, str]:
         """The pairs, and how they came, in words.
@@ -60,6 +71,11 @@ class PairSource:
         if most and most < len(found):
             found, told = found[:most], f"{told}; the first {most:,}"
         return found, told
+
+    def parcel(self, values: dict, what: str) -> Parcel:
+        """What is sent to other tabs. Raises PlaygroundError: there are no pairs."""
+        pairs, _ = self.pairs(values)
+        return Parcel(pairs[0].first if what == THE_FIRST else pairs[0].second)
 
     def remarks(self, values: dict) -> tuple[str, ...]:
         """What is to be known of the data that were chosen, beside what every score is told with."""

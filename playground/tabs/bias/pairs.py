@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 import gradio as gr
 
+from playground.tabs import sending
 from playground.tabs.bias import BIAS, outcome, pair_source
 from playground.tabs.bias.outcome import Outcome
-from playground.tabs.bias.pair_source import TEMPLATES, WINOGENDER, PairSource
-from playground.tabs.forms import Box
+from playground.tabs.bias.pair_source import PairSource
 from playground.tabs.internals import desk
 from playground.tabs.internals.desk import Desk
 from playground.tabs.kit import AT_ONCE, Page
@@ -103,14 +103,12 @@ def build(page: Page) -> list[gr.State]:
         elem_id="bias-pairs-dialect",
     )
     run, stop, status = outcome.buttons("bias-pairs", "Score")
+    sending.row(
+        page, "bias-pairs-send-to", pair_source.SENDING, source.all, lambda values, what, _: source.parcel(values, what)
+    )
     out, chart, most = outcome.build("bias-pairs")
     pane = Pane(desk.build(page, TITLE, status, stop), source, dialect, out, chart, most)
-    page.forms.offer(
-        BIAS,
-        TITLE,
-        {"first": source.first, "second": source.second, "words": source.words, "most": source.most}
-        | {"dialect": dialect, "data": Box(source.data, choices=(TEMPLATES, WINOGENDER))},  # a file stays here
-    )
+    page.forms.offer(BIAS, TITLE, source.linked | {"dialect": dialect})
     inputs, outputs = source.all | {dialect}, [*out.all, chart, most]
     pane.desk.on([run.click], pane.work, inputs, outputs)
     for button, example in zip(strip, shipped, strict=True):

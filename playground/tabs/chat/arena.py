@@ -54,6 +54,7 @@ class Arena(Asking):
     turns: gr.State  # Turns
     kept: gr.BrowserState  # the visitor's votes, as `labs.votes.plain`
     score: gr.HTML
+    followed: gr.State  # the model of the page that sides follow to another one
 
     def show(self, turns: Turns, running: bool = False) -> dict:
         """The whole pane for a conversation. Of a turn that is secret, only what both have in common."""

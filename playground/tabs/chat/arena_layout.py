@@ -57,6 +57,7 @@ def build(page: Page) -> Arena:
         forget = gr.Button("Forget all votes", size="sm", elem_id="arena-forget")
 
     runs, turns = Runs(page.blocks), gr.State(())
+    followed = gr.State(page.settings.default_models[0])
     pane = Arena(
         page,
         runs,
@@ -75,6 +76,7 @@ def build(page: Page) -> Arena:
         turns,
         page.votes,
         score,
+        followed,
     )
     inputs = [message, blind, turns]
     pane.answer_after(gr.on([send.click, message.submit], pane.begin, inputs, pane.screen, **MAY_REFUSE))
@@ -92,7 +94,7 @@ def build(page: Page) -> Arena:
     page.blocks.load(pane.draw, page.votes, [score], **AT_ONCE)
     for button, example in zip(buttons, EXAMPLES, strict=True):
         pane.start_with(button, example)
-    arena_sides.follow_the_bar(page, sides)
+    arena_sides.follow_the_bar(page, sides, followed)
     return pane
 
 

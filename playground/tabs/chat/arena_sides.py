@@ -105,9 +105,8 @@ def build(page: Page, name: str, settings: dict[str, Any]) -> Side:
     return Side(model, system, controls, defaults)
 
 
-def follow_the_bar(page: Page, sides: Sequence[Side]) -> None:
-    """A side that is the picked model, in whatever precision, goes on being it when another is picked."""
-    before = gr.State(page.settings.default_models[0])
+def follow_the_bar(page: Page, sides: Sequence[Side], before: gr.State) -> None:
+    """A side that is the picked model goes on being it when another is picked. before: the one picked until then."""
 
     def follow(picked: str | None, last: str, a: str | None, b: str | None) -> list:
         return [*(picked if model == last else gr.skip() for model in (a, b)), picked]

@@ -204,6 +204,8 @@ def build(page: Page, controls: Controls, system: gr.Textbox, drawer: gr.HTML, a
     )  # fmt: skip
     sends.of_conversation(page, written)
     tokens = token_pane.build(page, written)
+    with tokens.sending_place:
+        sends.of_token(page, written, tokens.picked)
     branched = tokens.detail.select(pane.begin_branch, [tokens.look, written, thread], pane.screen, **MAY_REFUSE)
     pane.answer_after(branched)
     said_it = [message, system, thread]

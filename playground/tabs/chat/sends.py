@@ -1,7 +1,9 @@
-"""What the Chat tab sends to other tabs: a reply, a message, all of a conversation, or the text that was continued.
+"""What the Chat tab sends to other tabs: a reply, a message, a token, a conversation, or the text that was continued.
 
 It does not know what becomes of them there.
 """
+
+from dataclasses import replace
 
 import gradio as gr
 
@@ -11,11 +13,11 @@ from playground.tabs.chat.token_pane import Written
 from playground.tabs.kit import Page, Parcel
 
 REPLY, MESSAGE, ALL, TEXT = "the last reply", "the message before it", "the whole conversation", "the text"
-ANYWHERE = (sending.ATTENTION, sending.LENS, sending.LAB, sending.BIAS, sending.SEARCH)
+BEFORE = "all that stands before the token looked at"
 OFFERED = {
-    ALL: (sending.ATTENTION, sending.LENS, sending.ABLATION),
-    REPLY: ANYWHERE,
-    MESSAGE: ANYWHERE,
+    ALL: sending.WITH_SPECIAL_TOKENS,
+    REPLY: sending.elsewhere(sending.A_TEXT, sending.CHAT),
+    MESSAGE: sending.elsewhere(sending.A_PROMPT, sending.CHAT, sending.PATCHING),
 }
 
 
@@ -31,6 +33,22 @@ def of_conversation(page: Page, written: gr.State) -> gr.HTML | None:
     return sending.row(page, "chat-send-to", OFFERED, {written}, pack, reads_model=True)
 
 
+def of_token(page: Page, written: gr.State, picked: gr.State) -> gr.HTML | None:
+    """A row for the place where a token of the last reply was chosen."""
+
+    def pack(values: dict, what: str, visitor: str) -> Parcel:
+        latest, at = values[picked] or (None, 0)
+        if latest is None or latest != values[written]:
+            raise PlaygroundError("No token of the last reply is looked at. Click one first.")
+        before = parcel(page, replace(latest, ids=latest.ids[:at]), ALL)
+        with page.models.lease(latest.reference) as engine:
+            return replace(before, follow=engine.tokenizer.decode([latest.ids[at]]).strip())
+
+    return sending.row(
+        page, "token-send-to", {BEFORE: sending.WITH_SPECIAL_TOKENS}, {written, picked}, pack, reads_model=True
+    )
+
+
 def of_completion(page: Page, text: gr.Textbox) -> gr.HTML | None:
     """A row for the text that is continued."""
 
@@ -39,7 +57,7 @@ def of_completion(page: Page, text: gr.Textbox) -> gr.HTML | None:
             raise PlaygroundError("There is no text to send. Type some first.")
         return Parcel(values[text])
 
-    return sending.row(page, "text-send-to", {TEXT: ANYWHERE}, {text}, pack)
+    return sending.row(page, "text-send-to", {TEXT: sending.elsewhere(sending.A_PROMPT, sending.CHAT)}, {text}, pack)
 
 
 def parcel(page: Page, latest: Written, what: str) -> Parcel:
@@ -53,7 +71,7 @@ def parcel(page: Page, latest: Written, what: str) -> Parcel:
     if not text.strip():
         raise PlaygroundError(f"The text of {what} is not known here. Send something else.")
     if what != ALL:
-        return Parcel(text.strip(), reference, system=latest.system)
+        return Parcel(text.strip(), reference, system=latest.system, message=what == MESSAGE)
     return Parcel(text, reference, complete=True, system=latest.system)
 
 

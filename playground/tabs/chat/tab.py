@@ -130,8 +130,13 @@ def build(page: Page) -> None:
     page.made_ready.success(adapt, page.reference, [mode, why], **AT_ONCE)
 
     _receive(page, mode, talk, text)
+
+    def duels(values: dict) -> bool:
+        return values[mode] == DUEL
+
     boxes = {"mode": mode, "message": talk.message, "text": text.text, "samples": text.samples, "system": system}
-    page.forms.offer(TITLE, boxes=boxes | vars(controls), more=linked.of(talk), talks=True)
+    boxes |= vars(controls) | linked.boxes_of(two, duels)
+    page.forms.offer(TITLE, boxes=boxes, more=linked.of(talk, two, duels), talks=True)
     for button, example in zip(buttons, EXAMPLES, strict=True):
 
         def fill(request: gr.Request, example: Example = example) -> dict:

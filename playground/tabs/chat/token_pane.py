@@ -71,6 +71,8 @@ class Look:
 class TokenPane:
     detail: gr.HTML  # its `select` asks for a branch
     look: gr.State  # the `Look` that the branch starts from
+    picked: gr.State  # (Written, number of its token that is looked at); None: none is
+    sending_place: gr.Column
 
 
 def branch_at(look: Look | None, event: gr.SelectData) -> Branch | None:
@@ -80,11 +82,12 @@ def branch_at(look: Look | None, event: gr.SelectData) -> Branch | None:
 
 def build(page: Page, written: gr.State) -> TokenPane:
     """Lays out the pane, which follows `written`."""
-    look, is_open = gr.State(), gr.State(False)
+    look, is_open, picked = gr.State(), gr.State(False), gr.State()
     with gr.Accordion("Tokens of the last reply", open=False, elem_id="token-pane") as accordion:
         show = gr.Radio([*COLOURS, GIVEN], value="Probability", label="Show", container=False, elem_id="token-show")
         place = gr.HTML(notes.note(EMPTY), elem_id="tokens", js_on_load=CLICKS)
         detail = gr.HTML(elem_id="token-detail", js_on_load=CLICKS)
+        sending_place = gr.Column(min_width=0)
 
     def inspect(latest: Written | None, opened: bool, last: Look | None, chosen: str) -> list:
         if not opened:
@@ -125,16 +128,16 @@ def build(page: Page, written: gr.State) -> TokenPane:
 
     def pick(last: Look | None, chosen: str, event: gr.SelectData) -> list:
         if last is None:
-            return [gr.skip(), gr.skip()]
-        drawn = draw(last, chosen, event.index)
+            return [gr.skip()] * 3
+        drawn, at = draw(last, chosen, event.index), (last.written, event.index)
         if last.inspection is None:
-            return [drawn, remote_view.alternatives(last.written.remote, event.index)]
-        return [drawn, token_view.alternatives(last.inspection, event.index)]
+            return [drawn, remote_view.alternatives(last.written.remote, event.index), at]
+        return [drawn, token_view.alternatives(last.inspection, event.index), at]
 
     arguments = [[written, is_open, look, show], [look, place, detail]]
     written.change(inspect, *arguments, **page.queued)
     accordion.expand(lambda: True, None, is_open, **AT_ONCE).then(inspect, *arguments, **page.queued)
     accordion.collapse(lambda: False, None, is_open, **AT_ONCE)
     show.change(redraw, [look, show], place, **AT_ONCE)
-    place.select(pick, [look, show], [place, detail], **AT_ONCE)
-    return TokenPane(detail, look)
+    place.select(pick, [look, show], [place, detail, picked], **AT_ONCE)
+    return TokenPane(detail, look, picked, sending_place)

@@ -22,10 +22,11 @@ from playground.views.continuations import note
 
 TITLE = "Ablation"
 TAKES_TEXTS = True
-THE_TEXT, THE_HEAD = "the text", "the first head taken out"
+THE_TEXT, THE_HEAD, THE_NEURON = "the text", "the first head taken out", "the first neuron taken out"
 SENDING = {
-    THE_TEXT: (sending.ATTENTION, sending.LENS, sending.CHAT, sending.LAB, sending.BIAS),
+    THE_TEXT: sending.elsewhere(sending.A_PROMPT, sending.ABLATION),
     THE_HEAD: (sending.ATTENTION,),
+    THE_NEURON: (sending.NEURONS,),
 }
 KINDS = {
     "Head": "head",
@@ -301,13 +302,11 @@ def build(page: Page, inbox: gr.State) -> None:
             return [example.text, example.kind, example.targets, example.how, note(example.look)]
 
         pane.desk.after(button.click(fill, None, filling, **AT_ONCE), pane.work, inputs, outputs)
-    targets, kind = pane.targets, pane.prompt.kind
+    targets = pane.targets
 
-    def receive(parcel: Parcel) -> list:
-        part = gr.skip()
-        if parcel.layer is not None:
-            part = f"attention {parcel.layer}" if parcel.head is None else f"head {parcel.layer}.{parcel.head}"
-        return [parcel.text, prompts.COMPLETE if parcel.complete else prompts.PLAIN, part, gr.skip(), ""]
+    def receive(parcel: Parcel) -> dict:
+        part = gr.skip() if parcel.layer is None else part_of(parcel)
+        return pane.prompt.received(parcel) | {targets: part, pane.look: ""}
 
     page.forms.offer(
         INTERNALS, TITLE, pane.prompt.boxes | {"take_out": targets, "instead": pane.how, "parts": pane.over}
@@ -317,19 +316,27 @@ def build(page: Page, inbox: gr.State) -> None:
     def pack(values: dict, what: str, visitor: str) -> Parcel:
         from playground.labs.internals import ablation
 
-        sent = Parcel(values[pane.prompt.text] or "", complete=values[kind] == prompts.COMPLETE)
+        sent = pane.prompt.sent(values)
         if what == THE_TEXT:
             return sent
-        first = next((part for part in ablation.parse(values[targets] or "") if part.kind == "head"), None)
+        kind = "head" if what == THE_HEAD else "neuron"
+        first = next((part for part in ablation.parse(values[targets] or "") if part.kind == kind), None)
         if first is None:
-            raise PlaygroundError("There is no head in “Take out”. Name one, like head 5.3.")
-        return replace(sent, layer=first.layer, head=first.index)
+            raise PlaygroundError(f"There is no {kind} in “Take out”. Name one, like {kind} 5.3.")
+        return replace(sent, layer=first.layer, **{kind: first.index})
 
     with sending_place:
-        sending.row(page, "ablation-send-to", SENDING, {pane.prompt.text, kind, targets}, pack)
+        sending.row(page, "ablation-send-to", SENDING, {pane.prompt.text, pane.prompt.kind, targets}, pack)
     opened = {noisy: gr.update(open=True)}
     cat = cats.click(lambda: opened, None, [noisy], **AT_ONCE)
     pane.desk.after(cat, pane.noise, noised, shown)
+
+
+def part_of(parcel: Parcel) -> str:
+    """The part that a parcel names, as it is written in “Take out”."""
+    if parcel.neuron is not None:
+        return f"neuron {parcel.layer}.{parcel.neuron}"
+    return f"{parcel.part} {parcel.layer}" if parcel.head is None else f"head {parcel.layer}.{parcel.head}"
 
 
 def _outcome() -> dict:

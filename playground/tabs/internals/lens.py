@@ -23,8 +23,8 @@ TITLE = "Logit lens"
 TAKES_TEXTS = True
 THE_TEXT, THE_LAYER = "the text", "the layer of the cell looked at"
 SENDING = {
-    THE_TEXT: (sending.ATTENTION, sending.ABLATION, sending.CHAT, sending.LAB, sending.BIAS),
-    THE_LAYER: (sending.ABLATION, sending.PROBING, sending.ATTENTION),
+    THE_TEXT: sending.elsewhere(sending.A_PROMPT, sending.LENS),
+    THE_LAYER: (sending.ABLATION, sending.STEERING, sending.PROBING, sending.ATTENTION),
 }
 PAGE = 40  # positions shown at once
 TOP = 10  # tokens listed for a cell
@@ -270,7 +270,7 @@ def build(page: Page, inbox: gr.State) -> LensPane:
         listen(filled.success)
 
     def receive(parcel: Parcel) -> list:
-        return [parcel.text, "", "", gr.update(value=parcel.complete, visible=True)]
+        return [parcel.text, parcel.follow, "", gr.update(value=parcel.complete, visible=True)]
 
     def pack(values: dict, what: str, visitor: str) -> Parcel:
         sent = Parcel(values[text] or "", complete=bool(values[complete]))

@@ -5,19 +5,28 @@ It lays out the pane; what its parts do is in the files beside it. It does not k
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import gradio as gr
 
 from playground.errors import PlaygroundError
+from playground.tabs import sending
 from playground.tabs.attention.panes import Pane, progress, reported
+from playground.tabs.forms import Box
 from playground.tabs.internals import INTERNALS, neuron_corpus, neuron_groups, neuron_out
 from playground.tabs.internals.benches import asked, bench
 from playground.tabs.internals.unit import KINDS, NEURON, UnitBoxes
-from playground.tabs.kit import AT_ONCE, Page, places, title_of
+from playground.tabs.kit import AT_ONCE, Page, Parcel, places, title_of
 from playground.views.internals.neuron_words import ABOUT
 
 TITLE = "Neurons"
+TAKES_TEXTS = True
+THE_TEXT, THE_NEURON, THE_LAYER = "the text", "the neuron", "its layer"
+SENDING = {
+    THE_TEXT: sending.elsewhere(sending.A_PROMPT, sending.NEURONS),
+    THE_NEURON: (sending.ABLATION,),
+    THE_LAYER: (sending.ATTENTION, sending.STEERING, sending.PROBING),
+}
 LAYER, INDEX = 12, 778  # of the starter: low at words of complaint, like worst, awful, useless
 TEXT = (
     "The soup was delicious and the cook was kind, but the waiter was rude, the chairs were dreadful and the bill was "
@@ -46,7 +55,8 @@ EXAMPLES = (
 )
 
 
-def build(page: Page) -> None:
+def build(page: Page, inbox: gr.State) -> None:
+    """Lays out the pane and connects it. inbox: what other tabs send."""
     with gr.Row(elem_classes="examples", elem_id="neurons-examples"):
         gr.HTML("Examples:")
         buttons = [gr.Button(example.caption, size="sm", min_width=0) for example in EXAMPLES]
@@ -65,9 +75,11 @@ def build(page: Page) -> None:
             text = gr.Textbox(
                 TEXT, label="Text", info="Shift and Enter looks at it.", lines=3, max_lines=10, elem_id="neuron-text"
             )
+            complete = gr.Checkbox(False, label="Special tokens are in the text already", visible=False)
             with gr.Row(elem_classes="buttons"):
                 look = gr.Button("Look", variant="primary", elem_id="neuron-look")
                 stop = gr.Button("Stop", variant="stop", elem_id="neuron-stop")
+    sending_place = gr.Column(min_width=0)
     status = gr.HTML(elem_id="neuron-status", elem_classes="doing")
     caption = gr.HTML(elem_id="neuron-caption", elem_classes="outcome")
     heat = gr.HTML(elem_id="neuron-heat", elem_classes="outcome")
@@ -93,7 +105,7 @@ def build(page: Page) -> None:
 
         def work(report):
             with page.models.lease(reference) as engine:
-                own = lab.activations(engine, values[text], chosen, halted)
+                own = lab.activations(engine, values[text], chosen, halted, bool(values[complete]))
                 found = []
                 for side in sides:
                     found.append([])
@@ -114,9 +126,10 @@ def build(page: Page) -> None:
                 heat: f"{view.legend(most)}{view.text(own, most)}{beside}{view.values_table(own)}",
             }
 
-    page.forms.offer(INTERNALS, TITLE, {"kind": kind, "layer": layer, "number": index, "text": text})
+    boxes = {"kind": kind, "layer": layer, "number": index, "text": text}
+    page.forms.offer(INTERNALS, TITLE, boxes | {"special": Box(complete, shows=True)})
     desk = bench(page, status)
-    pane = Pane(TITLE, {*unit.parts, text, groups.compared}, [caption, heat], draw)
+    pane = Pane(TITLE, {*unit.parts, text, complete, groups.compared}, [caption, heat], draw)
     begun = asked(desk, look.click, text.submit, layer.submit, index.submit)
     desk.draw_after(begun.success, pane)
     stop.click(desk.stops.halt, None, None, **AT_ONCE)
@@ -129,13 +142,32 @@ def build(page: Page) -> None:
     desk.draw_after(opened.success, pane)
     opened.success(None, None, None, js=SCROLL, **AT_ONCE)
 
+    filling = [kind, layer, index, text, complete, groups.compared]
     for button, example in zip(buttons, EXAMPLES, strict=True):
 
         def fill(example: Example = example) -> list:
-            return [NEURON, example.layer, example.index, example.text, None]
+            nothing_added = gr.update(value=False, visible=False)
+            return [NEURON, example.layer, example.index, example.text, nothing_added, None]
 
-        filled = button.click(fill, None, [kind, layer, index, text, groups.compared], **AT_ONCE)
+        filled = button.click(fill, None, filling, **AT_ONCE)
         desk.draw_after(filled.success, pane)
+
+    def receive(parcel: Parcel) -> list:
+        which = [gr.skip()] * 3 if parcel.neuron is None else [NEURON, parcel.layer, parcel.neuron]
+        return [*which, parcel.text, gr.update(value=parcel.complete, visible=parcel.complete), None]
+
+    def pack(values: dict, what: str, visitor: str) -> Parcel:
+        sent, chosen = Parcel(values[text] or "", complete=bool(values[complete])), unit.read(values)
+        if what == THE_TEXT:
+            return sent
+        if what == THE_NEURON and chosen.kind != "neuron":
+            raise PlaygroundError("Only MLP neurons can be taken out, and a residual dimension is chosen.")
+        number = chosen.index if what == THE_NEURON else None
+        return replace(sent, layer=chosen.layer, neuron=number, part="layer")
+
+    sending.take(inbox, receive, filling, lambda came: desk.draw_after(came.success, pane))
+    with sending_place:
+        sending.row(page, "neurons-send-to", SENDING, {*unit.parts, text, complete}, pack)
     groups.connect(compared)
     out.connect(removed, [caption, heat])
 

@@ -9,13 +9,24 @@ from dataclasses import dataclass, fields
 
 import gradio as gr
 
+from playground.errors import PlaygroundError
+from playground.tabs import sending
 from playground.tabs.attention.panes import BUTTONS, clicks
 from playground.tabs.internals import INTERNALS, desk
 from playground.tabs.internals.desk import Desk
-from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN, Page, places, title_of
+from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN, Page, Parcel, places, title_of
 from playground.views.continuations import note
 
 TITLE = "Patching"
+TAKES_TEXTS = True
+THE_CLEAN, THE_CORRUPTED, THE_CELL = "the clean text", "the corrupted text", "the layer or head of the cell looked at"
+SENDING = dict.fromkeys((THE_CLEAN, THE_CORRUPTED), sending.elsewhere(sending.A_PROMPT, sending.PATCHING)) | {
+    THE_CELL: (sending.ATTENTION, sending.ABLATION, sending.STEERING, sending.PROBING)
+}
+SENT = note(
+    "What came is the clean text; beside it stands the counterfactual that turns the answer most clearly. Press "
+    "Propose a corrupted text to pick another."
+)
 SITES = {
     "Residual": "residual",
     "Attention output": "attention",
@@ -107,6 +118,7 @@ class Pane:
     origin: gr.HTML
     files: gr.File
     found: gr.State
+    looked: gr.State  # (layer, column) of the cell beside the map
 
     @property
     def asked(self) -> list[gr.components.Component]:
@@ -146,13 +158,15 @@ class Pane:
         from playground.views.internals import patching as view
 
         at, column = strongest(found)
+        layer = int(found.layers[at])
         contents = {"patching.csv": files.patching_csv(found), "patching.json": files.as_json(patching=found)}
         controlled = found.control is not None
         return {
             self.outcome: gr.update(**SEEN),
             self.verdict: view.verdict(found, title),
             self.chart: view.figure(found),
-            self.cell: view.cell(found, column, int(found.layers[at])),
+            self.cell: view.cell(found, column, layer),
+            self.looked: (layer, int(column)),
             self.beside: gr.update(**(SEEN if controlled else UNSEEN)),
             self.control_chart: view.figure(found, control=True) if controlled else gr.skip(),
             self.numbers: view.table(found),
@@ -161,14 +175,14 @@ class Pane:
             self.found: found,
         }
 
-    def pick(self, found, event: gr.SelectData) -> str:
-        """What stands beside the map, for the cell that was clicked."""
+    def pick(self, found, event: gr.SelectData) -> list:
+        """What stands beside the map, for the cell that was clicked, and which one that is."""
         if found is None:
-            return gr.skip()
+            return [gr.skip(), gr.skip()]
         from playground.views.internals import patching as view
 
-        column, layer = places(event)
-        return view.cell(found, round(column), round(layer))
+        column, layer = map(round, places(event))
+        return [view.cell(found, column, layer), (layer, column)]
 
     def propose(self, values: dict, stop: threading.Event) -> Iterator[dict]:
         """Counterfactuals of the clean text, the clearest first."""
@@ -188,8 +202,38 @@ class Pane:
         if choices is None:
             return [gr.skip()] * 4
         text, proposals = choices
-        one = proposals[round(places(event)[0])]
-        return [text, one.corrupted, one.answer.strip() or one.answer, one.wrong.strip() or one.wrong]
+        return boxes_of(text, proposals[round(places(event)[0])])
+
+    def patch_clearest(self, values: dict, stop: threading.Event) -> Iterator[dict]:
+        """Patches the clean text with the clearest of its counterfactuals."""
+        (update,) = self.propose(values, stop)
+        text, proposals = update[self.choices]
+        filled = dict(zip(self.asked, boxes_of(text, proposals[0]), strict=True))
+        yield filled
+        yield from self.work(values | filled, stop)
+
+    def receive(self, parcel: Parcel) -> dict:
+        """A text from another tab as the clean one; the rest is found for it."""
+        if parcel.complete:
+            raise PlaygroundError("Patching adds special tokens itself, and this text has them. Send a plain text.")
+        return dict.fromkeys(self.asked, "") | {self.clean: parcel.text, self.look: SENT}
+
+    def pack(self, values: dict, what: str, visitor: str) -> Parcel:
+        """What is sent to other tabs. Raises PlaygroundError: there is nothing to send."""
+        if what != THE_CELL:
+            return Parcel(values[self.clean if what == THE_CLEAN else self.corrupted] or "")
+        if values[self.found] is None:
+            raise PlaygroundError("No cell is looked at. Press Patch, then click one.")
+        layer, column = values[self.looked]
+        found = values[self.found]
+        if found.site == "head":
+            return Parcel(found.contrast.clean, layer=layer, head=column)
+        return Parcel(found.contrast.clean, layer=layer, part="layer" if found.site == "residual" else found.site)
+
+
+def boxes_of(text: str, one) -> list[str]:
+    """What a counterfactual puts into the boxes."""
+    return [text, one.corrupted, one.answer.strip() or one.answer, one.wrong.strip() or one.wrong]
 
 
 def strongest(found) -> tuple[int, int]:
@@ -199,7 +243,8 @@ def strongest(found) -> tuple[int, int]:
     return np.unravel_index(np.abs(np.nan_to_num(found.effects)).argmax(), found.effects.shape)
 
 
-def build(page: Page) -> None:
+def build(page: Page, inbox: gr.State) -> None:
+    """Lays out the pane and connects it. inbox: what other tabs send."""
     with gr.Row(elem_classes="examples", elem_id="patching-examples"):
         gr.HTML("Examples:")
         buttons = [gr.Button(example.caption, size="sm", min_width=0) for example in EXAMPLES]
@@ -244,6 +289,7 @@ def build(page: Page) -> None:
         run = gr.Button("Patch", variant="primary", elem_id="patch")
         propose = gr.Button("Propose a corrupted text", elem_id="patching-propose")
         stop = gr.Button("Stop", variant="stop", elem_id="patching-stop")
+    sending_place = gr.Column(min_width=0)
     status = gr.HTML(elem_id="patching-status", elem_classes="doing")
     parts["proposed"] = gr.HTML(elem_id="patching-proposed", js_on_load=BUTTONS)
     parts["aligned"] = gr.HTML(elem_id="patching-aligned")
@@ -251,12 +297,13 @@ def build(page: Page) -> None:
     with gr.Column(**UNSEEN, elem_id="patching-outcome") as parts["outcome"]:
         parts |= _outcome()
     parts |= {"desk": desk.build(page, TITLE, status, stop), "found": gr.State(), "choices": gr.State()}
+    parts["looked"] = gr.State()
     clicked = gr.HTML("", visible="hidden", js_on_load=clicks("#patching-chart"))
     pane = Pane(**{item.name: parts[item.name] for item in fields(Pane)})
 
     inputs = {*pane.asked, pane.site, pane.direction, pane.control}
     outputs = [pane.aligned, pane.proposed, pane.outcome, pane.verdict, pane.chart, pane.cell, pane.beside]
-    outputs += [pane.control_chart, pane.numbers, pane.origin, pane.files, pane.found]
+    outputs += [pane.control_chart, pane.numbers, pane.origin, pane.files, pane.found, pane.looked]
     entered = [box.submit for box in (pane.answer, pane.wrong)]
     page.forms.offer(
         INTERNALS,
@@ -268,7 +315,16 @@ def build(page: Page) -> None:
     pane.proposed.select(pane.take, pane.choices, pane.asked, **AT_ONCE)
     changed = [pane.proposed.select, *(box.input for box in pane.asked)]
     gr.on(changed, lambda: "", None, pane.look, **AT_ONCE)  # it was about the example
-    gr.on([clicked.select, pane.numbers.select], pane.pick, pane.found, pane.cell, **AT_ONCE)
+    gr.on([clicked.select, pane.numbers.select], pane.pick, pane.found, [pane.cell, pane.looked], **AT_ONCE)
+    clearest = [*outputs, *pane.asked]
+    sending.take(
+        inbox,
+        pane.receive,
+        [*pane.asked, pane.look],
+        lambda came: pane.desk.after(came, pane.patch_clearest, inputs, clearest),
+    )
+    with sending_place:
+        sending.row(page, "patching-send-to", SENDING, {*pane.asked[:2], pane.found, pane.looked}, pane.pack)
     filling = [*pane.asked, pane.site, pane.direction, pane.look]
     for button, example in zip(buttons, EXAMPLES, strict=True):
 

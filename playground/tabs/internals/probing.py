@@ -322,7 +322,7 @@ def _task_of_link(pane: Pane) -> More:
         known = plain.get("task") in [task.name for task in tasks.TASKS]
         return (pane.show_task(plain["task"], None, "", "", "") if known else {}), []
 
-    return More(set(), [pane.own, pane.samples, pane.pooling], lambda values, with_talk: {}, fill)
+    return More(set(), [pane.own, pane.samples, pane.pooling], lambda values, with_talk: ({}, []), fill)
 
 
 def _choices() -> dict:

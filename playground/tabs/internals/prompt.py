@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from playground.tabs.kit import Parcel
+
 if TYPE_CHECKING:  # torch, which a page that is being laid out must not wait for
     from torch import Tensor
 
@@ -59,6 +61,16 @@ class Prompt:
     def given(self, values: dict) -> str:
         """What stands before the continuation on the page."""
         return (values[self.text] or "") if values[self.kind] != MESSAGE else ""
+
+    def received(self, parcel: Parcel) -> dict:
+        """What comes from another tab, in the boxes."""
+        kind = COMPLETE if parcel.complete else MESSAGE if parcel.message else PLAIN
+        return {self.text: parcel.text, self.kind: kind}
+
+    def sent(self, values: dict) -> Parcel:
+        """What stands in the boxes, for another tab."""
+        kind = values[self.kind]
+        return Parcel(values[self.text] or "", complete=kind == COMPLETE, message=kind == MESSAGE)
 
     def sampling(self, values: dict) -> Sampling:
         from playground.engine.sampling import Sampling

@@ -6,21 +6,30 @@ It does not know how a direction is found or added.
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import gradio as gr
 
+from playground.errors import PlaygroundError
+from playground.tabs import sending
 from playground.tabs.attention.source import Kept
 from playground.tabs.forms import MOST_LAYERS, Box
 from playground.tabs.internals import INTERNALS, desk
 from playground.tabs.internals import prompt as prompts
 from playground.tabs.internals.desk import Desk
 from playground.tabs.internals.prompt import Prompt
-from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN, Page, paced, title_of
+from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN, Page, Parcel, paced, title_of
 from playground.views.continuations import note
 
 TITLE = "Steering"
+TAKES_TEXTS = True
+THE_TEXT, THE_STEERED, THE_LAYER = "the text", "the steered text", "the layer"
+SENDING = {
+    THE_TEXT: sending.elsewhere(sending.A_PROMPT, sending.STEERING),
+    THE_STEERED: sending.A_TEXT,
+    THE_LAYER: (sending.ATTENTION, sending.PROBING),
+}
 POOLINGS = {"Mean of all tokens": "mean", "Last token": "last"}
 WIDEST = 8  # of the strength's slider
 KEEP = 4_000_000  # bytes of directions, for all visitors together
@@ -126,6 +135,7 @@ class Pane:
     same: gr.HTML
     files: gr.File
     origin: gr.HTML
+    said: gr.State  # the last steered text, with what it goes on from; "": there is none
 
     def work(self, values: dict, stop: threading.Event) -> Iterator[dict]:
         """Finds the direction, then writes the text without it, with it and with a random one."""
@@ -150,6 +160,7 @@ class Pane:
                 self.told: view.sentence(found, strength),
                 self.written: "",
                 self.same: "",
+                self.said: "",
                 self.origin: view.origin(found),
             }
             replies: tuple = ()
@@ -162,7 +173,8 @@ class Pane:
                 direction=found, strength=strength, texts=dict(zip(names, replies, strict=False))
             )
         }
-        yield {self.files: self.desk.files(contents), self.same: note(same) if same else ""}
+        said = f"{given}{replies[1].text}" if len(replies) > 1 and replies[1] else ""
+        yield {self.files: self.desk.files(contents), self.same: note(same) if same else "", self.said: said}
 
     def _direction(self, engine, reference: str, values: dict, stop: threading.Event) -> Any:
         """The direction, found now or lately: moving the strength needs no new one."""
@@ -178,8 +190,29 @@ class Pane:
         n_read = 4 * sum(len(text) for texts in sets for text in texts)  # bytes of the prompts, which are kept with it
         return self.kept.get(key, make, lambda found: found.vector.nbytes + n_read)
 
+    def receive(self, parcel: Parcel) -> dict:
+        """A text that is to be steered, a layer, or the sets that a direction is found between."""
+        filled = {self.look: ""}
+        if parcel.text:
+            filled |= self.prompt.received(parcel)
+        if parcel.layer is not None:
+            filled[self.layer] = parcel.layer
+        if parcel.sets:
+            filled |= dict(zip((self.positive, self.negative), parcel.sets, strict=True))
+        return filled
 
-def build(page: Page) -> None:
+    def pack(self, values: dict, what: str, visitor: str) -> Parcel:
+        """What is sent to other tabs. Raises PlaygroundError: there is nothing to send."""
+        if what == THE_STEERED:
+            if not (values[self.said] or "").strip():
+                raise PlaygroundError("There is no steered text yet. Press Steer first.")
+            return Parcel(values[self.said])
+        sent = self.prompt.sent(values)
+        return sent if what == THE_TEXT else replace(sent, layer=int(values[self.layer]), part="layer")
+
+
+def build(page: Page, inbox: gr.State) -> None:
+    """Lays out the pane and connects it. inbox: what other tabs send."""
     with gr.Row(elem_classes="examples", elem_id="steering-examples"):
         gr.HTML("Examples:")
         buttons = [gr.Button(example.caption, size="sm", min_width=0) for example in EXAMPLES]
@@ -230,15 +263,17 @@ def build(page: Page) -> None:
     with gr.Row(elem_classes="buttons"):
         run = gr.Button("Steer", variant="primary", elem_id="steer")
         stop = gr.Button("Stop", variant="stop", elem_id="steering-stop")
+    sending_place = gr.Column(min_width=0)
     status = gr.HTML(elem_id="steering-status", elem_classes="doing")
     parts["look"] = gr.HTML(note(first.look), elem_id="steering-look")
     with gr.Column(**UNSEEN, elem_id="steering-outcome") as parts["outcome"]:
         parts |= _outcome()
     parts |= {"desk": desk.build(page, TITLE, status, stop), "kept": Kept(KEEP)}
+    parts["said"] = gr.State("")
     pane = Pane(**{item.name: parts[item.name] for item in fields(Pane)})
 
     inputs = pane.prompt.all | {pane.positive, pane.negative, pane.layer, pane.pooling, pane.strength, pane.control}
-    outputs = [pane.outcome, pane.told, pane.written, pane.same, pane.files, pane.origin]
+    outputs = [pane.outcome, pane.told, pane.written, pane.same, pane.files, pane.origin, pane.said]
     boxes = {name: parts[name] for name in ("positive", "negative", "pooling", "strength", "control")}
     page.forms.offer(INTERNALS, TITLE, pane.prompt.boxes | boxes | {"layer": Box(pane.layer, most=MOST_LAYERS)})
     pane.desk.on([run.click], pane.work, inputs, outputs)
@@ -248,6 +283,10 @@ def build(page: Page) -> None:
     gr.on(changed, lambda: "", None, pane.look, **AT_ONCE)  # it was about the example
     filling = [pane.positive, pane.negative, pane.layer, pane.strength, pane.pooling]
     filling += [pane.prompt.text, pane.prompt.kind, pane.look]
+    sending.take(inbox, pane.receive, filling, lambda came: pane.desk.after(came, pane.work, inputs, outputs))
+    with sending_place:
+        sent = {pane.prompt.text, pane.prompt.kind, pane.layer, pane.said}
+        sending.row(page, "steering-send-to", SENDING, sent, pane.pack)
     for button, example in zip(buttons, EXAMPLES, strict=True):
 
         def fill(example: Example = example) -> list:

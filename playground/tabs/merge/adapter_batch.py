@@ -42,6 +42,11 @@ class Bench:
     tokens: gr.Slider
     written: gr.HTML
 
+    @property
+    def boxes(self) -> dict[str, gr.components.Component]:
+        """What goes into a link."""
+        return {name: getattr(self, name) for name in ("table", "tokens")}
+
     def work(self, values: dict, stop: threading.Event) -> Iterator[dict]:
         from playground.engine.sampling import Sampling
         from playground.labs.adapters import catalogue, mixed

@@ -60,6 +60,11 @@ class Bench:
     layers: gr.Plot
     path: gr.Textbox
 
+    @property
+    def boxes(self) -> dict[str, gr.components.Component]:
+        """What goes into a link."""
+        return {name: getattr(self, name) for name in ("method", "density", "rank", "election", "seed", "prompt")}
+
     def _made(self, values: dict, adapters, weights, method: str, stop: threading.Event, report):
         from playground.labs.adapters import composing
 

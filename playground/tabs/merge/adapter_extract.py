@@ -40,6 +40,11 @@ class Bench:
     chart: gr.Plot
     path: gr.Textbox
 
+    @property
+    def boxes(self) -> dict[str, gr.components.Component]:
+        """What goes into a link."""
+        return {name: getattr(self, name) for name in ("tuned", "base", "rank")}
+
     def work(self, values: dict, stop: threading.Event) -> Iterator[dict]:
         from playground.views.merge import adapters as view
 

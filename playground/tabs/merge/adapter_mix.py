@@ -69,6 +69,11 @@ class Bench:
     written: gr.HTML
     same: gr.HTML
 
+    @property
+    def boxes(self) -> dict[str, gr.components.Component]:
+        """What goes into a link."""
+        return self.prompt.boxes
+
     def work(self, values: dict, stop: threading.Event) -> Iterator[dict]:
         from playground.engine.adapters import Attached
         from playground.labs.internals import edited

@@ -56,6 +56,11 @@ class Bench:
     chart: gr.Plot
     written: gr.HTML
 
+    @property
+    def boxes(self) -> dict[str, gr.components.Component]:
+        """What goes into a link."""
+        return {name: getattr(self, name) for name in ("prompt", "threshold", "table")}
+
     def work(self, values: dict, stop: threading.Event) -> Iterator[dict]:
         from playground.engine.adapters import Attached
         from playground.engine.sampling import Sampling

@@ -8,7 +8,15 @@ import gradio as gr
 from playground.models import adapters as known
 from playground.models import lora
 from playground.tabs.kit import Page
-from playground.tabs.merge import adapter_batch, adapter_compose, adapter_extract, adapter_mix, adapter_route, rack
+from playground.tabs.merge import (
+    adapter_batch,
+    adapter_compose,
+    adapter_extract,
+    adapter_mix,
+    adapter_route,
+    linked,
+    rack,
+)
 
 TITLE = "Adapters"
 INTRODUCTION = (
@@ -34,7 +42,10 @@ def build(page: Page) -> None:
             with gr.Accordion(f"Model card: {one.title}", open=False):
                 gr.Markdown(one.card.partition("\n")[2])
     weights = rack.build(page, FIRST if set(FIRST) <= set(lora.shipped()) else {}, lambda name: about.get(name, ""))
-    with gr.Tabs(elem_id="merge-adapters"):
+    boxes = weights.boxes
+    with gr.Tabs(elem_id="merge-adapters") as strip:
         for bench in BENCHES:
             with gr.Tab(bench.TITLE, id=bench.TITLE):
-                bench.build(page, weights)
+                boxes |= linked.named(bench.TITLE, bench.build(page, weights).boxes)
+    page.forms.offer("Merge", TITLE, boxes)
+    page.forms.inside["Merge", TITLE] = strip

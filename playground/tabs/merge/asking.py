@@ -22,9 +22,7 @@ from playground.views.merge import answers as view
 
 TITLE = "Ask all three"
 SENDING = {
-    "the question, with the merge as the model,": (
-        *(sending.CHAT, sending.LAB, sending.ATTENTION, sending.LENS, sending.ABLATION, sending.BIAS),
-    )
+    "the question, with the merge as the model,": sending.elsewhere(sending.A_PROMPT, sending.SEARCH),
 }
 KEEP = 200  # answers of parents, which no slider changes
 

@@ -129,7 +129,9 @@ def build(page: Page) -> None:
         for pane in PANES:
             with gr.Tab(pane.TITLE, id=pane.TITLE):
                 built[pane.TITLE] = pane.build(page, visitors)
-    page.forms.offer("Merge", TITLE, built[asking.TITLE].boxes, more=linked.of(cook))
+    boxes = built[asking.TITLE].boxes | built[sweeping.TITLE].boxes
+    page.forms.offer("Merge", TITLE, boxes, more=linked.of(cook))
+    page.forms.inside["Merge", TITLE] = strip
     _connect(cook, strip, built, buttons, listed)
     for event in moved:
         built[asking.TITLE].after(event)

@@ -48,6 +48,11 @@ class Bench:
     chart: gr.Plot
     table: gr.HTML
 
+    @property
+    def boxes(self) -> dict[str, gr.components.Component]:
+        """What goes into a link."""
+        return {name: getattr(self, name) for name in ("text", "labels", "members", "rows")}
+
     def work(self, values: dict, stop: threading.Event) -> Iterator[dict]:
         from contextlib import ExitStack
 

@@ -37,6 +37,11 @@ class Bench:
     told: gr.HTML
     chart: gr.Plot
 
+    @property
+    def boxes(self) -> dict[str, gr.components.Component]:
+        """What goes into a link."""
+        return {name: getattr(self, name) for name in ("members", "others", "prompt", "sets", "n")}
+
     def work(self, values: dict, stop: threading.Event) -> Iterator[dict]:
         from contextlib import ExitStack
 

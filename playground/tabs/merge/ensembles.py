@@ -6,7 +6,7 @@ It lays out the benches; what a bench does is in its own file.
 import gradio as gr
 
 from playground.tabs.kit import Page
-from playground.tabs.merge import ensemble_labels, ensemble_tokens
+from playground.tabs.merge import ensemble_labels, ensemble_tokens, linked
 
 TITLE = "Ensembles"
 INTRODUCTION = (
@@ -19,7 +19,10 @@ BENCHES = (ensemble_labels, ensemble_tokens)
 
 def build(page: Page) -> None:
     gr.HTML(INTRODUCTION, elem_id="merge-ensembles-introduction", elem_classes="introduction")
-    with gr.Tabs(elem_id="merge-ensembles"):
+    boxes: dict = {}
+    with gr.Tabs(elem_id="merge-ensembles") as strip:
         for bench in BENCHES:
             with gr.Tab(bench.TITLE, id=bench.TITLE):
-                bench.build(page)
+                boxes |= linked.named(bench.TITLE, bench.build(page).boxes)
+    page.forms.offer("Merge", TITLE, boxes)
+    page.forms.inside["Merge", TITLE] = strip

@@ -35,6 +35,13 @@ class Rack:
     def all(self) -> set[gr.components.Component]:
         return {*self.sliders, *self.own}
 
+    @property
+    def boxes(self) -> dict[str, gr.components.Component]:
+        """What goes into a link; a shipped adapter's weight under its name."""
+        named = [f"weight_{name}" for name in (*self.names, *(f"own_{i}" for i in range(1, OWN + 1)))]
+        own = {f"own_{i}": box for i, box in enumerate(self.own, 1)}
+        return dict(zip(named, self.sliders, strict=True)) | own
+
     def weights(self, values: dict) -> dict[str, float]:
         """Name -> weight, of those that are not 0.
 

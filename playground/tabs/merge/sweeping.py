@@ -48,6 +48,11 @@ class Pane:
     files: gr.File
     kept: Files
 
+    @property
+    def boxes(self) -> dict[str, gr.components.Component]:
+        """What goes into a link."""
+        return {f"sweep_{name}": getattr(self, name) for name in ("text", "steps", "question", "rows", "bias")}
+
     def work(self, values: dict, stop: threading.Event, visitor: str) -> Iterator[dict]:
         """The curves, as they grow; afterwards the merge is again that of the sliders."""
         from playground.labs.merging import sweep as lab

@@ -1,6 +1,6 @@
 """What a link to the Prompt lab holds: prompts, table, scorer and settings. It does not know how links are made."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -16,34 +16,72 @@ if TYPE_CHECKING:
     from playground.tabs.prompting.tab import Lab
 
 UNREADABLE = "The link's prompts, table or settings cannot be read, so all of them are left as they were."
+AS_IT_STANDS = "The link passes the settings on as they stand, though they cannot be run so. {}"
 MOST_COLUMNS = 50
 
 
 def of(lab: "Lab") -> More:
-    def read(values: dict, with_talk: bool) -> dict[str, Any]:
-        rows = tables.from_frame(values[lab.data.grid])
-        name = next((each.name for each in library.data_sets() if library.rows(each.name) == rows), None)
+    def read(values: dict, with_talk: bool) -> tuple[dict[str, Any], list[str]]:
+        data, left_out = linked_table(values[lab.data.grid])
+        asked, wrong = lab.scoring.plain(values)
         return {
             "prompts": [prompts.plain(draft) for draft in lab.builder.current(values)],
             "edited": values[lab.builder.which] or 0,
-            "data": name or [dict(row) for row in rows],
+            "data": data,
             "scorer": asdict(lab.scoring.scorer(values)),
-            "asking": asdict(lab.scoring.asking(values)),
-        }
+            "asking": asked,
+        }, [told for told in (left_out, wrong and AS_IT_STANDS.format(wrong)) if told]
 
     def fill(plain: Mapping[str, Any]) -> tuple[dict, list[str]]:
-        drafts = tuple(prompts.read(each) for each in listed(plain.get("prompts"), 1, builders.MOST_PROMPTS))
-        rows, pick = table(plain.get("data"))
+        drafts = tuple(drafted(each) for each in listed(plain.get("prompts"), 1, builders.MOST_PROMPTS))
+        rows, pick = ((), "") if plain.get("data", "") is None else table(plain.get("data"))
         scorer, at = scorers.read(plain.get("scorer")), plain.get("edited", 0)
-        scorers.check(scorer)
-        if not rows or not isinstance(at, int) or isinstance(at, bool) or not 0 <= at < len(drafts):
+        if scorer.kind not in scorers.KINDS:
+            raise PlaygroundError(UNREADABLE)
+        if not isinstance(at, int) or isinstance(at, bool) or not 0 <= at < len(drafts):
             raise PlaygroundError(UNREADABLE)
         asked, told = asking(plain.get("asking"))
-        updates = lab.builder.shown(drafts, at) | lab.data.shown(rows, pick)
-        return updates | lab.scoring.shown(scorer, list(rows[0]), asked) | {lab.look: ""}, told
+        columns = list(rows[0]) if rows else [scorer.expected]
+        updates = lab.builder.shown(drafts, at) | lab.scoring.shown(scorer, columns, asked) | {lab.look: ""}
+        updates |= lab.data.shown(rows, pick) if rows else {}
+        if isinstance(typed := plain["asking"]["temperatures"], str):
+            updates[lab.scoring.temperatures] = typed
+            told += _wrong(lab.scoring.asking, updates)
+        return updates, [*told, *_wrong(prompts.check, *drafts), *_wrong(scorers.check, scorer)]
 
     inputs = {lab.data.grid, *lab.builder.inputs, *lab.scoring.all}
     return More(inputs, lab.filled, read, fill)
+
+
+def _wrong(check: Callable[[Any], None], *values: Any) -> list[str]:
+    """What is wrong with each, as sentences."""
+    found = []
+    for value in values:
+        try:
+            check(value)
+        except PlaygroundError as error:
+            found.append(str(error))
+    return found
+
+
+def linked_table(grid: Any) -> tuple[Any, str]:
+    """The table as a link holds it, a name or rows; or None, and why it is left out."""
+    try:
+        rows = tables.from_frame(grid)
+    except PlaygroundError as error:
+        return None, f"The table is left out of the link. {error}"
+    name = next((each.name for each in library.data_sets() if library.rows(each.name) == rows), None)
+    if not rows or len(rows) > MOST_ROWS or not 1 <= len(rows[0]) <= MOST_COLUMNS or "" in rows[0]:
+        return None, f"The table is left out of the link: it is empty, or larger than {MOST_ROWS:,} rows."
+    return name or [dict(row) for row in rows], ""
+
+
+def drafted(value: Any) -> prompts.Prompt:
+    """A prompt that need not be whole. Raises PlaygroundError: it is none."""
+    prompt = prompts.read(value, whole=False)
+    if prompt.style not in prompts.STYLES:
+        raise PlaygroundError(UNREADABLE)
+    return prompt
 
 
 def listed(value: Any, least: int, most: int) -> list:
@@ -79,7 +117,9 @@ def asking(value: Any) -> tuple[Asking, list[str]]:
     if not isinstance(value, dict) or value.keys() != {*Asking.__dataclass_fields__}:
         raise PlaygroundError(UNREADABLE)
     counts = {name: value[name] for name in ("max_new_tokens", "samples", "seed")}
-    temperatures, models = listed(value["temperatures"], 1, 10), listed(value["models"], 0, 20)
+    typed = value["temperatures"]  # a text: what was typed, which is no list of numbers
+    temperatures = [0] if isinstance(typed, str) and len(typed) <= 1000 else listed(typed, 1, 10)
+    models = listed(value["models"], 0, 20)
     if not all(isinstance(n, int) and not isinstance(n, bool) for n in counts.values()):
         raise PlaygroundError(UNREADABLE)
     if not all(isinstance(t, int | float) and not isinstance(t, bool) for t in temperatures):

@@ -22,9 +22,9 @@ ELSEWHERE = "As text: the model runs elsewhere, so its tokens are not known."
 PANE = "one answer"
 THE_PROMPT, THE_WORDS, THE_ANSWER = "the prompt as the model reads it", "the prompt's words", "the answer"
 SENDING = {
-    THE_PROMPT: (sending.ATTENTION, sending.LENS, sending.ABLATION),
+    THE_PROMPT: sending.WITH_SPECIAL_TOKENS,
     THE_WORDS: (sending.CHAT, sending.BIAS, sending.SEARCH),
-    THE_ANSWER: (sending.CHAT, sending.ATTENTION, sending.LENS, sending.BIAS, sending.SEARCH),
+    THE_ANSWER: sending.elsewhere(sending.A_TEXT, sending.LAB),
 }
 
 

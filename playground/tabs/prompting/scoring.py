@@ -1,7 +1,7 @@
 """How answers are scored and how the model is asked: the boxes of both. It does not know what a scorer does."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import gradio as gr
 
@@ -67,7 +67,7 @@ class Scoring:
             tuple(part.strip() for part in (values[self.choices] or "").split(",") if part.strip()),
             values[self.pattern] or "",
             values[self.schema] or "",
-            float(values[self.threshold]),
+            float(values[self.threshold] or 0),
             values[self.reference] or "",
             values[self.judge] or "",
         )
@@ -92,6 +92,19 @@ class Scoring:
         models = tuple(dict.fromkeys(values[self.models] or ()))
         seed = int(values[self.seed] or 0)
         return Asking(most, tuple(dict.fromkeys(temperatures)), samples, seed, models)
+
+    def plain(self, values: dict) -> tuple[dict, str]:
+        """How each row is asked, for JSON, and what is wrong with that: then the temperatures are what was typed."""
+        try:
+            return asdict(self.asking(values)), ""
+        except PlaygroundError as error:
+            numbers = {
+                "max_new_tokens": int(values[self.max_new_tokens] or 0),
+                "samples": int(values[self.samples] or 1),
+                "seed": int(values[self.seed] or 0),
+            }
+            typed = {"temperatures": str(values[self.temperatures] or ""), "models": list(values[self.models] or ())}
+            return numbers | typed, str(error)
 
     def shown(self, scorer: Scorer, columns: Sequence[str], asking: Asking) -> dict:
         """Updates that put a scorer and settings into the boxes."""

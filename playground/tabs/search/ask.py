@@ -32,7 +32,7 @@ EXAMPLES = (  # (caption, question)
 THE_PASSAGE, THE_ANSWER, THE_QUESTION = "the passage under the microscope", "the answer", "the question"
 SENDING = dict.fromkeys(
     (THE_PASSAGE, THE_ANSWER, THE_QUESTION),
-    (sending.CHAT, sending.ATTENTION, sending.LENS, sending.LAB, sending.BIAS),
+    sending.elsewhere(sending.A_TEXT, sending.SEARCH),
 )
 DOWNLOADS = (
     "The hits as CSV and JSON, the chunks as JSON lines, and the Python that makes the search again from them with "

@@ -18,7 +18,9 @@ from playground.labs.retrieval.library import EMBEDDING
 from playground.models.catalog import catalog
 from playground.models.sources import locate
 from playground.tabs import results
+from playground.tabs.forms import Box
 from playground.tabs.kit import AT_ONCE, MAY_REFUSE, WAITING, Page, user_errors
+from playground.tabs.search import SEARCH, linked
 from playground.tabs.search.bench import Bench
 from playground.views.continuations import note
 from playground.views.search import words
@@ -285,6 +287,7 @@ def build(page: Page, bench: Bench) -> None:
                      borders, title, shared, embedding, by, size, overlap)  # fmt: skip
     picked = bench.collection
     cut = {by, size, overlap}
+    boxes = {"cut_by": by, "size": size, "overlap": overlap, "embedding": Box(embedding, names_model=True)}
 
     def fetch_first(click: gr.events.Dependency) -> gr.events.Dependency:
         fetched = click.success(
@@ -305,6 +308,10 @@ def build(page: Page, bench: Bench) -> None:
         with user_errors():
             return pane.look(address, owner, document)
 
+    def look_after(filled: gr.events.Dependency) -> None:
+        filled.then(look, [picked, bench.owner], pane.shown, **AT_ONCE)
+
+    page.forms.offer(SEARCH, TITLE, boxes, more=linked.of(bench), then=look_after)
     picked.input(look, [picked, bench.owner], pane.shown, **MAY_REFUSE)
     page.blocks.load(look, [picked, bench.owner], pane.shown, **AT_ONCE)
     document.input(look, [picked, bench.owner, document], pane.shown, **MAY_REFUSE)

@@ -13,7 +13,9 @@ from pathlib import Path
 import gradio as gr
 
 from playground.errors import PlaygroundError
+from playground.tabs.forms import Box
 from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN, Page, user_errors
+from playground.tabs.search import SEARCH, linked
 from playground.tabs.search.bench import Bench
 from playground.tabs.search.settings import THRESHOLD
 from playground.views.continuations import note
@@ -274,6 +276,9 @@ def build(page: Page, bench: Bench) -> None:
         files, found, n_answers, answers, answer_outcome, answer_figure, answer_files,
     )  # fmt: skip
     inputs = {which, file, rankings, weights, threshold, n_answers}
+    boxes = {"settings": rankings, "weights": weights, "threshold": threshold, "answers": n_answers}
+    shipped = Box(which, choices=(SHIPPED,))  # a file stays here
+    page.forms.offer(SEARCH, TITLE, boxes | {"questions": shipped}, more=linked.of(bench))
     outputs = [outcome, verdict, settings, refusals, tables, ranks, files, found]
     which.change(lambda value: gr.update(visible=value != SHIPPED), which, upload, **AT_ONCE)
     bench.on([run.click], TITLE, status, pane.measured, inputs, outputs)

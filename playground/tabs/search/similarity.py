@@ -13,6 +13,7 @@ import gradio as gr
 
 from playground.errors import PlaygroundError
 from playground.tabs.kit import AT_ONCE, Page
+from playground.tabs.search import SEARCH, linked
 from playground.tabs.search.bench import Bench
 from playground.views.continuations import note
 
@@ -177,6 +178,8 @@ def build(page: Page, bench: Bench) -> None:
     files = gr.File(label="CSV", file_count="multiple", interactive=False, visible=False)
     pane = Pane(bench, one, other, lines, query, k, n_groups, status, pair, many, chart, files)
     inputs = {one, other, lines, query, k, n_groups}
+    boxes = {"one": one, "other": other, "lines": lines, "query": query, "nearest": k, "groups": n_groups}
+    page.forms.offer(SEARCH, TITLE, boxes, more=linked.of(bench))
     rest = [many, chart, files]
     bench.on([compare.click], TITLE, status, pane.two, inputs, [pair])
     bench.on([search.click, query.submit], TITLE, status, pane.nearest, inputs, rest)

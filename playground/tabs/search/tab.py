@@ -13,10 +13,10 @@ from playground.labs.retrieval.questions import LONGEST
 from playground.tabs import sending
 from playground.tabs.attention.panes import Stops
 from playground.tabs.kit import AT_ONCE, Page, Parcel
-from playground.tabs.search import ask, collections, evaluate, similarity
+from playground.tabs.search import SEARCH, ask, collections, evaluate, linked, similarity
 from playground.tabs.search.bench import Bench
 
-TITLE = "Search"
+TITLE = SEARCH
 TAKES_TEXTS = True  # from other tabs, by post: they become the question
 PANES = (ask, collections, evaluate, similarity)  # in screen order
 
@@ -49,7 +49,7 @@ def build(page: Page) -> None:
                     pane.build(page, bench)
 
     page.forms.strips[TITLE] = strip
-    page.forms.offer(TITLE, ask.TITLE, {"question": asking.question} | vars(asking.controls))  # no collection: keys
+    page.forms.offer(TITLE, ask.TITLE, {"question": asking.question} | vars(asking.controls), more=linked.of(bench))
 
     def receive(parcel: Parcel) -> list:
         return [gr.update(selected=ask.TITLE), parcel.text[:LONGEST]]
