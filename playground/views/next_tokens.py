@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
+from playground.views.colours import CERTAINTY, INK
 from playground.views.tokens import percent, visible
 
 if TYPE_CHECKING:  # the lab imports torch, which a page that is being laid out must not wait for
     from playground.labs.chat.next_tokens import NextTokens
-
-INK = "#6b7280"  # readable on light and on dark
 
 
 def figure(seen: NextTokens) -> go.Figure:
@@ -29,7 +28,7 @@ def figure(seen: NextTokens) -> go.Figure:
         text=[[percent(value) if value > 0 else "" for value in row] for row in table.tolist()],
         texttemplate="%{text}",
         hovertemplate="%{text}<extra></extra>",
-        colorscale="Cividis",
+        colorscale=CERTAINTY,
         zmin=0,
         zmax=1,
         xgap=2,

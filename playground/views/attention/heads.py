@@ -13,6 +13,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from playground.views.attention.map import LOOK
+from playground.views.colours import SEQUENCE
 from playground.views.tokens import percent
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def figure(
         z=scores.T.astype(np.float32),
         x=list(layers),
         y=list(heads),
-        colorscale="Viridis",
+        colorscale=SEQUENCE,
         zmin=least,
         zmax=most if most is not None else float(scores.max()) or 1.0,
         xgap=2,

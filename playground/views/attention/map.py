@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from playground.views.colours import INK, MANY, SEQUENCE
 from playground.views.tokens import percent
 
-INK = "#6b7280"  # readable on light and on dark
 MOST_LABELS = 64  # more would be drawn over one another
 MOST_SIDE = 1000  # cells; a screen has no more dots for them, and 4 MB are enough to send
 MOST_HOVERS = 160  # tokens: beyond, the words under the pointer would be most of what the page is sent
@@ -56,7 +56,7 @@ def figure(
         z=small.astype(np.float32),
         x=x,
         y=y,
-        colorscale="Viridis",
+        colorscale=SEQUENCE,
         zmin=0,
         zmax=ceiling,
         xgap=1 if values.shape[1] <= MOST_LABELS else 0,
@@ -90,6 +90,7 @@ def pooled(weights: np.ndarray, by_query: int, by_key: int) -> np.ndarray:
 
 
 LOOK = {
+    "colorway": MANY,
     "margin": {"l": 10, "r": 10, "t": 10, "b": 10},
     "paper_bgcolor": "rgba(0,0,0,0)",
     "plot_bgcolor": "rgba(0,0,0,0)",

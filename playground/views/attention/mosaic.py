@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 
 from playground.views.attention import map as attention_map
 from playground.views.attention.map import LOOK
+from playground.views.colours import SEQUENCE
 
 MOST_CELLS = 300_000  # of the whole mosaic, 4 bytes each
 
@@ -34,7 +35,7 @@ def figure(weights: np.ndarray, layers: Sequence[int] | None = None, most: float
         z=canvas,
         x=_centres(n_columns, n_keys),
         y=_centres(n_heads, n_queries),
-        colorscale="Viridis",
+        colorscale=SEQUENCE,
         zmin=0,
         zmax=most,
         hovertemplate="layer %{x:.0f}, head %{y:.0f}: %{z:.0%}<extra></extra>",

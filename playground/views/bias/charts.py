@@ -13,12 +13,10 @@ from playground.labs.bias.before_after import State
 from playground.labs.bias.continuations import MEASURES, Written
 from playground.labs.bias.grid import Grid
 from playground.labs.bias.summary import Share
-from playground.views.attention.map import INK, LOOK, plain
+from playground.views.attention.map import LOOK, plain
+from playground.views.colours import AMBER, GREY, GRID, INK, TEAL, TWO_WAYS_WRITTEN
 from playground.views.intervals import bars
 
-TEAL, AMBER = "#1f978d", "#d97706"  # apart for every kind of colour blindness, on light and on dark
-GRID = "rgba(107,114,128,0.25)"
-TWO_WAYS = [[0, "#b35806"], [0.25, "#f1a340"], [0.5, "#f7f7f7"], [0.75, "#998ec3"], [1, "#542788"]]  # ColorBrewer PuOr
 _LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
 
 
@@ -38,7 +36,7 @@ def grid(found: Grid, corrected: bool = True) -> go.Figure:
         y=list(range(len(names))),
         zmin=-most,
         zmax=most,
-        colorscale=TWO_WAYS,
+        colorscale=TWO_WAYS_WRITTEN,
         xgap=2,
         ygap=1,
         text=[[f"{value:+.1f}" for value in row] for row in values],
@@ -213,7 +211,7 @@ def before_after(states: Sequence[State]) -> go.Figure:
     for place, one in enumerate(states):
         total = one.pairs.shares[0]
         values = [scored.difference for scored in one.pairs.scored.values() if not scored.skipped]
-        colour = (INK, TEAL, AMBER)[place % 3]
+        colour = (GREY, TEAL, AMBER)[place % 3]
         drawn += [
             go.Scatter(
                 x=values,

@@ -13,6 +13,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from playground.views.attention.map import LOOK, plain
+from playground.views.colours import AMBER, GRID, TEAL
 from playground.views.internals import effects
 from playground.views.status import DTYPES
 from playground.views.tokens import percent, visible
@@ -23,7 +24,6 @@ if TYPE_CHECKING:  # the lab imports torch, which a page that is being laid out 
     from playground.labs.internals.random_vectors import Replacement
     from playground.labs.internals.sweep import Sweep
 
-TEAL, AMBER = "#1f978d", "#d97706"  # apart for every kind of colour blindness, on light and on dark
 PARTS = {"attention": "Attention", "mlp": "MLP", "layer": "Whole layer"}
 _LITTLE = 0.01  # nats: below, the prediction is called unchanged
 _MOST_BARS = 10
@@ -63,7 +63,7 @@ def bars(found: Change, changed: str = "Changed") -> go.Figure:
             "title": {"text": "Probability", "standoff": 8},
             "tickformat": ".0%",
             "range": [0, min(most * 1.2, 1.15)],
-            "gridcolor": "rgba(107,114,128,0.25)",
+            "gridcolor": GRID,
             "zeroline": False,
         },
         yaxis={

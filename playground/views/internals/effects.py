@@ -11,16 +11,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from playground.views.attention.map import LOOK, MOST_LABELS
-
-# Orange and teal are apart for every kind of colour blindness; in the middle the page shows through, light or dark.
-TWO_WAYS = (
-    (0.0, "rgba(213,94,0,1)"),
-    (0.25, "rgba(230,140,60,0.62)"),
-    (0.5, "rgba(128,128,128,0.10)"),
-    (0.75, "rgba(45,170,160,0.55)"),
-    (1.0, "rgba(15,118,110,1)"),
-)
-EMPTY = "rgba(128,128,128,0.10)"
+from playground.views.colours import TWO_WAYS
 
 
 def figure(
@@ -40,7 +31,7 @@ def figure(
         y=list(range(len(rows))),
         hovertext=[list(row) for row in hover],
         hoverinfo="text",
-        colorscale=[list(stop) for stop in TWO_WAYS],
+        colorscale=TWO_WAYS,
         zmin=-most,
         zmax=most,
         xgap=2,

@@ -13,14 +13,13 @@ import numpy as np
 import plotly.graph_objects as go
 
 from playground.views.attention.map import LOOK, plain, short
+from playground.views.colours import AMBER, GRID, TEAL
 from playground.views.internals import scale
 from playground.views.internals.lens_words import COLOURS, DIVERGENCE, ENTROPY, RANK, layer
 from playground.views.tokens import percent, visible
 
 if TYPE_CHECKING:  # the lab imports torch, which a page that is being laid out must not wait for
     from playground.labs.internals.lens import Lens
-
-TEAL, AMBER = "#1f978d", "#d97706"  # apart for every kind of colour blindness, on light and on dark
 
 
 def shares(seen: Lens, by: str) -> np.ndarray:
@@ -120,7 +119,7 @@ def curves(seen: Lens, column: int, show: str) -> go.Figure:
     if seen.token_text and visible(seen.token_text) != answer:
         name = visible(seen.token_text)
         drawn.append(_curve(seen, seen.token_ranks, seen.token_probabilities, column, show, name, False))
-    plain_axis = {"gridcolor": "rgba(128,128,128,0.25)", "zeroline": False, "automargin": True}
+    plain_axis = {"gridcolor": GRID, "zeroline": False, "automargin": True}
     if show == RANK:
         most = math.log10(max(float(max(line.y)) for line in drawn)) if drawn else 0
         side = {"type": "log", "range": [most + 0.15, -0.15], "title": {"text": "Rank (1 is first)"}, "dtick": 1}

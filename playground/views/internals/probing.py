@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from playground.views.attention.map import INK, LOOK, plain
+from playground.views.attention.map import LOOK, plain
+from playground.views.colours import AMBER, BAND, CERTAINTY, GRID, INK, TEAL, many
 from playground.views.internals.probing_texts import short
 
 if TYPE_CHECKING:  # the lab imports torch, which a page that is being laid out must not wait for
     from playground.labs.internals.probing.experiment import Probing
 
-TEAL, AMBER = "#1f978d", "#d97706"  # apart for every kind of colour blindness, on light and on dark
-COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c8c8c", "#b8a800")  # Okabe and Ito
 SYMBOLS = ("circle", "diamond", "square", "cross", "triangle-up", "x", "star", "triangle-down")
 RIVALS = {"words": "the words alone", "majority": "always the commonest label", "guessing": "guessing"}
 WEAK = 0.1  # selectivity below which an accuracy is called little
@@ -37,7 +36,7 @@ def curve(found: Probing) -> go.Figure:
             y=[*found.high.tolist(), *reversed(found.low.tolist())],
             mode="lines",
             fill="toself",
-            fillcolor="rgba(31,151,141,0.18)",
+            fillcolor=BAND,
             line={"width": 0},
             name="95 % interval",
             hoverinfo="skip",
@@ -70,7 +69,7 @@ def curve(found: Probing) -> go.Figure:
             y=[found.low[0], found.high[0]],
             mode="lines",
             name="95 % interval",
-            line={"color": "rgba(31,151,141,0.4)", "width": 9},
+            line={"color": BAND, "width": 9},
             hoverinfo="skip",
         )
     layout = go.Layout(
@@ -87,7 +86,7 @@ def curve(found: Probing) -> go.Figure:
             "title": {"text": "Accuracy", "standoff": 8},
             "tickformat": ".0%",
             "range": [0, 1.04],
-            "gridcolor": "rgba(107,114,128,0.25)",
+            "gridcolor": GRID,
             "zeroline": False,
         },
         legend={"orientation": "h", "y": 1.08, "yanchor": "bottom", "x": 0},  # on a phone it grows upwards
@@ -140,7 +139,7 @@ def confusion(found: Probing, layer: int) -> go.Figure:
             for true, row in zip(names, counts, strict=True)
         ],
         hoverinfo="text",
-        colorscale="Cividis",
+        colorscale=CERTAINTY,
         zmin=0,
         zmax=1,
         xgap=2,
@@ -168,7 +167,7 @@ def projection(found: Probing, layer: int) -> go.Figure:
     """The texts of one layer as points; colour and shape are the label."""
     at = found.at(layer)
     examples, points = found.examples, found.points[at]
-    drawn = []
+    drawn, colours = [], many(len(examples.classes))
     for number, name in enumerate(examples.classes):
         chosen = [i for i, label in enumerate(examples.labels) if label == name]
         drawn.append(
@@ -178,7 +177,7 @@ def projection(found: Probing, layer: int) -> go.Figure:
                 mode="markers",
                 name=plain(short(name)),
                 marker={
-                    "color": COLOURS[number % len(COLOURS)],
+                    "color": colours[number],
                     "symbol": SYMBOLS[number % len(SYMBOLS)],
                     "size": 7,
                     "opacity": 0.75,

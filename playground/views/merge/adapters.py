@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 
 from playground.models.adapters import Listed
-from playground.views.attention.map import INK, LOOK, plain
-from playground.views.prompting.charts import AMBER, GRID, TEAL
+from playground.views.attention.map import LOOK, plain
+from playground.views.colours import AMBER, GREY, GRID, INK, TEAL
 
 if TYPE_CHECKING:  # the labs import torch, which a page that is being laid out must not wait for
     from playground.labs.adapters.composing import Composition
@@ -122,7 +122,7 @@ def by_layer(found: Composition) -> go.Figure:
 def routes(found: Decision) -> go.Figure:
     """A bar a route: how near its nearest example is; the threshold as a line."""
     names = [plain(name) for name in found.names]
-    colours = [TEAL if place == found.chosen else "rgba(140,140,140,0.55)" for place in range(len(names))]
+    colours = [TEAL if place == found.chosen else GREY for place in range(len(names))]
     return go.Figure(
         go.Bar(
             y=names,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from playground.views.attention.map import INK, LOOK
-from playground.views.prompting.charts import AMBER, GRID, TEAL
+from playground.views.attention.map import LOOK
+from playground.views.colours import AMBER, GRID, INK, TEAL
 
 if TYPE_CHECKING:  # the lab imports torch, which a page that is being laid out must not wait for
     from playground.labs.merging.sweep import Sweep

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
-from playground.views.attention.map import INK, LOOK, plain
-from playground.views.prompting.charts import AMBER, GRID, SHARE, TEAL
+from playground.views.attention.map import LOOK, plain
+from playground.views.colours import AMBER, GREY, GRID, INK, TEAL
+from playground.views.prompting.charts import SHARE
 
 if TYPE_CHECKING:  # the labs import torch, which a page that is being laid out must not wait for
     from playground.labs.ensembles.combining import Ensemble, Judged
     from playground.labs.ensembles.next_token import Bits, NextToken
 
-GREY = "#8c8c8c"
 _KINDS = (("a member", GREY, "circle"), ("combined", TEAL, "diamond"), ("the merge", AMBER, "square"))
 
 

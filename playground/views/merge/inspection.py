@@ -13,6 +13,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from playground.views.attention.map import LOOK, plain
+from playground.views.colours import SEQUENCE
 
 if TYPE_CHECKING:  # the lab imports torch, which a page that is being laid out must not wait for
     from playground.labs.merging.inspector import Inspection
@@ -40,7 +41,7 @@ def figure(found: Inspection, what: str) -> go.Figure:
         z=values,
         x=list(range(max(n_layers, 1))),
         y=[plain(part) for part in parts],
-        colorscale="Viridis",
+        colorscale=SEQUENCE,
         colorbar={"thickness": 12, "outlinewidth": 0, "title": {"text": unit}},
         hovertemplate="layer %{x}, %{y}: %{z:.4g}" + unit + "<extra></extra>",
         xgap=1,

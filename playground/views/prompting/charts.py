@@ -9,10 +9,9 @@ import plotly.graph_objects as go
 
 from playground.labs.prompting.results import Results
 from playground.labs.prompting.statistics import Calibration, Convergence
-from playground.views.attention.map import INK, LOOK, plain
+from playground.views.attention.map import LOOK, plain
+from playground.views.colours import AMBER, FAINT, GRID, INK, TEAL, many
 
-TEAL, AMBER, GREY = "#1f978d", "#d97706", "#8c8c8c"  # apart for every kind of colour blindness, on light and on dark
-GRID = "rgba(107,114,128,0.25)"
 SHARE = {"tickformat": ".0%", "gridcolor": GRID, "zeroline": False}
 _LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
 
@@ -25,7 +24,7 @@ def accuracies(results: Results) -> go.Figure:
     parts = (
         ("right", [one.correct for one in found], TEAL, ""),
         ("unparseable", [one.unparseable for one in found], AMBER, "/"),
-        ("wrong", [one.wrong for one in found], "rgba(140,140,140,0.35)", ""),
+        ("wrong", [one.wrong for one in found], FAINT, ""),
     )
     drawn: list[Any] = [
         go.Bar(
@@ -102,7 +101,7 @@ def spending(results: Results) -> go.Figure:
 def votes(found: Sequence[tuple[str, Convergence]]) -> go.Figure:
     """The accuracy of a vote by the number of samples, a line a variant."""
     drawn = []
-    for (name, one), colour, dash in zip(found, _colours(len(found)), _dashes(len(found)), strict=True):
+    for (name, one), colour, dash in zip(found, many(len(found)), _dashes(len(found)), strict=True):
         counts = list(range(1, len(one.shares) + 1))
         drawn.append(
             go.Scatter(
@@ -130,7 +129,7 @@ def reliability(found: Sequence[tuple[str, Calibration]]) -> go.Figure:
     drawn: list[Any] = [
         go.Scatter(x=[0, 1], y=[0, 1], mode="lines", name="calibrated", line={"color": INK, "dash": "dash", "width": 1})
     ]
-    for (name, one), colour in zip(found, _colours(len(found)), strict=True):
+    for (name, one), colour in zip(found, many(len(found)), strict=True):
         drawn.append(
             go.Scatter(
                 x=[b.confidence for b in one.bins],
@@ -173,7 +172,7 @@ def leanings(results: Results) -> go.Figure:
             marker={"color": colour},
             hovertemplate=f"{plain(choice)}: %{{y:.1%}}<extra></extra>",
         )
-        for k, (choice, colour) in enumerate(zip(choices, _colours(len(choices)), strict=True))
+        for k, (choice, colour) in enumerate(zip(choices, many(len(choices)), strict=True))
     ]
     fair = 1 / max(len(choices), 1)
     layout = go.Layout(
@@ -196,11 +195,6 @@ def leanings(results: Results) -> go.Figure:
         ],
     )
     return go.Figure(drawn, layout)
-
-
-def _colours(n: int) -> list[str]:
-    known = (TEAL, AMBER, "#0072b2", "#cc79a7", "#56b4e9", "#d55e00", "#8c8c8c", "#b8a800")
-    return [known[i % len(known)] for i in range(n)]
 
 
 def _dashes(n: int) -> list[str]:

@@ -8,13 +8,13 @@ import numpy as np
 import plotly.graph_objects as go
 
 from playground.views.attention.map import LOOK, plain
+from playground.views.colours import AMBER, GREY, GRID, SEQUENCE, TEAL, TWO_WAYS
 
 if TYPE_CHECKING:
     from playground.labs.retrieval.microscope import Map, Tokens
     from playground.labs.retrieval.search import Found
     from playground.labs.retrieval.store import Collection
 
-TEAL, AMBER, GREY = "#1f978d", "#d97706", "#94a3b8"  # apart for every kind of colour blindness
 _MOST_TOKENS = 120
 _LONGEST = 28  # characters of a heading beside its line
 
@@ -41,7 +41,7 @@ def ranks(found: Found, collection: Collection, picked: int | None, n: int = 10)
         )  # fmt: skip
     figure.update_yaxes(
         range=[worst + 0.5, 0.5], title="Rank (1 is best)", tickvals=[*range(1, n + 1), worst],
-        ticktext=[*map(str, range(1, n + 1)), f"> {n}"], gridcolor="rgba(128,128,128,0.2)", zeroline=False,
+        ticktext=[*map(str, range(1, n + 1)), f"> {n}"], gridcolor=GRID, zeroline=False,
     )  # fmt: skip
     figure.update_xaxes(side="top", range=[-0.25, 2.1], tickvals=columns, showgrid=False)
     # the names are an axis of their own, for which room is made however narrow the page is
@@ -56,13 +56,14 @@ def tokens(seen: Tokens, parts: bool) -> go.Figure:
     values = seen.parts if parts and seen.parts is not None else seen.cosines
     values = values[:, :_MOST_TOKENS]
     most = float(np.abs(values).max()) or 1.0
+    both = bool(values.min() < 0)
     title = "Part of the cosine" if parts and seen.parts is not None else "Cosine of the two tokens"
     columns = [f"{i} {plain(token)}" for i, token in enumerate(seen.chunk[:_MOST_TOKENS])]
     rows = [f"{i} {plain(token)}" for i, token in enumerate(seen.query)]
     figure = go.Figure(
         go.Heatmap(
-            z=values, x=columns, y=rows, colorscale="Viridis" if values.min() >= 0 else "Cividis",
-            zmin=min(0.0, float(values.min())), zmax=most,
+            z=values, x=columns, y=rows,
+            colorscale=TWO_WAYS if both else SEQUENCE, zmin=-most if both else 0, zmax=most,
             colorbar=dict(title=dict(text=title, side="right"), thickness=12),
             hovertemplate="%{y} × %{x}: %{z:.4f}<extra></extra>",
         )

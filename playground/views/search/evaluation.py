@@ -11,7 +11,8 @@ import plotly.graph_objects as go
 
 from playground.labs.retrieval import report
 from playground.labs.retrieval.evaluation import MEASURES
-from playground.views.attention.map import INK, LOOK, plain
+from playground.views.attention.map import LOOK, plain
+from playground.views.colours import AMBER, BLUE, GRID, INK, TEAL
 from playground.views.continuations import note
 from playground.views.intervals import bars
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from playground.labs.retrieval.graded import Graded, Grades
     from playground.labs.retrieval.metrics import Estimate
 
-TEAL, AMBER, BLUE = "#1f978d", "#d97706", "#0072b2"  # apart for every kind of colour blindness, on light and dark
-GRID = "rgba(107,114,128,0.25)"
 _LOOKS = ((TEAL, "circle"), (AMBER, "diamond"), (BLUE, "square"))
 DRAWN = ("recall@5", "MRR@10", "nDCG@10")
 DRAWN_ANSWERS = {

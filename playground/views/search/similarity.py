@@ -10,13 +10,13 @@ import numpy as np
 import plotly.graph_objects as go
 
 from playground.views.attention.map import LOOK, plain
+from playground.views.colours import SEQUENCE, many
 from playground.views.continuations import note
 from playground.views.internals.scale import cell
 
 if TYPE_CHECKING:
     from playground.labs.retrieval.similarity import Compared, Groups
 
-COLOURS = ("#0072b2", "#d97706", "#1f978d", "#cc79a7", "#56b4e9", "#d55e00", "#8c8c8c", "#b8a800")
 SHAPES = ("circle", "diamond", "square", "triangle-up", "x", "star", "cross", "hexagon", "pentagon", "bowtie")
 _MOST_CELLS = 12  # a side, as a table
 _MOST_NAMED = 12  # texts in the plane
@@ -31,7 +31,7 @@ def matrix(found: Compared) -> go.Figure:
         z=found.cosines.round(4),
         x=names,
         y=names,
-        colorscale="Viridis",
+        colorscale=SEQUENCE,
         zmin=min(0.0, float(found.cosines.min())),
         zmax=1,
         colorbar={"title": {"text": "Cosine", "side": "right"}, "thickness": 12, "outlinewidth": 0},
@@ -95,12 +95,12 @@ def ranked(query: str, texts: Sequence[str], found: Sequence[tuple[int, float]])
 
 def groups(texts: Sequence[str], found: Groups) -> str:
     """Each group with its texts, named by the one in its middle."""
-    parts = []
+    parts, colours = [], many(len(found.centres))
     for label, centre in enumerate(found.centres):
         members = [at for at, each in enumerate(found.labels) if each == label]
         members.sort(key=lambda at: at != centre)
         items = "".join(f"<li>{escape(texts[at])} <small>{found.silhouettes[at]:.2f}</small></li>" for at in members)
-        mark = f'<span style="color:{COLOURS[label % len(COLOURS)]}" aria-hidden="true">■</span>'
+        mark = f'<span style="color:{colours[label]}" aria-hidden="true">■</span>'
         parts.append(f"<h4>{mark} Group {label + 1}, around “{escape(_short(texts[centre], 60))}”</h4><ul>{items}</ul>")
     how = f"Mean silhouette {found.silhouette:.2f} (1: far apart, 0: touching)"
     if found.tried:
@@ -112,7 +112,7 @@ def groups(texts: Sequence[str], found: Groups) -> str:
 
 def plane(texts: Sequence[str], found: Groups) -> go.Figure:
     """The texts on the two main components, a colour and shape a group; where there are few, with their first words."""
-    few, drawn = len(texts) <= _MOST_NAMED, []
+    few, drawn, colours = len(texts) <= _MOST_NAMED, [], many(len(found.centres))
     for label in range(len(found.centres)):
         members = [at for at, each in enumerate(found.labels) if each == label]
         drawn.append(
@@ -126,7 +126,7 @@ def plane(texts: Sequence[str], found: Groups) -> go.Figure:
                 cliponaxis=False,
                 name=f"Group {label + 1}",
                 marker={
-                    "color": COLOURS[label % len(COLOURS)], "symbol": SHAPES[label % len(SHAPES)], "size": 12,
+                    "color": colours[label], "symbol": SHAPES[label % len(SHAPES)], "size": 12,
                 },
                 hovertext=[plain(texts[at][:120]) for at in members],
                 hoverinfo="text+name",
