@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from playground.views.colours import CERTAINTY, INK
+from playground.views.attention.map import LOOK, plain
+from playground.views.colours import CERTAINTY
 from playground.views.tokens import percent, visible
 
 if TYPE_CHECKING:  # the lab imports torch, which a page that is being laid out must not wait for
@@ -37,26 +38,17 @@ def figure(seen: NextTokens) -> go.Figure:
     )
     layout = go.Layout(
         height=120 + 26 * n,
-        margin={"l": 10, "r": 10, "t": 70, "b": 10},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": INK, "size": 13},
-        modebar={"remove": ["zoom", "pan", "zoomIn", "zoomOut", "autoScale", "resetScale"], "bgcolor": "rgba(0,0,0,0)"},
+        **LOOK | {"margin": {"l": 10, "r": 10, "t": 70, "b": 10}},
         xaxis={"tickvals": list(range(len(labels))), "ticktext": labels, "side": "top", "showgrid": False},
         yaxis={
             "tickvals": list(range(n)),
-            "ticktext": [f"<b>{_plain(visible(text))}</b>" for text in seen.texts],
+            "ticktext": [f"<b>{plain(visible(text))}</b>" for text in seen.texts],
             "autorange": "reversed",
             "showgrid": False,
             "title": "Next token",
         },
     )
     return go.Figure(drawn, layout)
-
-
-def _plain(text: str) -> str:
-    """A token as text of a Plotly label, which reads a little HTML."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def sentence(seen: NextTokens, title: str) -> str:

@@ -55,7 +55,7 @@ def test_few_shot_against_zero_shot_in_one_click(visit, shot, accessible):
     shot(page, "prompting-2-compared", full_page=True)
 
     # what changed alone is computed: the same answers, scored otherwise
-    detail(page, "Files and code")
+    detail(page, "Downloads and code")
     everything = page.locator("#lab-files a[download]").nth(2)  # results.json, whose address is a hash of what it holds
     before = everything.get_attribute("href", timeout=LONG)
     page.locator("#lab-scorer input").click()

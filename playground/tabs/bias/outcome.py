@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from playground.tabs.internals.desk import Desk
+from playground.tabs.kit import SEEN, UNSEEN
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,10 +22,11 @@ class Outcome:
     files: gr.File
     code: gr.Code  # Python that makes the numbers again
     section: gr.State  # the last `Section`, for the report; None: nothing was measured
+    rest: gr.Column  # numbers, files and code, unseen until there are some
 
     @property
     def all(self) -> list:
-        return [self.says, self.numbers, self.files, self.code, self.section]
+        return [self.says, self.numbers, self.files, self.code, self.section, self.rest]
 
     def shown(self, desk: Desk, section: Any, script: str, contents: Mapping[str, str] | None = None) -> dict:
         """Updates that show a section. contents: files beside the section's own; script: from `scripted`."""
@@ -40,6 +42,7 @@ class Outcome:
             self.files: desk.files(written),
             self.code: script,
             self.section: section,
+            self.rest: gr.update(**SEEN),
         }
 
 
@@ -48,13 +51,15 @@ def build(name: str, chart: bool = True) -> tuple[Outcome, gr.Plot | None, gr.HT
     says = gr.HTML(elem_id=f"{name}-says", elem_classes="bias-says")
     plot = gr.Plot(show_label=False, elem_id=f"{name}-chart", visible=False) if chart else None
     more = gr.HTML(elem_id=f"{name}-more", elem_classes="outcome")
-    with gr.Accordion("All numbers", open=False, elem_id=f"{name}-all"):
-        numbers = gr.HTML(elem_id=f"{name}-numbers")
-    with gr.Accordion("Downloads", open=False, elem_id=f"{name}-export"):
-        files = gr.File(label="As CSV and JSON", file_count="multiple", interactive=False)
-    with gr.Accordion("Python that makes these numbers again, without this page", open=False, elem_id=f"{name}-python"):
-        code = gr.Code(language="python", show_label=False, interactive=False, max_lines=30, elem_id=f"{name}-code")
-    return Outcome(says, numbers, files, code, gr.State()), plot, more
+    with gr.Column(**UNSEEN) as rest:
+        with gr.Accordion("All numbers", open=False, elem_id=f"{name}-all"):
+            numbers = gr.HTML(elem_id=f"{name}-numbers")
+        with gr.Accordion("Downloads", open=False, elem_id=f"{name}-export"):
+            files = gr.File(label="As CSV and JSON", file_count="multiple", interactive=False)
+        python = "Python that makes these numbers again, without this page"
+        with gr.Accordion(python, open=False, elem_id=f"{name}-python"):
+            code = gr.Code(language="python", show_label=False, interactive=False, max_lines=30, elem_id=f"{name}-code")
+    return Outcome(says, numbers, files, code, gr.State(), rest), plot, more
 
 
 def scripted(make: Callable[[], str]) -> str:

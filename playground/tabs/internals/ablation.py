@@ -256,7 +256,7 @@ def build(page: Page, inbox: gr.State) -> None:
                 info="head 5.3 is head 3 of layer 5; neuron 6.100, attention 4, mlp 4, layer 2. Commas between.",
                 elem_id="ablation-targets",
             )
-            with gr.Row():
+            with gr.Row(elem_classes="level"):
                 parts["kind"] = gr.Dropdown(list(KINDS), value="Head", label="Part", filterable=False, min_width=120)
                 parts["layer"] = gr.Slider(0, 29, 0, step=1, label="Layer", min_width=120, elem_id="ablation-layer")
                 parts["number"] = gr.Number(0, label="Number", info="Of heads and neurons.", precision=0, min_width=90)
@@ -348,7 +348,7 @@ def _outcome() -> dict:
         with gr.Column(scale=3, min_width=320):
             gr.HTML(note("Both write on at once, with the same seed. Marked is all from the first word that differs."))
             parts["written"] = gr.HTML(elem_id="ablation-written")
-    with gr.Accordion("Numbers and downloads", open=False, elem_id="ablation-export"):
+    with gr.Accordion("All numbers and downloads", open=False, elem_id="ablation-export"):
         parts["numbers"] = gr.HTML(elem_id="ablation-numbers")
         parts["files"] = gr.File(label="Tokens as CSV, everything as JSON", file_count="multiple", interactive=False)
     parts["origin"] = gr.HTML(elem_id="ablation-origin")

@@ -102,7 +102,7 @@ def build(page: Page) -> Groups:
     status = gr.HTML(elem_id="group-status", elem_classes="doing")
     caption = gr.HTML(elem_id="group-caption", elem_classes="outcome")
     ranking = gr.HTML(elem_id="group-ranking", js_on_load=BUTTONS, elem_classes="outcome")
-    with gr.Accordion("Download", open=False, visible=False, elem_id="group-export") as export:
+    with gr.Accordion("Downloads", open=False, visible=False, elem_id="group-export") as export:
         files = gr.File(label="Ranking as CSV", interactive=False)
     compared = gr.State()
     kept = Files()

@@ -116,7 +116,7 @@ def build(page: Page) -> None:
         "told": kitchen.described(methods.find("slerp")),
     }
     with gr.Row(elem_classes="examples", elem_id="merge-examples"):
-        gr.HTML("Run an example:")
+        gr.HTML("Examples:")
         buttons = [
             gr.Button(example.caption, size="sm", min_width=0, variant="primary" if i == 0 else "secondary")
             for i, example in enumerate(listed)

@@ -268,7 +268,7 @@ def build(first: Drafts) -> tuple[Builder, dict[str, gr.Button], gr.File]:
             elem_id="lab-kind",
         )
     instruction = gr.Textbox(prompt.instruction, label="Instruction", lines=2, max_lines=12, elem_id="lab-instruction")
-    with gr.Row():
+    with gr.Row(elem_classes="level"):
         query = gr.Textbox(
             prompt.query,
             label="Query",

@@ -212,7 +212,7 @@ def build() -> Outcome:
                 parts["reliability"] = gr.Plot(show_label=False, elem_id="lab-reliability")
                 parts["leaning_words"] = gr.HTML(elem_id="lab-leaning-words")
                 parts["leanings"] = gr.Plot(show_label=False, elem_id="lab-leanings")
-            with gr.Tab("Files and code", id="files"):
+            with gr.Tab("Downloads and code", id="files"):
                 parts["files"] = gr.File(
                     label="Answers as CSV and JSONL, everything as JSON, prompts to bring back",
                     file_count="multiple",

@@ -154,7 +154,7 @@ _SCORING = ("kind", "expected", "choices", "pattern", "schema", "threshold", "re
 
 
 def build(first: Scorer, columns: Sequence[str], max_new_tokens: int) -> Scoring:
-    with gr.Row():
+    with gr.Row(elem_classes="level"):
         kind = gr.Dropdown(
             list(TITLES),
             value=next(title for title, kind in TITLES.items() if kind == first.kind),
@@ -209,7 +209,7 @@ def build(first: Scorer, columns: Sequence[str], max_new_tokens: int) -> Scoring
         visible=False,
         elem_id="lab-judge",
     )
-    with gr.Row():
+    with gr.Row(elem_classes="level"):
         most = gr.Number(
             max_new_tokens,
             label="New tokens",

@@ -284,7 +284,7 @@ def build(page: Page) -> None:
     listed = library.worked()
     first = listed[0]
     with gr.Row(elem_classes="examples", elem_id="lab-worked"):
-        gr.HTML("Run an example:")
+        gr.HTML("Examples:")
         buttons = [
             gr.Button(worked.title, size="sm", min_width=0, variant="primary" if i < 2 else "secondary")
             for i, worked in enumerate(listed)

@@ -194,7 +194,7 @@ def search_after(bench: Bench, pane: Asking, event: gr.events.Dependency) -> Non
 
 def build(page: Page, bench: Bench) -> Asking:
     with gr.Row(elem_classes="examples", elem_id="search-examples"):
-        gr.HTML("Try:")
+        gr.HTML("Examples:")
         buttons = [gr.Button(caption, size="sm", min_width=0) for caption, _ in EXAMPLES]
     with gr.Row(elem_id="search-ask"):
         question = gr.Textbox(

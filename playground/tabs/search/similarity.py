@@ -142,7 +142,7 @@ class Pane:
 def build(page: Page, bench: Bench) -> None:
     gr.HTML(ABOUT)
     with gr.Row(elem_classes="examples", elem_id="similarity-examples"):
-        gr.HTML("Try:")
+        gr.HTML("Examples:")
         pairs = [gr.Button(caption, size="sm", min_width=0) for caption, _, _ in PAIRS]
         capitals = gr.Button("Three capitals: the nearest two", size="sm", min_width=0)
         mixed = gr.Button("Feedback in groups", size="sm", min_width=0)

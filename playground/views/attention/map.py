@@ -94,7 +94,7 @@ LOOK = {
     "margin": {"l": 10, "r": 10, "t": 10, "b": 10},
     "paper_bgcolor": "rgba(0,0,0,0)",
     "plot_bgcolor": "rgba(0,0,0,0)",
-    "font": {"color": INK, "size": 13},
+    "font": {"color": INK, "size": 13, "family": "IBM Plex Sans, system-ui, sans-serif"},
     "modebar": {"remove": ["pan", "zoomIn", "zoomOut", "autoScale"], "bgcolor": "rgba(0,0,0,0)", "color": INK},
     "hoverlabel": {"font": {"size": 13}},
 }
