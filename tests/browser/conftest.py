@@ -157,11 +157,11 @@ def shot(shots: Path) -> Callable[..., None]:
 
 
 @pytest.fixture
-def accessible() -> Callable[[Page], None]:
-    """Asserts that axe finds nothing serious or critical on a page."""
+def accessible() -> Callable[..., None]:
+    """Asserts that axe finds nothing serious or critical on a page, or in a part of it."""
 
-    def check(page: Page) -> None:
-        found = Axe().run(page).response["violations"]
+    def check(page: Page, within: str | None = None) -> None:
+        found = Axe().run(page, within).response["violations"]
         bad = [v for v in found if v["impact"] in ("serious", "critical")]
         assert not bad, "\n".join(f"{v['id']}: {n['html']} {n['failureSummary']}" for v in bad for n in v["nodes"])
 

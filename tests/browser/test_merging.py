@@ -129,12 +129,3 @@ def test_blend_slide_sweep_pick_save_and_talk(visit, shot, accessible):
         expect_end(page)
     finally:
         shutil.rmtree(folder)
-
-
-@pytest.mark.timeout(300)
-def test_on_a_phone_in_the_dark(visit, shot, accessible):
-    page = visit(width=390, height=844, dark=True)
-    open_merge(page)
-    shot(page, "merge-6-phone", full_page=True)
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    accessible(page)
