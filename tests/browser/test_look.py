@@ -18,6 +18,7 @@ STRIPS = """() => [...document.querySelectorAll('.tabs')].filter(strip => strip.
         names: [...strip.querySelectorAll(':scope > .tab-wrapper [role=tablist] [role=tab]')]
             .map(tab => tab.textContent.trim()),
     }))"""
+TWO_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 STICKS_OUT = """width => [...document.querySelectorAll('body *')]
     .filter(part => part.checkVisibility() && part.getBoundingClientRect().right > width + 1)
     .map(part => part.outerHTML.slice(0, 100))"""
@@ -31,6 +32,8 @@ def places(page: Page, inside: str = "", path: tuple[str, ...] = ()) -> Iterator
     for strip in strips:
         for name in strip["names"]:
             choose(page.locator(f"#{strip['id']}"), name)
+            page.evaluate(TWO_FRAMES)
+            page.wait_for_timeout(200)  # what is opened for the first time is made after that
             yield from places(page, strip["id"], (*path, name))
 
 

@@ -172,7 +172,7 @@ def test_a_copy_of_float32_weights_costs_nothing():
 def test_nobody_changes_the_model_while_it_is_copied(monkeypatch):
     """Another visitor's ablation puts doors into modules; in the middle of a copy that would break it."""
     engine = tiny.engine("llama")
-    module, copy, others = engine.model.model.layers[0].mlp, float32.copy.deepcopy, []
+    module, copy, others = engine.model.model.layers[0].mlp, tap.copy.deepcopy, []
 
     def ablate():
         with tap.open_tap(tap.Tap(around={module: lambda forward, arguments, named: forward(*arguments, **named)})):
@@ -185,7 +185,7 @@ def test_nobody_changes_the_model_while_it_is_copied(monkeypatch):
         assert others[0].is_alive(), "it waits"
         return copy(*arguments)
 
-    monkeypatch.setattr(float32.copy, "deepcopy", watched)
+    monkeypatch.setattr(tap.copy, "deepcopy", watched)
     float32.copy_of(engine.model)
     others[0].join(5)
     assert not others[0].is_alive() and "forward" not in module.__dict__

@@ -26,6 +26,7 @@ from playground.tabs.attention.source import Kept
 from playground.tabs.kit import Parcel
 from playground.tabs.layout import lay_out
 from playground.views.attention import words as attention_words
+from playground.views.continuations import note
 from tests import tiny
 from tests.tabs.conftest import visitor
 
@@ -465,6 +466,20 @@ def test_a_stop_while_the_second_model_is_loaded_waits_for_nothing(desk, folders
     other = str(tiny.save(tmp_path_factory.mktemp("gpt2"), "gpt2"))
     with pytest.raises(PlaygroundError, match="Stopped before the second model"):
         list(desk.panes["Compare"].draw(values(desk, folders["llama"], **{"Second model": other}), stop))
+
+
+def test_opening_compare_by_a_link_loads_no_second_model(desk, folders, tmp_path_factory):
+    other = str(tiny.save(tmp_path_factory.mktemp("gpt2"), "gpt2"))
+    models = desk.source.page.models
+    with models.lease(folders["llama"]):  # the page's model is there
+        pass
+    given = values(desk, folders["llama"], **{"Second model": other}) | {desk.showing: "Compare"}
+    opened = desk._worker(lambda values: desk.panes[values[desk.showing]], load=False)
+    ann = SimpleNamespace(session_hash="ann")
+    assert [by_id(told, "attention-status") for told in opened(given, ann)] == [note(attention_panes.NOT_LOADED)]
+    assert models.status(other).state != "ready"
+    same = given | {component(desk.panes["Compare"], "Second model"): attention_compare.SAME}
+    assert figure(list(opened(same, ann))[-1], "compare-right") is not None
 
 
 def test_two_models_share_one_scale(desk, folders):

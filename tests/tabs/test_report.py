@@ -50,6 +50,8 @@ def test_every_pane_that_goes_into_a_link_has_results(page, found):
     places = {one.place[:2] for one in found}
     for form in page.forms:
         wanted = (form.tab, form.pane) if form.pane else (form.tab,)
+        if wanted == ("Search", "Documents"):  # where documents are put in and nothing is computed of them
+            continue
         assert any(place[: len(wanted)] == wanted for place in places), wanted
 
 

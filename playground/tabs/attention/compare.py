@@ -76,7 +76,10 @@ def build(bench: Bench, map_pane: MapPane) -> dict[str, Box]:
         drawn = [gr.update(value=figure, visible=True) for figure in figures]
         yield {caption: said + words_view.difference(*parts)} | dict(zip(charts, drawn, strict=True))
 
-    pane = Pane(TITLE, {text, model} | map_pane.pane.inputs, [caption, *charts], draw)
+    def second(values: dict) -> list[str]:
+        return [] if (values[model] or SAME) == SAME else [values[model]]
+
+    pane = Pane(TITLE, {text, model} | map_pane.pane.inputs, [caption, *charts], draw, second)
     bench.add(pane)
     bench.draw_after(partial(gr.on, [run.click, text.submit]), pane)
     return {"compare_text": Box(text), "compare_model": Box(model, names_model=True)}

@@ -5,7 +5,7 @@ It does not know any single pane.
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -18,7 +18,7 @@ from playground.views.continuations import note
 
 T = TypeVar("T")
 STOPPED = "Stopped."
-NOT_LOADED = "This model is not in memory yet. Press Look to load it and to see its attention."
+NOT_LOADED = "A model that this shows is not in memory yet. Press the button here, or Look, to load it."
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,12 +26,14 @@ class Pane:
     """One sub-tab: what its drawing needs and fills.
 
     draw: (values, stop) -> updates, or an iterator of them when it takes long; run by the queue of the models.
+    more_models: values -> references of what it needs beside the page's model.
     """
 
     title: str
     inputs: set[gr.components.Component]
     outputs: list[gr.components.Component]
     draw: Callable[[dict, threading.Event], dict | Iterator[dict]]
+    more_models: Callable[[dict], Sequence[str]] = lambda values: ()
 
 
 class Stops:
@@ -94,14 +96,19 @@ class Bench:
         drawn.failure(lambda: "", None, self.source.status, **AT_ONCE)
         return drawn
 
+    def _is_here(self, reference: str) -> bool:
+        return self.page.models.status(reference).state == "ready"
+
     def _worker(self, which: Callable[[dict], Pane], load: bool = True) -> Callable:
         status = self.source.status
 
         def work(values: dict, request: gr.Request) -> Iterator[dict]:
             pane = which(values)
             reference = values[self.page.reference] or ""
-            state = self.page.models.status(reference).state
-            if state == "remote" or (not load and state != "ready"):
+            with user_errors():
+                state = self.page.models.status(reference).state
+                missing = [] if load else [m for m in (reference, *pane.more_models(values)) if not self._is_here(m)]
+            if state == "remote" or missing:
                 yield {status: note(ELSEWHERE if state == "remote" else NOT_LOADED)}
                 return
             stop = self.stops.begin(request, pane.title)

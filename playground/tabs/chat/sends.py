@@ -42,7 +42,11 @@ def of_token(page: Page, written: gr.State, picked: gr.State) -> gr.HTML | None:
             raise PlaygroundError("No token of the last reply is looked at. Click one first.")
         before = parcel(page, replace(latest, ids=latest.ids[:at]), ALL)
         with page.models.lease(latest.reference) as engine:
-            return replace(before, follow=engine.tokenizer.decode([latest.ids[at]]).strip())
+            token = engine.tokenizer.decode([latest.ids[at]])
+        begins = (
+            token[:1].isspace() or before.text[-1:].isspace()
+        )  # else another token would be taken, that begins a word
+        return replace(before, follow=token.strip() if begins else "")
 
     return sending.row(
         page, "token-send-to", {BEFORE: sending.WITH_SPECIAL_TOKENS}, {written, picked}, pack, reads_model=True

@@ -274,7 +274,7 @@ def build(page: Page, inbox: gr.State) -> LensPane:
 
     def pack(values: dict, what: str, visitor: str) -> Parcel:
         sent = Parcel(values[text] or "", complete=bool(values[complete]))
-        return sent if what == THE_TEXT else replace(sent, layer=layer_of(values[shown]))
+        return sent if what == THE_TEXT else replace(sent, layer=layer_of(values[shown]), part="layer")
 
     boxes = {"text": text, "follow": follow, "written": written, "colour": colour, "curves": curve}
     page.forms.offer(INTERNALS, TITLE, boxes | {"special": Box(complete, shows=True)})

@@ -155,7 +155,7 @@ class Pane:
                 raise PlaygroundError("There is no merge yet. Press Blend and ask first.")
             if not (values[self.prompt] or "").strip():
                 raise PlaygroundError("There is no question to send. Type one first.")
-            return Parcel(values[self.prompt], merge)
+            return Parcel(values[self.prompt], merge, message=True)
 
         sending.row(self.page, "merge-send-to", SENDING, {self.prompt}, pack)
 

@@ -151,7 +151,7 @@ def build() -> dict[str, gr.components.Component]:
     with gr.Row(elem_classes="lesser", elem_id="lab-preview-row"):
         parts["number"] = gr.Number(1, label="For row", precision=0, minimum=1, min_width=90, elem_id="lab-row")
         parts["write"] = gr.Button("Answer this row", size="sm", elem_id="lab-one")
-        parts["stop"] = gr.Button("Stop", size="sm", elem_id="lab-one-stop")
+        parts["stop"] = gr.Button("Stop this row", size="sm", elem_id="lab-one-stop")
     parts["sending_place"] = gr.Column(min_width=0)
     parts["answer"], parts["said"] = gr.HTML(elem_id="lab-one-answer"), gr.State("")
     return parts
