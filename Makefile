@@ -30,14 +30,13 @@ run: $(INSTALLED)
 	$(PY) -m playground.models.starters $(ARGS) || true  # the page opens without them too, and says what is missing
 	exec $(PY) app.py $(ARGS)
 
-# Two tests run at once, since most keep one core busy; each of the two is given one thread. The browser's come after the
-# others: then two pages with their models have the machine to themselves.
+# Two of the other tests run at once, since most keep one core busy; each of the two is given one thread. The browser's
+# tests have the machine to themselves: two cores are too few for two pages with their models.
 # One that fails gets a second try, and is named when it needed one: a busy machine may keep a page from its clicks, or
 # two threads from meeting.
 test: $(INSTALLED_FOR_TESTS) browser lint
-	@export OMP_NUM_THREADS=1; \
-	$(PY) -m pytest -n 2 --dist worksteal --reruns 1 $(ARGS) --ignore tests/browser; others=$$?; \
-	$(PY) -m pytest -n 2 --dist loadfile --reruns 1 $(ARGS) tests/browser; browser=$$?; exit $$((others | browser))
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist worksteal --reruns 1 $(ARGS) --ignore tests/browser; others=$$?; \
+	$(PY) -m pytest $(ARGS) --reruns 1 tests/browser; browser=$$?; exit $$((others | browser))
 
 lint: $(INSTALLED_FOR_TESTS)
 	$(PY) -m ruff check
@@ -55,8 +54,7 @@ bench: $(INSTALLED_FOR_TESTS) browser
 	@for script in benchmarks/*.py; do echo "== $$script"; $(PY) $$script || exit 1; done
 
 screenshots: $(INSTALLED_FOR_TESTS) browser
-	PLAYGROUND_TEST_UPDATE_SCREENSHOTS=1 OMP_NUM_THREADS=1 \
-	$(PY) -m pytest -n 2 --dist loadfile --reruns 1 $(ARGS) tests/browser
+	PLAYGROUND_TEST_UPDATE_SCREENSHOTS=1 $(PY) -m pytest $(ARGS) --reruns 1 tests/browser
 
 $(INSTALLED): requirements.txt
 	@PYTHON="$(PYTHON)" ./.ci/venv
