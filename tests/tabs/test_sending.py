@@ -284,10 +284,11 @@ def test_the_reply_the_message_and_all_of_it_go_out(ann, llama):
     with ann.page.models.lease(llama) as engine:
         first, second = map(engine.tokenizer.decode, ids[:2])
     assert ann.value(ann.find("lens-text")) == parcel.text.removesuffix(" Paris<|im_end|>") + first
-    assert not second[:1].isspace() and ann.value(ann.find("lens-follow")) == ""  # one that begins a word is another
-    ann.fire(ann.find("tokens"), "select", 0)
+    assert ann.value(ann.find("lens-follow")) == second.strip()
+    ann.fire(ann.find("tokens"), "select", 2)
     send(ann, "token-send-to", "all that stands before the token looked at", "Logit lens")
-    assert first[:1].isspace() and ann.value(ann.find("lens-follow")) == first.strip()
+    assert ann.value(ann.find("lens-text")).endswith("Paris")
+    assert ann.value(ann.find("lens-follow")) == "", "a token that begins a word would be another"
 
 
 def test_a_passage_needs_a_search_and_a_merge_a_blend(ann):

@@ -18,7 +18,7 @@ from playground.views.continuations import note
 
 T = TypeVar("T")
 STOPPED = "Stopped."
-NOT_LOADED = "A model that this shows is not in memory yet. Press the button here, or Look, to load it."
+NOT_LOADED = "A model that this shows is not in memory yet. Press Look, or the button here, to load it."
 
 
 @dataclass(frozen=True, eq=False)
