@@ -280,7 +280,7 @@ def test_settings_of_the_lab_are_moved_into_their_limits(laid):
 
 def test_a_conversation_goes_along_only_if_it_is_asked_for(laid):
     ann, bob = visit(laid), visit(laid)
-    thread = next(c for c in laid.forms.find("Chat", "").more.inputs)
+    thread = next(c for c in laid.forms.find("Chat", "").more.inputs if isinstance(getattr(c, "value", None), Thread))
     ann.values[thread] = Thread(start().now.add("user", "A secret?").add("assistant", "No."))
     word = copy(ann, "Chat")
     assert "conversation" not in lab.read(word).fields and "Copy with the conversation" in ann.value(ann.bar)
