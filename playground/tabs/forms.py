@@ -4,7 +4,8 @@ A pane lists its boxes once (`Page.forms`); what it holds otherwise than in boxe
 know links.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,9 @@ import gradio as gr
 
 from playground.errors import PlaygroundError
 
+NAMES_MERGE = (
+    "The link names {}, a merge, which exists in this page's memory alone: whoever opens it has to pick another model."
+)
 MOST_LETTERS = 100_000  # of a text
 MOST_CHOSEN = 100
 MOST_ROWS = 1000  # of a table
@@ -84,7 +88,9 @@ class Form:
                 continue
             plain[name] = value
         more, about = self.more.read(values, with_talk) if self.more else ({}, [])
-        return plain | more, told + about
+        plain |= more
+        told += [NAMES_MERGE.format(short(name)) for name in dict.fromkeys(merges(plain))]
+        return plain, told + about
 
     def fill(self, plain: Mapping[str, Any]) -> tuple[dict, list[str]]:
         """Updates that fill the pane in, and a sentence for each value that was refused or changed."""
@@ -129,6 +135,15 @@ class Forms(list[Form]):
     def rows(self) -> list[gr.Tabs]:
         """All rows of tabs that a link can open."""
         return [*self.strips.values(), *self.inside.values()]
+
+
+def merges(value: Any) -> Iterator[str]:
+    """The references of merges in plain values, however deep."""
+    if isinstance(value, str) and re.fullmatch(r"merge:\S+", value):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from merges(each)
 
 
 def _titles(strip: gr.Tabs) -> set[str]:

@@ -13,7 +13,7 @@ TEAL, AMBER, BLUE = "#1f978d", "#d97706", "#0072b2"
 GREY = "#69695a"  # what is there to compare with; a neutral grey would be teal's twin to some
 BAND = "rgba(31,151,141,0.25)"  # around what is teal
 FAINT = "rgba(105,105,90,0.35)"  # the same, where it only fills up
-MANY = (TEAL, AMBER, BLUE, "#b478f0", "#b43c0f", "#a5784b", "#a54b5a", "#785a87")  # in this order, as far as needed
+MANY = (TEAL, AMBER, BLUE, "#906cfc", "#b43c0f", "#a5784b", "#a54b5a", "#785a87")  # in this order, as far as needed
 
 # Numbers from little to much: of these two Plotly knows every stop by name.
 SEQUENCE = "Viridis"

@@ -102,6 +102,13 @@ def test_every_box_of_every_tab_comes_back_in_another_browser(laid, tab, pane):
     )
 
 
+def test_a_merge_in_any_box_is_told(laid):
+    ann = visit(laid)
+    ann.values |= {ann.find("merge-a"): "merge:of-ann", ann.find("merge-prompt"): "merge: two words"}
+    copy(ann, "Merge", "Blend")
+    assert "names “merge:of-ann”, a merge" in ann.value(ann.bar) and "two words" not in ann.value(ann.bar)
+
+
 @pytest.mark.parametrize(("tab", "pane"), FORMS)
 def test_a_page_as_it_is_at_first_comes_back_without_a_complaint(laid, tab, pane):
     ann, bob = visit(laid), visit(laid)

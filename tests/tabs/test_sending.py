@@ -188,6 +188,9 @@ def test_pairs_templates_and_directions_of_bias_go_out(ann):
     sets = [ann.value(ann.find(f"steering-{name}")) for name in ("positive", "negative")]
     assert sets == ["He ran.", "She ran."] and ann.value(ann.find("steering-layer")) == 1
     assert ann.value(ann.find("steering-text")) == "The dog" and "<li>" in ann.value(ann.find("steering-written"))
+    ann.values[ann.find("bias-change-first")] = " "
+    with pytest.raises(gr.Error, match="Both sets need at least one text"):
+        send(ann, "bias-change-send-to", "the sentences that the direction is found between", "Steering")
     ann.values[ann.find("bias-generation-prompts")] = " "
     with pytest.raises(gr.Error, match="Write at least one"):
         send(ann, "bias-generation-send-to", "the first prompt, with the first group", "Chat")

@@ -11,7 +11,7 @@ from transformers import BertConfig, BertForMaskedLM, BertModel
 
 from playground.models import difference, masked
 from tests import tiny
-from training.masked_starter import average, batches, clean, evaluate, gather, pack, readers, sample, train
+from training.masked_starter import average, batches, clean, evaluate, gather, pack, readers, sample, train, unpack
 from training.masked_starter import model as network
 from training.masked_starter.gather import Passages
 from training.masked_starter.sources import SOURCES
@@ -93,6 +93,25 @@ def test_a_run_goes_on_from_its_checkpoint(trained, passages, body, tmp_path):
     held = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     assert held["step"] == 132
     assert evaluate.masked_accuracy(model, passages, 1, 200)["perplexity"] < 2
+
+
+def test_a_run_goes_on_from_published_weights(trained, passages, body, tmp_path):
+    model, _ = trained
+    files = [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
+    told = {"steps": "120", "tokens": "30720", "minutes": "1.0", "head_rate": "0.01"}
+    pack.pack(body, model.state_dict(), files, told)
+    held = unpack.unpack(body, files)
+    assert (held["step"], held["n_seen"], held["spent"], held["plan"]["head_rate"]) == (120, 30720, 60, "0.01")
+    assert all(torch.allclose(held["model"][name], weight, atol=0.02) for name, weight in model.state_dict().items())
+    torch.save(held, tmp_path / "checkpoint.pt")
+    ticks = count()
+    threads = torch.get_num_threads()
+    longer = train.replace(PLAN, minutes=1.1)
+    train.train(passages, body, tmp_path, longer, resume=True, clock=lambda: next(ticks) / 2)
+    torch.set_num_threads(threads)
+    again = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert (again["step"], again["body_step"]) == (132, 12), "the optimizer is new and warms up"
+    assert again["optimizer"]["state"]
 
 
 def test_what_is_packed_gives_the_trained_model_again(trained, passages, body, tmp_path):

@@ -81,7 +81,7 @@ def test_named_things_are_apart(eye):
 @pytest.mark.parametrize("paper", LIGHT + DARK)
 def test_marks_stand_out_from_both_pages(paper):
     for colour in (*colours.MANY, colours.GREY):
-        assert contrast(colour, paper) >= 2.9, colour
+        assert contrast(colour, paper) >= 3, colour
 
 
 @pytest.mark.parametrize("eye", SEEN)

@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+from playground.errors import PlaygroundError
 from playground.labs.bias import data
 from playground.tabs import sending
 from playground.tabs.bias import BIAS, outcome, pair_source, swapping
@@ -164,10 +165,13 @@ class Pane:
         return Changed(states, f"{other} in place of {reference}", made)
 
     def pack(self, values: dict, what: str, visitor: str) -> Parcel:
-        """What is sent to other tabs. Raises PlaygroundError: there are no pairs, or a layer is none."""
+        """What is sent to other tabs. Raises PlaygroundError: no pairs, an empty set, or no layer."""
         if what != THE_SETS:
             return self.source.parcel(values, what)
-        return Parcel("", sets=(values[self.first] or "", values[self.second] or ""), layer=_layer(values[self.low]))
+        sets = values[self.first] or "", values[self.second] or ""
+        if not all(texts.strip() for texts in sets):
+            raise PlaygroundError("Both sets need at least one text before they can be sent. Write one a line.")
+        return Parcel("", sets=sets, layer=_layer(values[self.low]))
 
     def _edit(self, how: str) -> Any:
         from playground.labs.bias import edits

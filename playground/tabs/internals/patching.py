@@ -209,14 +209,14 @@ class Pane:
         (update,) = self.propose(values, stop)
         text, proposals = update[self.choices]
         filled = dict(zip(self.asked, boxes_of(text, proposals[0]), strict=True))
-        yield filled
+        yield filled | {self.look: SENT}
         yield from self.work(values | filled, stop)
 
     def receive(self, parcel: Parcel) -> dict:
         """A text from another tab as the clean one; the rest is found for it."""
         if parcel.complete:
             raise PlaygroundError("Patching adds special tokens itself, and this text has them. Send a plain text.")
-        return dict.fromkeys(self.asked, "") | {self.clean: parcel.text, self.look: SENT}
+        return dict.fromkeys(self.asked, "") | {self.clean: parcel.text, self.look: ""}
 
     def pack(self, values: dict, what: str, visitor: str) -> Parcel:
         """What is sent to other tabs. Raises PlaygroundError: there is nothing to send."""
@@ -316,7 +316,7 @@ def build(page: Page, inbox: gr.State) -> None:
     changed = [pane.proposed.select, *(box.input for box in pane.asked)]
     gr.on(changed, lambda: "", None, pane.look, **AT_ONCE)  # it was about the example
     gr.on([clicked.select, pane.numbers.select], pane.pick, pane.found, [pane.cell, pane.looked], **AT_ONCE)
-    clearest = [*outputs, *pane.asked]
+    clearest = [*outputs, *pane.asked, pane.look]
     sending.take(
         inbox,
         pane.receive,

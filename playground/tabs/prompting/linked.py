@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from playground.errors import PlaygroundError
 from playground.labs.prompting import library, prompts, scorers
 from playground.labs.prompting.prompts import MOST_ROWS, Row
-from playground.tabs.forms import More
+from playground.tabs.forms import More, short
 from playground.tabs.prompting import builder as builders
 from playground.tabs.prompting import data as tables
 from playground.tabs.prompting.scoring import MOST_SAMPLES, Asking
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 UNREADABLE = "The link's prompts, table or settings cannot be read, so all of them are left as they were."
 AS_IT_STANDS = "The link passes the settings on as they stand, though they cannot be run so. {}"
+NO_TABLE = "The link came without a table: the one here stays. It expects the right answers in the column {}."
 MOST_COLUMNS = 50
 
 
@@ -42,6 +43,7 @@ def of(lab: "Lab") -> More:
             raise PlaygroundError(UNREADABLE)
         asked, told = asking(plain.get("asking"))
         columns = list(rows[0]) if rows else [scorer.expected]
+        told += [] if rows or not scorer.needs_expected else [NO_TABLE.format(short(scorer.expected))]
         updates = lab.builder.shown(drafts, at) | lab.scoring.shown(scorer, columns, asked) | {lab.look: ""}
         updates |= lab.data.shown(rows, pick) if rows else {}
         if isinstance(typed := plain["asking"]["temperatures"], str):
