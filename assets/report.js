@@ -1,5 +1,5 @@
 // Gathers what the page's experiments bring, lets a person choose of it, and downloads the report (report-file.js).
-// EXPERIMENTS, PAGE: what playground/tabs/report.py says. Nothing is kept elsewhere, and nothing is sent.
+// EXPERIMENTS, PAGE: what playground/tabs/report.py says. It outlives a reload (report-kept.js), and nothing is sent.
 const QUIET = 1500; // ms without a change, after which a result has come to rest
 const MOST = 60, ROOM = 30_000_000; // entries, and letters of all of them
 const SECONDS = /\d+([.,]\d+)?\s?(ms|s|seconds|tokens\/s)(?![\w])/g; // how long the same result took
@@ -7,6 +7,7 @@ const [opener, dialog] = ['.report-open', 'dialog'].map((each) => element.queryS
 const [entriesList, news, download, title, remark, size] = ['.entries', '.news', '.download', '.title', '.remark', '.size']
   .map((each) => dialog.querySelector(each));
 const kept = []; // oldest first
+const shelved = shelf(visitOf(sessionStorage));
 const rooms = new Map(); // of each experiment: what stood there last, and what is under way
 let acted = false; // somebody has done something; what stands there before was not computed in this visit
 let dropped = 0, numbers = 0;
@@ -50,7 +51,7 @@ function settle(of, room) {
   Object.assign(room, {begun: null, ran: false, seen: text});
   const talks = shown.filter(([{kind}]) => kind === 'chatbot'), telling = talks.length ? talks : shown.filter(([{kind}]) => kind !== 'textbox');
   if (!changed || !acted || telling.every(([, value]) => isNothing(value))) return;
-  keep(of, begun, shown, ran || !EXPERIMENTS[of].doing, text.length);
+  recalled.then(() => keep(of, begun, shown, ran || !EXPERIMENTS[of].doing, text.length));
 }
 
 // Whether an entry's conversation only went on.
@@ -72,7 +73,16 @@ function keep(of, begun, shown, ran, letters) {
     || (JSON.stringify(last.asked) === JSON.stringify(begun.asked) && (!EXPERIMENTS[of].doing || sameRun(last.shown))));
   if (again) Object.assign(last, {shown, letters, when: new Date()}, ran ? begun : {});
   else kept.push({of, number: ++numbers, place: EXPERIMENTS[of].place, when: new Date(), ...begun, shown, letters, wanted: true});
-  while (kept.length > MOST || (kept.length > 1 && sum() > ROOM)) { kept.shift(); dropped += 1; }
+  shelved.put(again ? last : kept.at(-1));
+  while (kept.length > MOST || (kept.length > 1 && sum() > ROOM)) { shelved.drop(kept.shift()); dropped += 1; }
+  draw();
+}
+
+// What stood here before the page was reloaded.
+async function recall() {
+  const same = (entry) => (one) => `${one.place}` === `${entry.place}` && one.shown.length === entry.shown.length;
+  for (const entry of await shelved.all()) kept.push({...entry, of: EXPERIMENTS.findIndex(same(entry))});
+  numbers = Math.max(0, ...kept.map(({number}) => number));
   draw();
 }
 
@@ -82,13 +92,14 @@ const left = () => (dropped ? `${dropped} older ${dropped === 1 ? 'result was' :
 function row(entry) {
   const chosen = node('input', {type: 'checkbox', id: `report-entry-${entry.number}`});
   chosen.checked = entry.wanted;
-  chosen.onchange = () => { entry.wanted = chosen.checked; foot(); };
+  chosen.onchange = () => { entry.wanted = chosen.checked; shelved.put(entry); foot(); };
   const at = entry.when.toLocaleTimeString([], {hour: '2-digit', minute: '2-digit'}), name = entry.place.join(' · ');
   const label = node('label', {for: chosen.id}, node('b', {}, name), node('small', {}, at), node('span', {}, firstWords(entry)));
   const remove = node('button', {type: 'button', class: 'remove', id: `report-remove-${entry.number}`, title: 'Remove', 'aria-label': `Remove ${name}, ${at}`}, '×');
   remove.onclick = () => {
     const next = kept.indexOf(entry);
     kept.splice(next, 1);
+    shelved.drop(entry);
     draw();
     (entriesList.querySelectorAll('.remove')[Math.min(next, kept.length - 1)] ?? dialog.querySelector('.close')).focus();
   };
@@ -168,4 +179,4 @@ const seeding = setInterval(() => { // what stands in each place to begin with i
   else trigger('collect', {});
 }, 300);
 for (const kind of ['pointerdown', 'keydown']) window.addEventListener(kind, () => { acted = true; }, {capture: true, once: true});
-draw();
+const recalled = recall();

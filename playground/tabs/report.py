@@ -40,7 +40,7 @@ def connect(page: Page, place: gr.HTML) -> list[Experiment]:
             component.elem_id = component.elem_id or f"part-{component._id}"
         changes = [c.change for c in (*one.shown, *one.doing) if not isinstance(c, gr.Textbox)]
         gr.on(changes, None, of_one, None, js=HEARD % at, **ONLY_HERE)
-    scripts = [(ASSETS / name).read_text("utf-8") for name in ("report-file.js", "report.js")]
+    scripts = [(ASSETS / name).read_text("utf-8") for name in ("report-file.js", "report-kept.js", "report.js")]
     told = {"EXPERIMENTS": [_told(one, page) for one in found], "PAGE": _page()}
     constants = [f"const {name} = {json.dumps(value)};" for name, value in told.items()]
     place.js_on_load = "\n".join([*constants, *scripts])

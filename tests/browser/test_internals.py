@@ -121,6 +121,26 @@ def test_on_a_phone_in_the_dark_a_reply_is_read_by_the_lens_and_a_neuron_and_rep
     assert not wrong
     report.context.close()
 
+    page.reload()
+    expect(page.locator(".report .count")).to_have_text("2", timeout=60_000)
+    page.locator(".report-open").click()
+    expect(places).to_have_text(["Chat", "Internals · Logit lens"])
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download report").click()
+    download.value.save_as(tmp_path / "again.html")
+    report, wrong = open_report(browser, tmp_path / "again.html", 390, dark=True)
+    assert report.locator("#result-2 .id-lens-grid .was-button").all_text_contents() == cells
+    drawn = unquote(report.locator("#result-2 .chart img").get_attribute("src"))
+    assert all(title in drawn for title in titles)
+    assert not wrong
+    report.context.close()
+    other = page.context.new_page()
+    other.goto(page.url)
+    expect(other.locator(".report-open")).to_be_visible()
+    expect(other.locator(".report .count")).to_have_text("")  # another window is another visit
+    other.locator(".report-open").click()
+    expect(other.locator(".report .entries li")).to_have_count(0)
+
 
 def test_a_neuron_is_found_seen_and_taken_out(visit, shot, accessible):
     page = visit(height=1300)
