@@ -1,7 +1,8 @@
 """What this machine computes best with: device, precision, CPU threads, memory. Measured, not assumed.
 
 Decoding reads every weight once a token, so it is timed on matrix-vector products of that kind. On a busy machine a
-second thread can cost more than it brings, and CPUs without bfloat16 instructions are slower in it: both show here.
+second thread can cost more than it brings. CPUs without bfloat16 instructions may still decode quicker in it, since it
+is half the bytes, and take several times as long to read a prompt: so that is timed, too.
 """
 
 import functools
@@ -49,8 +50,7 @@ def measure(settings: Settings) -> Machine:
         seconds = _decoding_seconds((dtype,) if dtype else (torch.float32, torch.bfloat16), threads)
         best = {d: min(s for (of, *_), s in seconds.items() if of == d) for d, *_ in seconds}
         if dtype is None:
-            cheap_enough = best[torch.bfloat16] <= _BFLOAT16_MAY_COST * best[torch.float32]
-            dtype = torch.bfloat16 if cheap_enough else torch.float32
+            dtype = torch.bfloat16 if _is_cheap(best) and _is_cheap(_reading_seconds()) else torch.float32
         threads = min(n for (d, n, _), s in seconds.items() if d == dtype and s <= _MUST_GAIN * best[dtype])
         rows_alone = _MUST_GAIN * seconds[dtype, threads, "mv"] <= seconds[dtype, threads, "linear"]
     torch.set_num_threads(threads)
@@ -104,6 +104,29 @@ def _decoding_seconds(dtypes: tuple[torch.dtype, ...], threads: int) -> dict[tup
                 if turn:  # the first one starts the threads
                     times.append(time.perf_counter() - started)
     return {candidate: min(times) for candidate, times in seconds.items()}
+
+
+@functools.cache
+def _reading_seconds() -> dict[torch.dtype, float]:
+    """Seconds of the 64 tokens of a prompt, in one pass over a few weights on one thread, by precision."""
+    found = {}
+    torch.set_num_threads(1)
+    with torch.inference_mode():
+        for dtype in (torch.float32, torch.bfloat16):
+            weights = [torch.full((1536, 576), 0.1, dtype=dtype) for _ in range(6)]
+            prompt, times = torch.full((64, 576), 0.1, dtype=dtype), []
+            for _ in range(3):
+                started = time.perf_counter()
+                for weight in weights:
+                    functional.linear(prompt, weight)
+                times.append(time.perf_counter() - started)
+            found[dtype] = min(times)
+    return found
+
+
+def _is_cheap(seconds: dict[torch.dtype, float]) -> bool:
+    """Whether bfloat16 is worth what it costs."""
+    return seconds[torch.bfloat16] <= _BFLOAT16_MAY_COST * seconds[torch.float32]
 
 
 def _cores() -> int:

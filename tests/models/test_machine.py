@@ -17,10 +17,12 @@ def restore_threads():
     torch.set_num_threads(before)
 
 
-def chosen(monkeypatch, seconds, mv=10.0, **settings):
-    """What is chosen when a pass takes `seconds`, by precision and threads, and `mv` times as long row by row."""
+def chosen(monkeypatch, seconds, mv=10.0, reading=1.0, **settings):
+    """What is chosen when a pass takes `seconds`, by precision and threads, and `mv` times as long row by row; and a
+    prompt `reading` times as long in bfloat16 as in float32."""
     every = {(*key, "linear"): s for key, s in seconds.items()} | {(*key, "mv"): mv * s for key, s in seconds.items()}
     monkeypatch.setattr(machine, "_decoding_seconds", lambda dtypes, threads: every)
+    monkeypatch.setattr(machine, "_reading_seconds", lambda: {F32: 1.0, BF16: reading})
     found = machine.measure(Settings(device="cpu", **settings))
     return found.dtype, found.threads, found.rows_alone
 
@@ -28,6 +30,13 @@ def chosen(monkeypatch, seconds, mv=10.0, **settings):
 def test_bfloat16_unless_it_is_much_slower(monkeypatch):
     assert chosen(monkeypatch, {(F32, 1): 1.0, (BF16, 1): 1.2}) == (BF16, 1, False)
     assert chosen(monkeypatch, {(F32, 1): 1.0, (BF16, 1): 1.5}) == (F32, 1, False)
+
+
+def test_bfloat16_not_where_prompts_take_much_longer_in_it(monkeypatch):
+    quick = {(F32, 1): 1.5, (BF16, 1): 1.0}  # as on CPUs without its instructions: half the bytes, and slow arithmetic
+    assert chosen(monkeypatch, quick, reading=5.0) == (F32, 1, False)
+    assert chosen(monkeypatch, quick, reading=0.5) == (BF16, 1, False)
+    assert chosen(monkeypatch, quick, reading=5.0, dtype="bfloat16") == (BF16, 1, False)
 
 
 def test_more_threads_only_where_they_gain(monkeypatch):
@@ -52,6 +61,8 @@ def test_measuring_for_real_takes_moments_and_gives_positive_times():
     assert set(seconds) == {(d, 1, p) for d in (F32, BF16) for p in ("linear", "mv")} and all(
         0 < s < 5 for s in seconds.values()
     )
+    reading = machine._reading_seconds()
+    assert set(reading) == {F32, BF16} and all(0 < s < 5 for s in reading.values())
 
 
 def test_a_device_that_is_not_here_is_named_with_the_choices():
