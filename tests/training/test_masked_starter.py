@@ -95,6 +95,13 @@ def test_a_run_goes_on_from_its_checkpoint(trained, passages, body, tmp_path):
     assert evaluate.masked_accuracy(model, passages, 1, 200)["perplexity"] < 2
 
 
+def test_a_pass_shows_a_text_as_often_as_it_is_told(passages):
+    shown = train.showing(passages, ["two=3"])
+    assert shown.repeat == (1.0, 3.0) and passages.repeat == (1.0, 0.5)
+    with pytest.raises(ValueError, match="three"):
+        train.showing(passages, ["three=1"])
+
+
 def test_a_run_goes_on_from_published_weights(trained, passages, body, tmp_path):
     model, _ = trained
     files = [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]

@@ -14,7 +14,7 @@ it runs: the numbers in the files DIR/threads and DIR/minutes, if they are there
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -181,17 +181,34 @@ def train(
                 looked = spent
 
 
+def showing(passages: Passages, shown: Sequence[str]) -> Passages:
+    """The same passages, of which a pass shows some texts more or less often: each as "text=times".
+
+    Raises:
+        ValueError: there is no such text.
+    """
+    repeat = list(passages.repeat)
+    for one in shown:
+        name, _, times = one.partition("=")
+        repeat[passages.names.index(name)] = float(times)
+    return replace(passages, repeat=tuple(repeat))
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Trains on DIR/passages.npz."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--resume", action="store_true", help="go on from DIR/checkpoint.pt")
     parser.add_argument("--finish", action="store_true", help="then pack the weights and write the card")
+    parser.add_argument(
+        "--shown", nargs="*", default=[], metavar="TEXT=TIMES", help="how often a pass shows a text, if not as gathered"
+    )
     for name, value in Plan().__dict__.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     given = vars(parser.parse_args(arguments))
-    folder, resume, finish = (given.pop(name) for name in ("folder", "resume", "finish"))
-    train(Passages.load(folder / "passages.npz"), gather.body_folder(), folder, Plan(**given), resume)
+    folder, resume, finish, shown = (given.pop(name) for name in ("folder", "resume", "finish", "shown"))
+    passages = showing(Passages.load(folder / "passages.npz"), shown)
+    train(passages, gather.body_folder(), folder, Plan(**given), resume)
     if finish:
         pack.main([str(folder)])
         evaluate.main([str(folder)])
