@@ -1,14 +1,18 @@
-// Keeps the entries of a report over a reload: in this browser (IndexedDB), for this window (sessionStorage) alone.
-// Where a browser refuses either, the report works as ever until the page is reloaded.
-const DAY = 24 * 60 * 60 * 1000; // what closed windows left behind is removed when it is older
+// Keeps the entries of a report over a reload: in this browser (IndexedDB), for this window (sessionStorage) and for what
+// is duplicated from it. Where a browser refuses either, the report works as ever until the page is reloaded.
+const WEEK = 7 * 24 * 60 * 60 * 1000; // what other windows left behind is removed when it is older
 
-function visitOf(session) {
+// Of this window, over a reload: a word, once it was set.
+function remembered(name, word) {
   try {
-    return session['playground.report'] ??= `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
-  } catch {
-    return null;
+    return word === undefined ? sessionStorage[name] : sessionStorage[name] = word;
+  } catch { // the browser keeps nothing for this page
+    return undefined;
   }
 }
+
+const VISIT = 'playground.report';
+const visitOf = () => remembered(VISIT) ?? remembered(VISIT, `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`);
 
 const answered = (request) => new Promise((resolve, reject) => {
   request.onsuccess = () => resolve(request.result);
@@ -16,7 +20,7 @@ const answered = (request) => new Promise((resolve, reject) => {
 });
 
 // The shelf of one window. Its methods never fail: what cannot be kept is not.
-function shelf(visit, days = DAY) {
+function shelf(visit, age = WEEK) {
   const opened = visit && new Promise((resolve, reject) => {
     const asked = indexedDB.open('playground-report', 1);
     asked.onupgradeneeded = () => asked.result.createObjectStore('entries', {keyPath: ['visit', 'number']}).createIndex('at', 'at');
@@ -38,8 +42,8 @@ function shelf(visit, days = DAY) {
     // What this window had kept, oldest first.
     all: async () => {
       await within('readwrite', async (entries) => {
-        const old = await answered(entries.index('at').getAllKeys(IDBKeyRange.upperBound(Date.now() - days)));
-        await Promise.all(old.map((key) => answered(entries.delete(key))));
+        const old = await answered(entries.index('at').getAllKeys(IDBKeyRange.upperBound(Date.now() - age)));
+        await Promise.all(old.filter(([of]) => of !== visit).map((key) => answered(entries.delete(key))));
       });
       const rows = await within('readonly', (entries) => answered(entries.getAll(IDBKeyRange.bound([visit, 0], [visit, Infinity]))), []);
       return rows.map(({text}) => JSON.parse(text)).map((entry) => ({...entry, when: new Date(entry.when)}));

@@ -7,10 +7,11 @@ const [opener, dialog] = ['.report-open', 'dialog'].map((each) => element.queryS
 const [entriesList, news, download, title, remark, size] = ['.entries', '.news', '.download', '.title', '.remark', '.size']
   .map((each) => dialog.querySelector(each));
 const kept = []; // oldest first
-const shelved = shelf(visitOf(sessionStorage));
+const shelved = shelf(visitOf());
 const rooms = new Map(); // of each experiment: what stood there last, and what is under way
 let acted = false; // somebody has done something; what stands there before was not computed in this visit
-let dropped = 0, numbers = 0;
+const DROPPED = 'playground.report.dropped';
+let dropped = Number(remembered(DROPPED)) || 0, numbers = 0;
 
 const isBusy = (text) => /…|<progress/.test(text ?? '');
 // A reply, or a note in its place, that only says what is being waited for.
@@ -72,17 +73,19 @@ function keep(of, begun, shown, ran, letters) {
   const again = last && (!ran || goesOn(last.shown, shown) // what says of no run that it runs may be looked at further
     || (JSON.stringify(last.asked) === JSON.stringify(begun.asked) && (!EXPERIMENTS[of].doing || sameRun(last.shown))));
   if (again) Object.assign(last, {shown, letters, when: new Date()}, ran ? begun : {});
-  else kept.push({of, number: ++numbers, place: EXPERIMENTS[of].place, when: new Date(), ...begun, shown, letters, wanted: true});
+  else kept.push({of, number: numbers = Math.max(numbers + 1, Date.now()), place: EXPERIMENTS[of].place, when: new Date(), ...begun, shown, letters, wanted: true});
   shelved.put(again ? last : kept.at(-1));
-  while (kept.length > MOST || (kept.length > 1 && sum() > ROOM)) { shelved.drop(kept.shift()); dropped += 1; }
+  while (kept.length > MOST || (kept.length > 1 && sum() > ROOM)) {
+    shelved.drop(kept.shift());
+    remembered(DROPPED, dropped += 1);
+  }
   draw();
 }
 
 // What stood here before the page was reloaded.
 async function recall() {
   const same = (entry) => (one) => `${one.place}` === `${entry.place}` && one.shown.length === entry.shown.length;
-  for (const entry of await shelved.all()) kept.push({...entry, of: EXPERIMENTS.findIndex(same(entry))});
-  numbers = Math.max(0, ...kept.map(({number}) => number));
+  kept.unshift(...(await shelved.all()).map((entry) => ({...entry, of: EXPERIMENTS.findIndex(same(entry))})));
   draw();
 }
 
@@ -179,4 +182,5 @@ const seeding = setInterval(() => { // what stands in each place to begin with i
   else trigger('collect', {});
 }, 300);
 for (const kind of ['pointerdown', 'keydown']) window.addEventListener(kind, () => { acted = true; }, {capture: true, once: true});
-const recalled = recall();
+draw();
+const recalled = Promise.race([recall(), new Promise((late) => setTimeout(late, 3000))]).catch(() => {});

@@ -401,7 +401,7 @@ def test_a_table_that_is_none_is_left_out_and_the_rest_comes(laid):
     ann.values |= {grid: ann.value(grid).iloc[:0], ann.find("lab-query"): "Is {{text}} kind?"}
     word = copy(ann, "Prompt lab")
     assert "The table is left out of the link" in ann.value(ann.bar)
-    follow(bob, word)
+    assert "came without a table: the one here stays" in follow(bob, word)
     assert len(bob.value(grid)) == before and bob.value(bob.find("lab-query")) == "Is {{text}} kind?"
 
 

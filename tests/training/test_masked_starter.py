@@ -119,6 +119,9 @@ def test_a_run_goes_on_from_published_weights(trained, passages, body, tmp_path)
     again = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     assert (again["step"], again["body_step"]) == (132, 12), "the optimizer is new and warms up"
     assert again["optimizer"]["state"]
+    with pytest.raises(SystemExit):
+        unpack.main([str(tmp_path)])  # one's own training is not replaced
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 132
 
 
 def test_what_is_packed_gives_the_trained_model_again(trained, passages, body, tmp_path):

@@ -27,7 +27,8 @@ from training.masked_starter import batches, evaluate, gather, pack
 from training.masked_starter import model as network
 from training.masked_starter.gather import Passages
 
-HAS_BFLOAT16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()  # without, bfloat16 takes twenty times as long as float32
+# Where the processor does not compute in bfloat16, that takes twenty times as long as float32.
+HAS_BFLOAT16 = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 @dataclass(frozen=True)
@@ -190,6 +191,8 @@ def showing(passages: Passages, shown: Sequence[str]) -> Passages:
     repeat = list(passages.repeat)
     for one in shown:
         name, _, times = one.partition("=")
+        if name not in passages.names:
+            raise ValueError(f"There is no text {name}. There are {', '.join(passages.names)}.")
         repeat[passages.names.index(name)] = float(times)
     return replace(passages, repeat=tuple(repeat))
 
@@ -206,6 +209,8 @@ def main(arguments: list[str] | None = None) -> None:
     for name, value in Plan().__dict__.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     given = vars(parser.parse_args(arguments))
+    if given["finish"] and given["shown"]:
+        parser.error("The card would not tell what --shown changed: pack and evaluate by hand, and write it there.")
     folder, resume, finish, shown = (given.pop(name) for name in ("folder", "resume", "finish", "shown"))
     passages = showing(Passages.load(folder / "passages.npz"), shown)
     train(passages, gather.body_folder(), folder, Plan(**given), resume)

@@ -1,9 +1,10 @@
 """Published weights as a checkpoint, from which training goes on: assets/weights -> DIR/checkpoint.pt.
 
     python -m training.masked_starter.unpack DIR
+    python -m training.masked_starter.train DIR --resume --minutes 480
 
-What the packed files say of steps, time and plan goes along. The optimizer's state was never published, so that `train
---resume` begins a new one, and warms up again.
+What the packed files say of steps, time and plan goes along: --minutes must say more than were spent. The optimizer's
+state was never published, so that `train --resume` begins a new one; body and vectors warm up again, the head does not.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from training.masked_starter.pack import FILES
 
 
 def unpack(body: Path, files: list[Path]) -> dict:
-    """The checkpoint, without "optimizer"; "spent" is in seconds, and "body_step" 0, so that a new one warms up.
+    """The checkpoint, without "optimizer"; "spent" is in seconds, and "body_step" 0.
 
     Args:
         body: the folder of all-MiniLM-L6-v2.
@@ -39,6 +40,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("folder", type=Path)
     given = parser.parse_args(arguments)
     given.folder.mkdir(parents=True, exist_ok=True)
+    if (given.folder / "checkpoint.pt").exists():
+        parser.error(
+            f"There is a checkpoint in {given.folder}, which would be lost. Move it away, or name another folder."
+        )
     held = unpack(gather.body_folder(), list(FILES))
     torch.save(held, given.folder / "checkpoint.pt")
     print(f"{given.folder / 'checkpoint.pt'} stands after {held['step']:,} steps and {held['spent'] / 60:.0f} minutes")

@@ -293,7 +293,7 @@ def build(page: Page, inbox: gr.State) -> None:
     status = gr.HTML(elem_id="patching-status", elem_classes="doing")
     parts["proposed"] = gr.HTML(elem_id="patching-proposed", js_on_load=BUTTONS)
     parts["aligned"] = gr.HTML(elem_id="patching-aligned")
-    parts["look"] = gr.HTML(note(first.look), elem_id="patching-look")
+    parts["look"] = gr.HTML(note(first.look), elem_id="patching-look", elem_classes="no-result")
     with gr.Column(**UNSEEN, elem_id="patching-outcome") as parts["outcome"]:
         parts |= _outcome()
     parts |= {"desk": desk.build(page, TITLE, status, stop), "found": gr.State(), "choices": gr.State()}
