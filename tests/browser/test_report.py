@@ -123,3 +123,16 @@ def test_a_report_is_inert_and_whole(maker, browser, tmp_path, accessible):
 def test_what_cannot_be_drawn_is_said_and_the_rest_stays(maker):
     broken = {**ENTRY, "shown": [[{"kind": "plot", "id": "p", "around": [], "title": ""}, {"plot": "no JSON"}]]}
     assert "could not be drawn" in maker.evaluate(MAKE, [broken, ""])
+
+
+def test_where_a_browser_keeps_nothing_the_shelf_is_empty_and_nothing_fails(browser):
+    page = browser.new_page()  # about:blank may neither use sessionStorage nor IndexedDB
+    page.add_script_tag(content=(ROOT / "assets" / "report-kept.js").read_text("utf-8"))
+    refused = "() => { try { sessionStorage.length; return false } catch { return true } }"
+    assert page.evaluate(refused)
+    tried = "async () => { const it = shelf(visitOf()); await it.put({number: 1, when: new Date()}); return it.all(); }"
+    assert page.evaluate(tried) == []
+    assert (
+        page.evaluate("async () => { await shelf('a visit').drop({number: 1}); return shelf('a visit').all(); }") == []
+    )
+    page.close()
