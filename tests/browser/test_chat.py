@@ -120,7 +120,7 @@ def test_two_visitors_do_not_touch_each_other(visit):
 
 def test_click_a_token_branch_from_it_and_see_what_the_model_was_given(visit, shot, accessible):
     page = visit(height=1250)
-    set_up(page, max_new_tokens=24, seed="5")
+    set_up(page, max_new_tokens=24, seed="6")  # draws the same in float32 and in bfloat16
     page.get_by_role("button", name="Tokens of the last reply").click()
     expect(page.locator("#tokens")).to_contain_text("Send a message first")
     send(page, "What is the capital of France?")

@@ -1,5 +1,7 @@
 """The journeys of the interventions on the real starter: patch, click and steer; take out and watch."""
 
+import re
+
 from playwright.sync_api import Page, expect
 
 from tests.browser.pictures import keep_for_readme
@@ -24,7 +26,7 @@ def test_patch_the_example_click_a_cell_then_steer(visit, shot, accessible):
     expect_drawn(page, "#patching-chart")
     expect_idle(page, "#patching-status")
     expect(page.locator("#patching-verdict")).to_contain_text("carried mostly by “·France | ·Italy” (position 3)")
-    expect(page.locator("#patching-origin")).to_contain_text("bf16")
+    expect(page.locator("#patching-origin")).to_contain_text(re.compile("bf16|fp32"))
     click_at(page, "#patching-chart", 25.5 / 30, 7.5 / 8)
     expect(page.locator("#patching-cell")).to_contain_text("layer 25, token “·of” (position 7)")
     expect(page.locator("#patching-cell table")).to_contain_text("Corrupted text")
