@@ -33,9 +33,7 @@ def test_from_the_lens_to_one_cell(visit, shot, accessible):
     assert page.locator("#lens-text textarea").input_value() == "The capital of France is"
     page.locator("#lens-look").click()
     expect(page.locator("#lens-caption")).to_contain_text("the answer, ·Paris", timeout=120_000)
-    expect(page.locator("#lens-caption")).to_contain_text(
-        "the model's own logits"
-    )  # nearly, in fp32
+    expect(page.locator("#lens-caption")).to_contain_text("the model's own logits")  # nearly, in fp32
     expect(page.locator("#lens-grid button")).to_have_count(31 * 5)
     expect(page.locator("#lens-detail h4")).to_contain_text("Layer 29")
     expect_curves(page)
