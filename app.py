@@ -18,6 +18,7 @@ from playground.errors import PlaygroundError
 from playground.settings import Settings, read
 
 ASSETS = Path(__file__).parent / "assets"
+HOUR = 3600  # seconds; what Gradio keeps of uploads and downloads is deleted a day later
 
 
 def main() -> None:
@@ -43,7 +44,7 @@ def serve(settings: Settings) -> None:
     from playground.tabs.theme import theme
 
     models = ModelCache(settings)
-    with gr.Blocks(title="Playground", analytics_enabled=False) as blocks:
+    with gr.Blocks(title="Playground", analytics_enabled=False, delete_cache=(HOUR, 24 * HOUR)) as blocks:
         learning.masthead()
         api.add(models, settings)  # first: of functions with the same name, the one that comes later gets another
         lay_out(blocks, models, settings)

@@ -23,7 +23,7 @@ from playground.labs.retrieval.library import Library
 from playground.labs.retrieval.store import Collection
 from playground.models.cache import ModelCache
 from playground.settings import Settings
-from playground.tabs.internals.benches import Files
+from playground.tabs.files import Files
 from playground.tabs.kit import model_work, user_errors
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import pytest
 
 from playground.models.cache import ModelCache
 from playground.settings import Settings
-from playground.tabs.internals import benches, lens
+from playground.tabs.internals import lens
 from playground.tabs.internals import tab as internals
 from playground.tabs.kit import Page, Parcel
 from playground.tabs.layout import lay_out
@@ -184,12 +184,6 @@ def test_asking_anew_ends_what_runs(desk):
     assert len(begin) >= 2  # the lens's and those of the neurons
     assert all("Waiting" in ask(visitor("dan")) for ask in begin)
     assert running.is_set() and not theirs.is_set()
-
-
-def test_files_do_not_pile_up(tmp_path):
-    files = benches.Files()
-    paths = [files.write({"a.txt": str(n)})[0] for n in range(benches.MOST_FOLDERS + 3)]
-    assert [Path(path).exists() for path in paths] == [False] * 3 + [True] * benches.MOST_FOLDERS
 
 
 def test_a_parcel_opens_the_lens_with_its_text(desk):

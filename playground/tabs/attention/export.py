@@ -3,11 +3,7 @@
 It does not know what is in the files.
 """
 
-import shutil
-import tempfile
 import threading
-from collections import deque
-from pathlib import Path
 
 import gradio as gr
 
@@ -15,6 +11,7 @@ from playground.errors import PlaygroundError
 from playground.tabs.attention.map import HEAD, MapPane
 from playground.tabs.attention.panes import Bench, Pane
 from playground.tabs.attention.source import fitting, nearest
+from playground.tabs.files import Files
 from playground.tabs.kit import title_of
 from playground.views.attention import export
 from playground.views.continuations import note
@@ -24,7 +21,6 @@ INTRODUCTION = (
     "What Map is set to as a table, every head as JSON and as one HTML page that opens without a network, and the "
     "Python that makes the map again. A PNG comes from the camera in the corner of every chart: your browser draws it."
 )
-MOST_FOLDERS = 20
 TOO_MANY = "All heads together are more than a million weights, so the JSON and the page hold the map alone."
 FAR_TOO_MANY = (
     "This map alone is more than a million weights, too much for these files: shorten the text to 1,000 tokens, or run "
@@ -37,7 +33,7 @@ def build(bench: Bench, map_pane: MapPane) -> None:
     source = bench.source
     caption = gr.HTML(note(INTRODUCTION), elem_id="export-caption")
     files = gr.File(label="Files", file_count="multiple", interactive=False, elem_id="export-files")
-    made: deque[Path] = deque()
+    kept = Files()
     code = gr.Code(label="Python", language="python", interactive=False, elem_id="export-code")
 
     def draw(values: dict, stop: threading.Event) -> dict:
@@ -57,18 +53,12 @@ def build(bench: Bench, map_pane: MapPane) -> None:
 
     def written(part, whole, title: str, layer: int, head: int) -> list[str]:
         """Paths of the files: the map, and with it all that the page can hold."""
-        folder = Path(tempfile.mkdtemp(prefix="attention-"))
-        made.append(folder)
-        while len(made) > MOST_FOLDERS:  # Gradio has copies of its own
-            shutil.rmtree(made.popleft(), ignore_errors=True)
         contents = {
             "attention-map.csv": export.as_csv(part),
             "attention.json": export.as_json(whole),
             "attention.html": export.as_html(whole, title, layer, head),
         }
-        for name, content in contents.items():
-            (folder / name).write_text(content, "utf-8")
-        return [str(folder / name) for name in contents]
+        return kept.write(contents)
 
     def script(asked, which: dict, stop: threading.Event) -> str:
         """Python for the maps that the picture is made of, or a comment that says why there is none."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import gradio as gr
 
 from playground.tabs.bias import outcome
-from playground.tabs.internals.benches import Files
+from playground.tabs.files import Files
 from playground.tabs.kit import MAY_REFUSE, Page, user_errors
 
 TITLE = "Report"

@@ -6,7 +6,7 @@ from pathlib import Path
 import gradio as gr
 
 from playground.tabs.bias import outcome
-from playground.tabs.internals.benches import Files
+from playground.tabs.files import Files
 from playground.tabs.kit import MAY_REFUSE, Page, user_errors
 
 TEXTS = (

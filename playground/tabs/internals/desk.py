@@ -14,7 +14,7 @@ import gradio as gr
 from playground.errors import PlaygroundError
 from playground.models.progress import Report
 from playground.tabs.attention.panes import Stops, reported
-from playground.tabs.internals.benches import Files
+from playground.tabs.files import Files
 from playground.tabs.kit import AT_ONCE, ELSEWHERE, WAITING, Page, arriving, user_errors
 from playground.views.continuations import note
 

@@ -13,9 +13,10 @@ from playground.errors import PlaygroundError
 from playground.tabs import sending
 from playground.tabs.attention.panes import Pane, progress, reported
 from playground.tabs.attention.source import second_box
+from playground.tabs.files import Files
 from playground.tabs.forms import Box
 from playground.tabs.internals import INTERNALS
-from playground.tabs.internals.benches import Files, asked, bench
+from playground.tabs.internals.benches import asked, bench
 from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN, Page, Parcel, places, title_of
 from playground.views.internals import lens_words as words
 

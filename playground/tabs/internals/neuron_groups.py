@@ -11,7 +11,8 @@ import gradio as gr
 
 from playground.errors import PlaygroundError
 from playground.tabs.attention.panes import BUTTONS, Pane, progress, reported
-from playground.tabs.internals.benches import Files, asked, bench
+from playground.tabs.files import Files
+from playground.tabs.internals.benches import asked, bench
 from playground.tabs.internals.unit import KINDS, NEURON
 from playground.tabs.kit import AT_ONCE, Page, title_of
 

@@ -16,9 +16,9 @@ from playground.labs.internals.probing import table, tasks
 from playground.labs.internals.probing.examples import Examples, find
 from playground.tabs import sending
 from playground.tabs.attention.panes import Stops
+from playground.tabs.files import Files
 from playground.tabs.forms import Box, More
 from playground.tabs.internals import INTERNALS
-from playground.tabs.internals.benches import Files
 from playground.tabs.kit import (
     AT_ONCE,
     MAY_REFUSE,

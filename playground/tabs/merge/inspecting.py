@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields, replace
 
 import gradio as gr
 
-from playground.tabs.internals.benches import Files
+from playground.tabs.files import Files
 from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN, Page
 from playground.tabs.merge import bench as benches
 from playground.tabs.merge.bench import Bench

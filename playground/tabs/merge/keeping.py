@@ -11,7 +11,7 @@ from html import escape
 
 import gradio as gr
 
-from playground.tabs.internals.benches import Files
+from playground.tabs.files import Files
 from playground.tabs.kit import MAY_REFUSE, Page, in_words, user_errors
 from playground.tabs.merge import bench as benches
 from playground.tabs.merge.bench import Bench

@@ -13,7 +13,7 @@ import gradio as gr
 
 from playground.labs.merging import questions
 from playground.tabs.attention.panes import clicks
-from playground.tabs.internals.benches import Files
+from playground.tabs.files import Files
 from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN, Page, places
 from playground.tabs.merge import asking
 from playground.tabs.merge import bench as benches

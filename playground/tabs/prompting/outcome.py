@@ -1,14 +1,13 @@
 """What a run brought: the verdict, accuracies, disagreements, votes, calibration, files. It computes nothing itself."""
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 import gradio as gr
 
 from playground.errors import PlaygroundError
 from playground.labs.prompting import library, replay, results, statistics
 from playground.labs.prompting.results import Results
+from playground.tabs.files import Files
 from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN
 from playground.views.continuations import note
 from playground.views.prompting import tables, words
@@ -19,6 +18,7 @@ WHAT_TO_SEE = (
 )
 FEW = 100  # rows: with fewer, bins of a tenth would hold next to nothing
 NOT_YET = "Run prompts on a table, and what came of it stands here."
+KEPT = Files()
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,16 +147,13 @@ class Outcome:
     def _written(self, found: Results) -> list[str]:
         import json
 
-        folder = Path(tempfile.mkdtemp(prefix="prompts-"))
         contents = {
             "answers.csv": results.as_csv(found),
             "answers.jsonl": results.as_jsonl(found),
             "results.json": json.dumps(results.plain(found), ensure_ascii=False),
             "prompts.json": replay.as_json(list(dict.fromkeys(variant.prompt for variant in found.variants))),
         }
-        for name, content in contents.items():
-            (folder / name).write_text(content, "utf-8")
-        return [str(folder / name) for name in contents]
+        return KEPT.write(contents)
 
     def python(self, which: int | None, found: Results | None) -> str:
         if found is None:

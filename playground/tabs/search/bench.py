@@ -15,7 +15,7 @@ from playground.errors import PlaygroundError
 from playground.labs.retrieval import shipped
 from playground.labs.retrieval.library import Library
 from playground.tabs.attention.panes import Stops
-from playground.tabs.internals.benches import Files
+from playground.tabs.files import Files
 from playground.tabs.kit import AT_ONCE, WAITING, Page, arriving, user_errors
 from playground.views.continuations import note
 from playground.views.quantities import of
