@@ -26,13 +26,21 @@ A_MERGE = (
 )
 
 
+@dataclass(frozen=True)
+class Order:
+    """A link that is being opened."""
+
+    link: Link
+    model: str  # that is picked once all is filled in, so that what follows the model finds it all; "": none
+
+
 @dataclass(frozen=True, eq=False)
 class Bar:
     """The components, and what happens to them. Its methods are the handlers."""
 
     page: Page
     bar: gr.HTML
-    order: gr.State  # the link that is being opened
+    order: gr.State  # Order, or None
     wanted: gr.State  # reference of the model that it asks for, until the visitor has agreed
 
     # made
@@ -87,10 +95,9 @@ class Bar:
         use = reference if reference and not ask else ""
         return {
             self.bar: shown,
-            self.order: link,
+            self.order: Order(link, use if use != picked else ""),
             self.wanted: reference if ask else "",
             self.page.tabs: gr.update(selected=form.tab),
-            self.page.reference: self._picked(use) if use and use != picked else gr.skip(),
         }
 
     def _picked(self, reference: str) -> dict:
@@ -130,12 +137,14 @@ class Bar:
         except PlaygroundError:
             return parsed
 
-    def fill(self, link: Link | None) -> dict:
-        """Puts a link's values into its tab."""
-        if link is None:
+    def fill(self, order: Order | None) -> dict:
+        """Puts a link's values into its tab, and picks its model."""
+        if order is None:
             return {self.order: None}
-        form = self.page.forms.find(link.tab, link.pane)
+        link, form = order.link, self.page.forms.find(order.link.tab, order.link.pane)
         updates, _ = form.fill(link.fields)
+        if order.model:
+            updates[self.page.reference] = self._picked(order.model)
         return updates | self.page.forms.opens(form, link.pane, link.inner) | {self.order: None}
 
     def agree(self, wanted: str) -> dict:
@@ -159,7 +168,12 @@ def connect(page: Page, place: gr.HTML) -> Bar:
     """Connects the bar with all forms of the page."""
     bar = Bar(page, place, gr.State(), gr.State(""))
     inputs = {page.reference}.union(*(form.inputs for form in page.forms))
-    outputs = [bar.order, *dict.fromkeys(c for form in page.forms for c in form.outputs), *page.forms.rows]
+    outputs = [
+        bar.order,
+        page.reference,
+        *dict.fromkeys(c for form in page.forms for c in form.outputs),
+        *page.forms.rows,
+    ]
 
     def make(values: dict, event: gr.EventData) -> dict:
         return bar.make(values, str(event.tab), str(event.pane), str(event.inner), bool(event.talk))
@@ -168,7 +182,7 @@ def connect(page: Page, place: gr.HTML) -> Bar:
         return bar.open(event.word, picked)
 
     place.wanted(make, inputs, place, **MAY_REFUSE)
-    opening = [place, bar.order, bar.wanted, page.tabs, page.reference]
+    opening = [place, bar.order, bar.wanted, page.tabs]
     opened = place.opened(open_link, page.reference, opening, **MAY_REFUSE)
     filled = opened.success(bar.fill, bar.order, outputs, **MAY_REFUSE)
     for form in page.forms:

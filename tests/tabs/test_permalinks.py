@@ -378,6 +378,35 @@ def test_a_collection_goes_along_by_its_name_if_others_can_search_it(laid):
     assert bob.value(bob.find("search-question")) == "Why?"
 
 
+def test_a_collection_that_was_shared_since_is_offered_beside_ones_own(laid):
+    ann, bob = visit(laid), visit(laid)
+    picked, key = ann.find("search-collection"), "another-key-of-bob-that-nobody-knows"
+    shelves = library.of(laid.settings)
+    shelves.create("mine/Poems", key, EMBEDDING, Chunking())
+    shelves.create("shared/Since then", "", EMBEDDING, Chunking())
+    bob.values[laid.owner] = key
+    ann.values[picked] = "shared/Since then"
+    assert 'class="note"' not in follow(bob, copy(ann, "Search", "Ask"))
+    assert bob.value(picked) == "shared/Since then"
+    last = [sent[picked] for sent in bob.updates if picked in sent][-1]
+    offered = {address for _, address in last["choices"]}
+    assert offered == {"shipped/transformers", "shared/Since then", "mine/Poems"}
+
+
+def test_the_model_is_picked_once_all_is_filled_in(laid, llama):
+    """Else a duel's side that was the picked model could follow it while its own box is being filled."""
+    with laid.models.lease(llama):
+        ann, bob = visit(laid, llama), visit(laid)
+    boxes = laid.forms.find("Chat", "").boxes
+    side = boxes["a_model"].component
+    ann.values |= {boxes["mode"].component: "Two models", side: llama}
+    follow(bob, copy(ann, "Chat"))
+    assert (bob.value(laid.reference), bob.value(side)) == (llama, llama)
+    when = {each: [n for n, sent in enumerate(bob.updates) if each in sent] for each in (laid.reference, side)}
+    assert when[laid.reference][0] >= when[side][0]
+    laid.models.unload(llama)
+
+
 def test_what_is_wrong_in_the_lab_is_linked_as_it_stands_and_said_twice(laid):
     ann, bob = visit(laid), visit(laid)
     typed = {"lab-temperature": "warm", "lab-scorer": "Regular expression", "lab-pattern": "(", "lab-query": " "}

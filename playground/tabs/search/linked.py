@@ -10,6 +10,7 @@ import gradio as gr
 
 from playground.errors import PlaygroundError
 from playground.tabs.forms import More
+from playground.tabs.kit import AT_ONCE
 from playground.tabs.search.bench import Bench
 
 NAME, OWN = "collection", "mine"
@@ -35,9 +36,19 @@ def of(bench: Bench) -> More:
             return {}, []
         if address == OWN:
             return {}, [THEIRS]
-        if address not in [each.address for each in bench.library.listed("")]:
+        choices = bench.choices("")  # one's own come later: `offer_own`
+        if address not in [value for _, value in choices]:
             name = str(address).partition("/")[2]
             raise PlaygroundError(f"The collection “{name[:40]}” of the link is not here. What is picked here stays.")
-        return {bench.collection: gr.update(value=address)}, []
+        return {bench.collection: gr.update(choices=choices, value=address)}, []
 
     return More({bench.collection}, [bench.collection], read, fill)
+
+
+def offer_own(bench: Bench, filled: gr.events.Dependency) -> None:
+    """Lists the visitor's own collections again once a link was filled in."""
+
+    def offer(owner: str | None) -> dict:
+        return gr.update(choices=bench.choices(owner or ""))
+
+    filled.then(offer, bench.owner, bench.collection, **AT_ONCE)

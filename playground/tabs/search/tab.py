@@ -5,6 +5,7 @@ its name in PANES.
 """
 
 import secrets
+from functools import partial
 
 import gradio as gr
 
@@ -49,7 +50,8 @@ def build(page: Page) -> None:
                     pane.build(page, bench)
 
     page.forms.strips[TITLE] = strip
-    page.forms.offer(TITLE, ask.TITLE, {"question": asking.question} | vars(asking.controls), more=linked.of(bench))
+    boxes = {"question": asking.question} | vars(asking.controls)
+    page.forms.offer(TITLE, ask.TITLE, boxes, more=linked.of(bench), then=partial(linked.offer_own, bench))
 
     def receive(parcel: Parcel) -> list:
         return [gr.update(selected=ask.TITLE), parcel.text[:LONGEST]]
