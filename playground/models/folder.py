@@ -7,8 +7,10 @@ import hashlib
 import json
 import re
 import struct
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from pathlib import Path
 from typing import IO, Any
@@ -18,6 +20,7 @@ from playground.errors import PlaygroundError
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib")
 OTHER_WEIGHTS = (".h5", ".msgpack", ".onnx", ".tflite", ".npz")
 _INDEX = "model.safetensors.index.json"
+_FRESH = 2_000_000_000  # nanoseconds
 _MASK = re.compile(r"(masked_bias|inv_freq|position_ids)$")  # buffers that older files carry among the weights
 
 
@@ -52,15 +55,13 @@ def read(folder: Path, name: str) -> Contents:
     digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
     n_parameters = n_bytes = 0
     for path in _weight_files(folder, name):
-        tensors = _header(path, name)
+        tensors, samples = _weights(path, name)
         n_parameters += sum(
             prod(tensor.shape) for tensor in tensors if is_weight(tensor.name, tensor.dtype, tensor.shape)
         )
         n_bytes += path.stat().st_size
         digest.update(path.name.encode())
-        with path.open("rb") as file:
-            for piece in _samples(file, tensors):
-                digest.update(piece)
+        digest.update(samples)
     return Contents(config, n_parameters, n_bytes, digest.hexdigest()[:12])
 
 
@@ -139,10 +140,29 @@ def _weight_files(folder: Path, name: str) -> list[Path]:
         raise PlaygroundError(
             f"{name} is not whole: {missing[0]} is missing ({len(missing)} of {len(files)} files). Fetch it again."
         )
-    held = {tensor.name for file in files for tensor in _header(file, name)}
+    held = {tensor.name for file in files for tensor in _weights(file, name)[0]}
     if lost := sorted(set(places) - held):
         raise PlaygroundError(f"{name} is not whole: the weights {lost[0]} are in none of its files. Fetch it again.")
     return files
+
+
+def _weights(path: Path, name: str) -> tuple[tuple[_Tensor, ...], bytes]:
+    """The tensors of a safetensors file, and samples of them.
+
+    They are kept while the file stays as it is: a list of models asks for them again and again, and each of the
+    thousand reads may have to wait for other threads.
+    """
+    seen = path.stat()
+    if time.time_ns() - max(seen.st_mtime_ns, seen.st_ctime_ns) < _FRESH:  # another write may bear the same time
+        return _read_weights.__wrapped__(path, name, ())
+    return _read_weights(path, name, (seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns))
+
+
+@lru_cache(maxsize=128)
+def _read_weights(path: Path, name: str, stamp: tuple[int, ...]) -> tuple[tuple[_Tensor, ...], bytes]:
+    tensors = tuple(_header(path, name))
+    with path.open("rb") as file:
+        return tensors, b"".join(_samples(file, tensors))
 
 
 def _header(path: Path, name: str) -> list[_Tensor]:
@@ -187,7 +207,7 @@ def is_weight(name: str, dtype: str, shape: Sequence[int]) -> bool:
     return dtype.startswith(("F", "BF")) and not mask
 
 
-def _samples(file: IO[bytes], tensors: list[_Tensor]) -> Iterator[bytes]:
+def _samples(file: IO[bytes], tensors: Sequence[_Tensor]) -> Iterator[bytes]:
     """Each tensor's name and form and 64 bytes from its start, middle and end: training changes nearly all of them."""
     for tensor in sorted(tensors, key=lambda tensor: tensor.start):
         yield repr((tensor.name, tensor.dtype, tensor.shape)).encode()

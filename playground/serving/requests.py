@@ -25,7 +25,7 @@ _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 _CALL = re.compile(r"/gradio_api/(?:call/(?P<v2>v2/)?|(?:run|api)/)(?P<name>[^/]+)/?")
 _RUN = ("/gradio_api/run/", "/gradio_api/api/")
 _RESULT = re.compile(r"/gradio_api/call/(?:v2/)?[^/]+/(?P<number>[^/]+)/?")
-_JOIN, _UPLOAD = "/gradio_api/queue/join", "/gradio_api/upload"
+_JOIN, _STREAM, _UPLOAD = "/gradio_api/queue/join", "/gradio_api/queue/data", "/gradio_api/upload"
 _LONGEST_SESSION = 100  # characters; Gradio's own have 36 at most
 
 
@@ -46,6 +46,9 @@ class ReadRequests:
         try:
             if scope["method"] == "GET":
                 self._check_result(scope["path"])
+            if scope["path"].rstrip("/") == _STREAM:
+                await self._pass_on_stream(scope, receive, send)
+                return
             form = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower() in _FORMS
             form = form and scope["path"].rstrip("/") == _UPLOAD  # elsewhere it may be read as JSON, and has no limit
             if form or scope["method"] not in ("POST", "PUT", "PATCH", "DELETE"):
@@ -72,6 +75,15 @@ class ReadRequests:
         known = number in queue.event_ids_to_events or number in queue.pending_messages_per_session
         if not known and not any(number in pending for pending in list(queue.pending_event_ids_session.values())):
             raise RefusedError(404, "There is no such result here, or it was fetched already.", "no such endpoint")
+
+    async def _pass_on_stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Gradio tells a page that its session has gone, and then breaks off: here the stream ends instead."""
+        try:
+            await self._app(scope, receive, send)
+        except RuntimeError as error:  # Starlette's, once an answer has begun
+            if getattr(error.__cause__, "status_code", None) != 404:
+                raise
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _pass_on_form(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

@@ -1,6 +1,7 @@
 """References and folders: what a text names, what is allowed, what is whole, and a sentence for all that is not."""
 
 import json
+import os
 import shutil
 import struct
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from playground.errors import PlaygroundError
+from playground.models import folder as folders
 from playground.models import sources
 from playground.models.progress import quiet
 from playground.models.sources import Reference, parse
@@ -139,6 +141,28 @@ def test_the_revision_of_a_folder_follows_its_content_alone(folder, tmp_path, se
         changed = sources.locate(str(copy), settings).revision
         assert changed != first, name
         first = changed
+
+
+def test_weights_that_stay_as_they_are_are_read_once_and_again_when_they_change(folder, settings, monkeypatch):
+    reads = []
+    header = folders._header
+    monkeypatch.setattr(folders, "_header", lambda path, name: reads.append(path) or header(path, name))
+    weights = folder / "model.safetensors"
+    first = sources.locate(str(folder), settings)
+    assert sources.locate(str(folder), settings) == first and len(reads) == 2, "a file just written may still change"
+    monkeypatch.setattr(folders, "_FRESH", 0)
+    assert {sources.locate(str(folder), settings).revision for _ in range(5)} == {first.revision}
+    assert len(reads) == 3
+    with weights.open("r+b") as file:  # one byte in place
+        file.seek(-1, os.SEEK_END)
+        last = file.read(1)
+        file.seek(-1, os.SEEK_END)
+        file.write(bytes([last[0] ^ 1]))
+    assert sources.locate(str(folder), settings).revision != first.revision
+    os.truncate(weights, weights.stat().st_size - 1)
+    assert sources.locate(str(folder), settings) is None
+    weights.unlink()
+    assert sources.locate(str(folder), settings) is None
 
 
 def test_a_model_in_parts_is_read_whole(folder, settings):

@@ -341,3 +341,9 @@ def test_what_is_refused_is_not_shown_as_html(there):
     _, text = there.ask("next_tokens", text="a", model=SCRIPT)
     told = json.loads(EVENT.findall(text)[-1][1])["error"]
     assert SCRIPT in html.unescape(told) and SCRIPT not in told
+
+
+def test_a_stream_of_a_session_that_has_gone_says_so_and_ends(site, caplog):
+    told = site().get("/gradio_api/queue/data?session_hash=gone")  # httpx raises where an answer is broken off
+    assert told.status_code == 200 and '"session_not_found":true' in told.text
+    assert "Exception in ASGI application" not in caplog.text

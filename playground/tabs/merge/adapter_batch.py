@@ -88,7 +88,7 @@ def build(page: Page, rack: Rack) -> Bench:
         type="array",
         interactive=True,
         wrap=True,
-        row_count=(len(EXAMPLE), "dynamic"),
+        row_count=len(EXAMPLE),
         column_count=(2, "fixed"),
         elem_id="merge-batch-table",
     )

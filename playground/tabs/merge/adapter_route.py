@@ -129,7 +129,7 @@ def build(page: Page, rack: Rack) -> Bench:
             type="array",
             interactive=True,
             wrap=True,
-            row_count=(len(DEFAULT), "dynamic"),
+            row_count=len(DEFAULT),
             column_count=(3, "fixed"),
             elem_id="merge-route-table",
         )

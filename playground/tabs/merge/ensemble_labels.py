@@ -165,7 +165,7 @@ def build(page: Page) -> Bench:
         type="array",
         interactive=True,
         wrap=True,
-        row_count=(len(MEMBERS), "dynamic"),
+        row_count=len(MEMBERS),
         column_count=(4, "fixed"),
         elem_id="merge-ensembles-members",
     )
@@ -182,7 +182,7 @@ def build(page: Page) -> Bench:
             type="array",
             interactive=True,
             wrap=True,
-            row_count=(1, "dynamic"),
+            row_count=1,
             column_count=(2, "fixed"),
             max_height=320,
             elem_id="merge-ensembles-rows",
