@@ -33,12 +33,17 @@ def why_alone(engine: Engine) -> str:
         return f"{name} keeps a state instead of keys and values."
     if any(type(layer) is not DynamicLayer for layer in DynamicCache(config=config).layers):
         return f"{name} does not attend to the whole text in every layer."
-    rope = getattr(config, "rope_parameters", None) or {}
-    if {"dynamic", "longrope"} & {str(value) for value in (rope.get("rope_type"), rope.get("type"))}:
+    if turns_by_length(engine):
         return f"{name} turns its positions by the longest text of a batch."
     if getattr(config, "alibi", False):
         return f"{name} counts distances by column, padding included."
     return ""
+
+
+def turns_by_length(engine: Engine) -> bool:
+    """Whether positions are turned by how long the text is, so that its beginning depends on what follows."""
+    rope = getattr(engine.model.config.get_text_config(decoder=True), "rope_parameters", None) or {}
+    return bool({"dynamic", "longrope"} & {str(value) for value in (rope.get("rope_type"), rope.get("type"))})
 
 
 def tokens_a_pass(engine: Engine) -> int:

@@ -80,6 +80,18 @@ def test_a_batch_gives_what_each_text_gives_alone(architecture):
     np.testing.assert_allclose(together, alone, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("rope", "n_read"), [("default", 1), ("longrope", None)])
+def test_what_follows_the_token_looked_at_is_not_read_where_it_cannot_matter(monkeypatch, rope, n_read):
+    engine, lengths = tiny.engine("llama"), []
+    monkeypatch.setitem(engine.model.config.rope_parameters, "rope_type", rope)
+    padded = features._padded
+    monkeypatch.setattr(
+        features, "_padded", lambda rows, filler: lengths.extend(map(len, rows)) or padded(rows, filler)
+    )
+    finish(features.pooled(engine, EXAMPLES, "first"))
+    assert set(lengths) == {n_read} if n_read else len(set(lengths)) > 2
+
+
 def test_batches_keep_within_their_places_and_hold_every_text_once():
     lengths = [3, 9, 1, 7, 7, 2, 30, 4]
     batches = features._batches(lengths, 20)

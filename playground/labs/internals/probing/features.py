@@ -18,6 +18,7 @@ from playground.arrays import Floats
 from playground.engine.anatomy import Stack
 from playground.engine.engine import Engine
 from playground.engine.observe import arounds
+from playground.engine.padded import turns_by_length
 from playground.engine.tap import Site, Tap, open_tap
 from playground.errors import PlaygroundError
 from playground.labs.internals.probing.examples import Examples, find
@@ -100,6 +101,9 @@ def pooled(
     """
     places = batch_tokens or _BATCH_TOKENS.get(engine.device.type, _BATCH_TOKENS_ELSEWHERE)
     ids, weights = _tokens(engine, examples, pooling)
+    if engine.anatomy.kind == "causal" and not turns_by_length(engine):  # what follows cannot change what is looked at
+        ends = [max(place for place, weight in enumerate(row) if weight) + 1 for row in weights]
+        ids, weights = ([row[:end] for row, end in zip(rows, ends, strict=True)] for rows in (ids, weights))
     stack = engine.anatomy.stacks[0]  # of an encoder-decoder, the encoder
     vectors = np.empty((len(stack.blocks) + 1, len(ids), engine.anatomy.hidden_size), np.float32)
     done = 0
