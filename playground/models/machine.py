@@ -2,11 +2,13 @@
 
 Decoding reads every weight once a token, so it is timed on matrix-vector products of that kind. On a busy machine a
 second thread can cost more than it brings. CPUs without bfloat16 instructions may still decode quicker in it, since it
-is half the bytes, and take several times as long to read a prompt: so that is timed, too.
+is half the bytes, and take several times as long to read a prompt; and memory may be too slow for a second thread of
+decoding, though a prompt is read in half the time with two. So that is timed, too.
 """
 
 import functools
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +53,10 @@ def measure(settings: Settings) -> Machine:
         best = {d: min(s for (of, *_), s in seconds.items() if of == d) for d, *_ in seconds}
         if dtype is None:
             dtype = torch.bfloat16 if _is_cheap(best) and _is_cheap(_reading_seconds()) else torch.float32
-        threads = min(n for (d, n, _), s in seconds.items() if d == dtype and s <= _MUST_GAIN * best[dtype])
+        threads = threads or _best_threads(
+            {n: min(s for (d, m, _), s in seconds.items() if (d, m) == (dtype, n)) for _, n, _ in seconds},
+            {n: _reading_seconds((dtype,), n)[dtype] for _, n, _ in seconds},
+        )
         rows_alone = _MUST_GAIN * seconds[dtype, threads, "mv"] <= seconds[dtype, threads, "linear"]
     torch.set_num_threads(threads)
     budget = settings.memory_budget or int(0.75 * free_bytes(device))
@@ -107,13 +112,14 @@ def _decoding_seconds(dtypes: tuple[torch.dtype, ...], threads: int) -> dict[tup
 
 
 @functools.cache
-def _reading_seconds() -> dict[torch.dtype, float]:
-    """Seconds of the 64 tokens of a prompt, in one pass over a few weights on one thread, by precision."""
-    dtypes = (torch.float32, torch.bfloat16)
+def _reading_seconds(
+    dtypes: tuple[torch.dtype, ...] = (torch.float32, torch.bfloat16), threads: int = 1
+) -> dict[torch.dtype, float]:
+    """Seconds of the 64 tokens of a prompt, in one pass over a few weights, by precision."""
     weights = {d: [torch.full((1536, 576), 0.1, dtype=d) for _ in range(6)] for d in dtypes}
     prompts = {d: torch.full((64, 576), 0.1, dtype=d) for d in dtypes}
     seconds: dict[torch.dtype, list[float]] = {d: [] for d in dtypes}
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     with torch.inference_mode():
         for turn in range(5):  # in turns, as above
             for dtype, times in seconds.items():
@@ -123,6 +129,12 @@ def _reading_seconds() -> dict[torch.dtype, float]:
                 if turn:
                     times.append(time.perf_counter() - started)
     return {dtype: min(times) for dtype, times in seconds.items()}
+
+
+def _best_threads(decoding: Mapping[int, float], reading: Mapping[int, float]) -> int:
+    """The number of threads with which both take least, each beside its own best; fewer where that costs little."""
+    cost = {n: decoding[n] / min(decoding.values()) + reading[n] / min(reading.values()) for n in decoding}
+    return min(n for n in cost if cost[n] <= _MUST_GAIN * min(cost.values()))
 
 
 def _is_cheap(seconds: dict[torch.dtype, float]) -> bool:

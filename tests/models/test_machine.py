@@ -17,12 +17,17 @@ def restore_threads():
     torch.set_num_threads(before)
 
 
-def chosen(monkeypatch, seconds, mv=10.0, reading=1.0, **settings):
+def chosen(monkeypatch, seconds, mv=10.0, reading=1.0, gain=1.0, **settings):
     """What is chosen when a pass takes `seconds`, by precision and threads, and `mv` times as long row by row; and a
-    prompt `reading` times as long in bfloat16 as in float32."""
+    prompt `reading` times as long in bfloat16 as in float32, and with several threads is read `gain` times as fast."""
     every = {(*key, "linear"): s for key, s in seconds.items()} | {(*key, "mv"): mv * s for key, s in seconds.items()}
     monkeypatch.setattr(machine, "_decoding_seconds", lambda dtypes, threads: every)
-    monkeypatch.setattr(machine, "_reading_seconds", lambda: {F32: 1.0, BF16: reading})
+    times = {F32: 1.0, BF16: reading}
+
+    def reads(dtypes=(F32, BF16), threads=1):
+        return {d: times[d] / (gain if threads > 1 else 1) for d in dtypes}
+
+    monkeypatch.setattr(machine, "_reading_seconds", reads)
     found = machine.measure(Settings(device="cpu", **settings))
     return found.dtype, found.threads, found.rows_alone
 
@@ -45,6 +50,14 @@ def test_more_threads_only_where_they_gain(monkeypatch):
     assert chosen(monkeypatch, {(F32, 1): 3, (BF16, 1): 1.0, (F32, 2): 3, (BF16, 2): 7.0})[1] == 1
 
 
+def test_a_second_thread_that_only_prompts_gain_from_is_worth_it(monkeypatch):
+    assert chosen(monkeypatch, {(F32, 1): 1.0, (F32, 2): 0.95}, gain=1.9, dtype="float32")[1] == 2
+    assert chosen(monkeypatch, {(F32, 1): 1.0, (F32, 2): 1.3}, gain=1.9, dtype="float32")[1] == 2
+    assert chosen(monkeypatch, {(F32, 1): 1.0, (F32, 2): 1.0}, gain=1.1, dtype="float32")[1] == 1
+    assert chosen(monkeypatch, {(F32, 1): 1.0, (F32, 2): 7.0}, gain=1.9, dtype="float32")[1] == 1, "a busy machine"
+    assert chosen(monkeypatch, {(F32, 1): 1.0, (F32, 2): 0.5}, gain=1.9, dtype="float32", threads=1)[1] == 1
+
+
 def test_rows_have_a_product_of_their_own_where_it_gains(monkeypatch):
     seconds = {(F32, 1): 3, (BF16, 1): 1.0}
     assert [chosen(monkeypatch, seconds, mv)[2] for mv in (0.5, 0.95, 1.0, 2.0)] == [True, False, False, False]
@@ -61,7 +74,7 @@ def test_measuring_for_real_takes_moments_and_gives_positive_times():
     assert set(seconds) == {(d, 1, p) for d in (F32, BF16) for p in ("linear", "mv")} and all(
         0 < s < 5 for s in seconds.values()
     )
-    reading = machine._reading_seconds()
+    reading = machine._reading_seconds((F32, BF16), 2)
     assert set(reading) == {F32, BF16} and all(0 < s < 5 for s in reading.values())
 
 
