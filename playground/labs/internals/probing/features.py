@@ -103,7 +103,8 @@ def pooled(
     ids, weights = _tokens(engine, examples, pooling)
     if engine.anatomy.kind == "causal" and not turns_by_length(engine):  # what follows cannot change what is looked at
         ends = [max(place for place, weight in enumerate(row) if weight) + 1 for row in weights]
-        ids, weights = ([row[:end] for row, end in zip(rows, ends, strict=True)] for rows in (ids, weights))
+        ids = [row[:end] for row, end in zip(ids, ends, strict=True)]
+        weights = [row[:end] for row, end in zip(weights, ends, strict=True)]
     stack = engine.anatomy.stacks[0]  # of an encoder-decoder, the encoder
     vectors = np.empty((len(stack.blocks) + 1, len(ids), engine.anatomy.hidden_size), np.float32)
     done = 0
