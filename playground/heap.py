@@ -6,9 +6,12 @@ loaded or copied every block that is not small gets pages of its own, and these 
 heap for many a new thread, each of which keeps what it freed; here every reply has a thread of its own, so there are
 but two heaps. The threshold is that of the process: while somebody loads, what others compute gets pages of its own
 too, which costs them some time. On another C library nothing is done. It does not know what a model is.
+
+Python's own search for garbage is spared what never becomes any (`settle`).
 """
 
 import ctypes
+import gc
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +26,7 @@ _USUALLY = 32 * 1024 * 1024  # the most that glibc would raise it to by itself: 
 
 _lock = threading.Lock()
 _n_loading = 0  # of the whole process, as the thresholds are
+_settled = False
 _trimmed = 0.0  # when it was last asked for what is free
 
 
@@ -40,6 +44,21 @@ def large_blocks_apart() -> Iterator[None]:
             _n_loading -= 1
             if not _n_loading:
                 _set_threshold(_USUALLY)
+
+
+def settle() -> None:
+    """Takes what is there now, the libraries and the page, out of Python's search for garbage; the first time alone.
+
+    A search walks through every object while no other thread may run: with all of those in it, that is a pause of a
+    fifth of a second and more in every stream, whenever a model comes or goes. Call it before the first model is there.
+    """
+    global _settled
+    with _lock:
+        if _settled:
+            return
+        _settled = True
+    gc.collect()
+    gc.freeze()
 
 
 def trim() -> None:

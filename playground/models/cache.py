@@ -308,6 +308,7 @@ class ModelCache:
         from playground.engine.memory import out_of_memory
         from playground.models import loading
 
+        heap.settle()
         tell(None, "Measuring what this machine computes best with")
         machine = self.room.machine()
         self._reserve(key, slot, self.room.needed(files.n_parameters, key))

@@ -1,7 +1,9 @@
 """Unloading gives a model's memory back to the system: measured in a process of its own, on a model large enough."""
 
+import gc
 import importlib.util
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,23 @@ def test_nine_tenths_of_a_models_bytes_come_back(models, precision):
     assert min(loaded, replied) - before >= 0.9 * seen["n_bytes"], seen
     assert seen["share"] >= 0.9, seen
     assert seen["first_share"] >= 0.5, seen  # what libraries keep the first time is no model
+
+
+def test_the_search_for_garbage_leaves_out_what_was_there_before_the_first_model(monkeypatch):
+    class Loop:
+        def __init__(self):
+            self.itself = self
+
+    monkeypatch.setattr(heap, "_settled", False)
+    before, after = gc.get_freeze_count(), Loop()
+    heap.settle()
+    apart = gc.get_freeze_count()
+    assert apart - before > 1000
+    fresh = weakref.ref(Loop())
+    gc.collect()
+    assert fresh() is None, "what comes later is still found"
+    heap.settle()
+    assert gc.get_freeze_count() == apart and after.itself is after
 
 
 def test_another_c_library_is_left_alone(monkeypatch):
