@@ -15,22 +15,26 @@ os.environ.setdefault("GOMP_SPINCOUNT", "0")
 from pathlib import Path
 
 from playground.errors import PlaygroundError
+from playground.serving import uploads
 from playground.settings import Settings, read
 
 ASSETS = Path(__file__).parent / "assets"
-HOUR = 3600  # seconds; what Gradio keeps of uploads and downloads is deleted a day later
 
 
 def main() -> None:
     try:
-        serve(read(sys.argv[1:]))
+        settings = read(sys.argv[1:])
+        with uploads.own_folder():
+            serve(settings)
     except PlaygroundError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
+    sys.stdout.flush()
+    os._exit(0)  # threads that still load or compute would make Python's own way out end in an abort
 
 
 def serve(settings: Settings) -> None:
-    """Lays out the page, opens it, and only then starts to get the default models ready."""
+    """Lays out the page, opens it, and only then starts to get the default models ready. Returns when it has ended."""
     if settings.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
     import gradio as gr  # late: it reads the variables above, and `--help` need not wait for it
@@ -44,7 +48,7 @@ def serve(settings: Settings) -> None:
     from playground.tabs.theme import theme
 
     models = ModelCache(settings)
-    with gr.Blocks(title="Playground", analytics_enabled=False, delete_cache=(HOUR, 24 * HOUR)) as blocks:
+    with gr.Blocks(title="Playground", analytics_enabled=False) as blocks:
         learning.masthead()
         api.add(models, settings)  # first: of functions with the same name, the one that comes later gets another
         lay_out(blocks, models, settings)
@@ -89,8 +93,6 @@ def serve(settings: Settings) -> None:
     print(f"Playground is at {blocks.local_url}", flush=True)
     threading.Thread(target=get_ready, args=(models, settings, serving.health.started), daemon=True).start()
     blocks.block_thread()  # until Ctrl-C, or until what is under way has ended after SIGTERM
-    sys.stdout.flush()
-    os._exit(0)  # threads that still load or compute would make Python's own way out end in an abort
 
 
 def get_ready(models, settings: Settings, done: threading.Event) -> None:

@@ -26,6 +26,7 @@ _USUALLY = 32 * 1024 * 1024  # the most that glibc would raise it to by itself: 
 
 _lock = threading.Lock()
 _n_loading = 0  # of the whole process, as the thresholds are
+_settling = threading.RLock()
 _settled = False
 _trimmed = 0.0  # when it was last asked for what is free
 
@@ -53,12 +54,11 @@ def settle() -> None:
     fifth of a second and more in every stream, whenever a model comes or goes. Call it before the first model is there.
     """
     global _settled
-    with _lock:
-        if _settled:
-            return
-        _settled = True
-    gc.collect()
-    gc.freeze()
+    with _settling:  # a lock of its own: what is collected may end a load, which takes the other
+        if not _settled:
+            gc.collect()
+            gc.freeze()
+            _settled = True
 
 
 def trim() -> None:

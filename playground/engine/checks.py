@@ -26,6 +26,11 @@ def run_checks(engine: Engine) -> tuple[Check, ...]:
     return tuple(_outcome(name, check, engine, inputs) for name, check in _CHECKS.items())
 
 
+def reads_left_to_right(engine: Engine) -> bool:
+    """Whether the model was seen to: some that transformers counts among causal ones read in both directions."""
+    return any(check.name == CAUSALITY and check.passed is True for check in engine.checks)
+
+
 def _outcome(name: str, check: Callable[[Engine, _Inputs], Outcome], engine: Engine, inputs: _Inputs) -> Check:
     try:
         return Check(name, *check(engine, inputs))
@@ -97,9 +102,10 @@ def _causality(engine: Engine, inputs: _Inputs) -> Outcome:
     return worst <= _tolerance(engine), f"Largest difference {worst:.1e} of the largest logit."
 
 
+CAUSALITY = "A later token changes nothing before it"
 _CHECKS: dict[str, Callable[[Engine, _Inputs], Outcome]] = {
     "Attention rows sum to 1": _rows_sum_to_one,
     "Last residual, read out, equals the logits": _readout_is_logits,
     "Putting a residual back changes nothing": _identity_patch,
-    "A later token changes nothing before it": _causality,
+    CAUSALITY: _causality,
 }

@@ -43,7 +43,8 @@ def why_alone(engine: Engine) -> str:
 def turns_by_length(engine: Engine) -> bool:
     """Whether positions are turned by how long the text is, so that its beginning depends on what follows."""
     rope = getattr(engine.model.config.get_text_config(decoder=True), "rope_parameters", None) or {}
-    return bool({"dynamic", "longrope"} & {str(value) for value in (rope.get("rope_type"), rope.get("type"))})
+    every = [rope, *(value for value in rope.values() if isinstance(value, dict))]  # some have one a kind of layer
+    return bool({"dynamic", "longrope"} & {str(each.get(name)) for each in every for name in ("rope_type", "type")})
 
 
 def tokens_a_pass(engine: Engine) -> int:

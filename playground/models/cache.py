@@ -143,7 +143,7 @@ class ModelCache:
                 yield self.status(key)
                 thread.join(_TURN)
             if failure:
-                raise failure[0]
+                raise failure.pop()  # in no list that its own traceback would hold
         yield self.status(key)
 
     def in_spare_time(self, reference: str, work: Callable[[Engine, Callable[[], bool]], object]) -> None:

@@ -3,12 +3,12 @@
 Decoding reads every weight once a token, so it is timed on matrix-vector products of that kind. On a busy machine a
 second thread can cost more than it brings. CPUs without bfloat16 instructions may still decode quicker in it, since it
 is half the bytes, and take several times as long to read a prompt; and memory may be too slow for a second thread of
-decoding, though a prompt is read in half the time with two. So that is timed, too.
+decoding, though a prompt is read in half the time with two. So reading is timed, too.
 """
 
 import functools
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,10 +52,14 @@ def measure(settings: Settings) -> Machine:
         seconds = _decoding_seconds((dtype,) if dtype else (torch.float32, torch.bfloat16), threads)
         best = {d: min(s for (of, *_), s in seconds.items() if of == d) for d, *_ in seconds}
         if dtype is None:
-            dtype = torch.bfloat16 if _is_cheap(best) and _is_cheap(_reading_seconds()) else torch.float32
+            dtype = (
+                torch.bfloat16
+                if _is_cheap(best) and _is_cheap({d: s for (d, _), s in _reading_seconds().items()})
+                else torch.float32
+            )
         threads = threads or _best_threads(
             {n: min(s for (d, m, _), s in seconds.items() if (d, m) == (dtype, n)) for _, n, _ in seconds},
-            {n: _reading_seconds((dtype,), n)[dtype] for _, n, _ in seconds},
+            lambda counts: {n: s for (_, n), s in _reading_seconds((dtype,), counts).items()},
         )
         rows_alone = _MUST_GAIN * seconds[dtype, threads, "mv"] <= seconds[dtype, threads, "linear"]
     torch.set_num_threads(threads)
@@ -113,28 +117,39 @@ def _decoding_seconds(dtypes: tuple[torch.dtype, ...], threads: int) -> dict[tup
 
 @functools.cache
 def _reading_seconds(
-    dtypes: tuple[torch.dtype, ...] = (torch.float32, torch.bfloat16), threads: int = 1
-) -> dict[torch.dtype, float]:
-    """Seconds of the 64 tokens of a prompt, in one pass over a few weights, by precision."""
+    dtypes: tuple[torch.dtype, ...] = (torch.float32, torch.bfloat16), counts: tuple[int, ...] = (1,)
+) -> dict[tuple[torch.dtype, int], float]:
+    """Seconds of the 64 tokens of a prompt, in one pass over a few weights, by precision and threads."""
     weights = {d: [torch.full((1536, 576), 0.1, dtype=d) for _ in range(6)] for d in dtypes}
     prompts = {d: torch.full((64, 576), 0.1, dtype=d) for d in dtypes}
-    seconds: dict[torch.dtype, list[float]] = {d: [] for d in dtypes}
-    torch.set_num_threads(threads)
+    seconds: dict[tuple[torch.dtype, int], list[float]] = {(d, n): [] for d in dtypes for n in counts}
     with torch.inference_mode():
         for turn in range(5):  # in turns, as above
-            for dtype, times in seconds.items():
+            for (dtype, n), times in seconds.items():
+                torch.set_num_threads(n)
                 started = time.perf_counter()
                 for weight in weights[dtype]:
                     functional.linear(prompts[dtype], weight)
                 if turn:
                     times.append(time.perf_counter() - started)
-    return {dtype: min(times) for dtype, times in seconds.items()}
+    return {candidate: min(times) for candidate, times in seconds.items()}
 
 
-def _best_threads(decoding: Mapping[int, float], reading: Mapping[int, float]) -> int:
-    """The number of threads with which both take least, each beside its own best; fewer where that costs little."""
-    cost = {n: decoding[n] / min(decoding.values()) + reading[n] / min(reading.values()) for n in decoding}
-    return min(n for n in cost if cost[n] <= _MUST_GAIN * min(cost.values()))
+def _best_threads(decoding: Mapping[int, float], read: Callable[[tuple[int, ...]], Mapping[int, float]]) -> int:
+    """Of those numbers of threads with which decoding is about as quick as can be, the one that reads a prompt so, too.
+
+    Fewer where that costs little.
+
+    Args:
+        decoding: seconds, by the number of threads.
+        read: gives those of reading, for some numbers.
+    """
+    reading = read(_about_least(decoding))
+    return min(_about_least(reading))
+
+
+def _about_least(seconds: Mapping[int, float]) -> tuple[int, ...]:
+    return tuple(n for n, each in sorted(seconds.items()) if each <= _MUST_GAIN * min(seconds.values()))
 
 
 def _is_cheap(seconds: dict[torch.dtype, float]) -> bool:

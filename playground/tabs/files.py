@@ -1,6 +1,6 @@
-"""Files that are offered to be taken along: written into folders that end with the process.
+"""Files of a visitor: those that were uploaded, and those that are offered to be taken along.
 
-It does not know what is in them.
+It does not know what is in them, nor when they go: `serving/uploads.py` does.
 """
 
 import shutil
@@ -8,16 +8,13 @@ import tempfile
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
+from gradio.utils import get_upload_folder
+
+from playground.errors import PlaygroundError
+
 MOST_FOLDERS = 20
-
-
-@cache
-def shelf() -> tempfile.TemporaryDirectory:
-    """Where this process puts them; it is deleted when the process ends."""
-    return tempfile.TemporaryDirectory(prefix="playground-", ignore_cleanup_errors=True)
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,9 @@ class Files:
 
     def folder(self) -> Path:
         """A new one."""
-        folder = Path(tempfile.mkdtemp(dir=shelf().name))
+        place = Path(get_upload_folder())
+        place.mkdir(parents=True, exist_ok=True)  # what cleans the system's temporary files may have taken it
+        folder = Path(tempfile.mkdtemp(dir=place))
         self.made.append(folder)
         while len(self.made) > MOST_FOLDERS:
             shutil.rmtree(self.made.popleft(), ignore_errors=True)
@@ -40,3 +39,14 @@ class Files:
         for name, content in contents.items():
             (folder / name).write_text(content, "utf-8")
         return [str(folder / name) for name in contents]
+
+
+def uploaded(path: str) -> Path:
+    """A file that was uploaded, at some time.
+
+    Raises:
+        PlaygroundError: it has gone since.
+    """
+    if not Path(path).is_file():
+        raise PlaygroundError("This file is no longer here: uploads are kept for a day. Upload it again.")
+    return Path(path)

@@ -7,11 +7,9 @@ component, Gradio makes another one with a number of its own: all of them would 
 is sent. Here the new one takes the old one's number and place. What a visitor's conversation holds is not touched.
 """
 
-import logging
 from collections import ChainMap, OrderedDict
 
 import gradio as gr
-from starlette.exceptions import HTTPException
 
 MOST = 1_000  # sessions; the longest unused goes first. What is worth keeping is kept by the browser
 
@@ -54,16 +52,7 @@ class _Slim(OrderedDict):
         super().__setitem__(name, session)
 
 
-class _Gone(logging.Filter):
-    """Drops what uvicorn says when a browser asks for a stream that ended as its page was left: nobody misses it."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        error = record.exc_info[1] if record.exc_info else None
-        return not (isinstance(error, HTTPException) and error.status_code == 404)
-
-
 def slim(blocks: gr.Blocks) -> None:
     """Keeps little of each session from now on; call it when the page has been launched."""
     holder = blocks.state_holder
     holder.session_data = _Slim(holder.session_data, blocks.default_config)
-    logging.getLogger("uvicorn.error").addFilter(_Gone())

@@ -24,8 +24,8 @@ def chosen(monkeypatch, seconds, mv=10.0, reading=1.0, gain=1.0, **settings):
     monkeypatch.setattr(machine, "_decoding_seconds", lambda dtypes, threads: every)
     times = {F32: 1.0, BF16: reading}
 
-    def reads(dtypes=(F32, BF16), threads=1):
-        return {d: times[d] / (gain if threads > 1 else 1) for d in dtypes}
+    def reads(dtypes=(F32, BF16), counts=(1,)):
+        return {(d, n): times[d] / (gain if n > 1 else 1) for d in dtypes for n in counts}
 
     monkeypatch.setattr(machine, "_reading_seconds", reads)
     found = machine.measure(Settings(device="cpu", **settings))
@@ -52,10 +52,12 @@ def test_more_threads_only_where_they_gain(monkeypatch):
 
 def test_a_second_thread_that_only_prompts_gain_from_is_worth_it(monkeypatch):
     assert chosen(monkeypatch, {(F32, 1): 1.0, (F32, 2): 0.95}, gain=1.9, dtype="float32")[1] == 2
-    assert chosen(monkeypatch, {(F32, 1): 1.0, (F32, 2): 1.3}, gain=1.9, dtype="float32")[1] == 2
+    assert chosen(monkeypatch, {(F32, 1): 1.0, (F32, 2): 1.3}, gain=1.9, dtype="float32")[1] == 1, "tokens come first"
     assert chosen(monkeypatch, {(F32, 1): 1.0, (F32, 2): 1.0}, gain=1.1, dtype="float32")[1] == 1
     assert chosen(monkeypatch, {(F32, 1): 1.0, (F32, 2): 7.0}, gain=1.9, dtype="float32")[1] == 1, "a busy machine"
     assert chosen(monkeypatch, {(F32, 1): 1.0, (F32, 2): 0.5}, gain=1.9, dtype="float32", threads=1)[1] == 1
+    many = {(F32, 1): 3.0, (F32, 8): 1.05, (F32, 16): 1.0, (F32, 32): 1.6}
+    assert chosen(monkeypatch, many, gain=4.0, dtype="float32")[1] == 8
 
 
 def test_rows_have_a_product_of_their_own_where_it_gains(monkeypatch):
@@ -74,8 +76,8 @@ def test_measuring_for_real_takes_moments_and_gives_positive_times():
     assert set(seconds) == {(d, 1, p) for d in (F32, BF16) for p in ("linear", "mv")} and all(
         0 < s < 5 for s in seconds.values()
     )
-    reading = machine._reading_seconds((F32, BF16), 2)
-    assert set(reading) == {F32, BF16} and all(0 < s < 5 for s in reading.values())
+    reading = machine._reading_seconds((F32, BF16), (1, 2))
+    assert set(reading) == {(F32, 1), (F32, 2), (BF16, 1), (BF16, 2)} and all(0 < s < 5 for s in reading.values())
 
 
 def test_a_device_that_is_not_here_is_named_with_the_choices():

@@ -15,6 +15,7 @@ from playground.labs.retrieval.chunking import Chunking
 from playground.labs.retrieval.library import EMBEDDING
 from playground.models.cache import ModelCache
 from playground.settings import Settings
+from playground.tabs.attention.source import PLACES
 from playground.tabs.forms import Box, Forms, UnfitError, fitted
 from playground.tabs.layout import lay_out
 from tests import tiny
@@ -405,6 +406,32 @@ def test_the_model_is_picked_once_all_is_filled_in(laid, llama):
     when = {each: [n for n, sent in enumerate(bob.updates) if each in sent] for each in (laid.reference, side)}
     assert when[laid.reference][0] >= when[side][0]
     laid.models.unload(llama)
+
+
+def test_a_links_choice_of_attention_is_one_of_the_boxs_whatever_model_was_picked(laid):
+    """Else Gradio refuses the box from then on, whatever is pressed."""
+    bob, place = visit(laid), laid.forms.find("Attention", "Map").boxes["of"].component
+    encoder = PLACES["encoder", "self"]
+    assert encoder not in [value for _, value in place.choices], "no model with two stacks has been picked"
+    follow(bob, lab.write(Link("Attention", "Map", fields={"of": encoder})))
+    sent = next(sent[place] for sent in bob.updates if place in sent)
+    assert sent["value"] == encoder and encoder in sent["choices"]
+
+
+def test_a_links_duel_goes_on_with_a_model_that_only_continues_texts(laid, tmp_path):
+    base = str(tiny.save(tmp_path / "base", "gpt2"))
+    with laid.models.lease(base):
+        ann, bob = visit(laid, base), visit(laid)
+    mode = laid.forms.find("Chat", "").boxes["mode"].component
+    ann.values[mode] = "Two models"
+    follow(bob, copy(ann, "Chat"))
+    assert bob.value(laid.reference) == base
+    bob.fire(laid.reference, "change")
+    assert bob.value(mode) == "Two models"
+    bob.values[mode] = "Conversation"
+    bob.fire(laid.reference, "change")
+    assert bob.value(mode) == "Plain completion"
+    laid.models.unload(base)
 
 
 def test_what_is_wrong_in_the_lab_is_linked_as_it_stands_and_said_twice(laid):

@@ -171,7 +171,9 @@ def build(page: Page) -> None:
     page.forms.strips[TITLE] = strip
     boxes = _boxes(source, map_pane, answers) | paired.linked | compared
     for title in opened:
-        page.forms.offer(TITLE, title, boxes, also={showing: title})
+        # every choice at first: `adapt` reads it once the link's model is picked, and narrows it then
+        anywhere = gr.update(choices=list(PLACES.values()))
+        page.forms.offer(TITLE, title, boxes, also={showing: title, source.place: anywhere})
 
     for button, example in zip(buttons, EXAMPLES, strict=True):
         filling = [text, pair, complete, *answers, map_pane.word, *head_outputs(strip, showing, map_pane)]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -15,6 +14,7 @@ import gradio as gr
 from playground.labs.bias import data
 from playground.tabs import sending
 from playground.tabs.bias import outcome
+from playground.tabs.files import uploaded
 from playground.tabs.forms import Box
 from playground.tabs.kit import AT_ONCE, Parcel
 
@@ -90,7 +90,7 @@ def _of_file(given: str | None) -> tuple[Any, str]:
 
     if not given:
         raise PlaygroundError("There is no file yet. Upload a CSV or TSV, or pick other pairs.")
-    path = Path(given)
+    path = uploaded(given)
     if path.stat().st_size > MOST_BYTES:
         raise PlaygroundError(f"The file is larger than {MOST_BYTES // 1_000_000} MB. Take a part of it.")
     found, how = lab.from_table(path.read_bytes())

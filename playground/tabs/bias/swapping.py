@@ -1,12 +1,11 @@
 """Swapped copies of texts, to fine-tune on: written, shown and downloaded. It does not know which words are swapped."""
 
 from html import escape
-from pathlib import Path
 
 import gradio as gr
 
 from playground.tabs.bias import outcome
-from playground.tabs.files import Files
+from playground.tabs.files import Files, uploaded
 from playground.tabs.kit import MAY_REFUSE, Page, user_errors
 
 TEXTS = (
@@ -39,7 +38,7 @@ def build(page: Page) -> None:
         from playground.labs.bias import swapped
 
         with user_errors():
-            given = outcome.lines(Path(path).read_text("utf-8", "replace") if path else typed)
+            given = outcome.lines(uploaded(path).read_text("utf-8", "replace") if path else typed)
             written, n = swapped.augmented(given)
             rows = "".join(f"<li>{escape(text)}<br><b>{escape(swapped.swap(text).text)}</b></li>" for text in given[:5])
             said = f"<p class='note'>{len(given):,} texts and {n:,} swapped copies.</p><ul class='note'>{rows}</ul>"

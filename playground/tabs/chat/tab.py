@@ -76,22 +76,24 @@ def build(page: Page) -> None:
     with completion_place:
         text = completion.build(page, controls)
 
-    def adapt(reference: str | None) -> list[dict]:
-        """Offers what the picked model can do, and says why not all of it."""
+    def adapt(reference: str | None, chosen: str) -> list[dict]:
+        """Offers what the picked model can do, and says why not all of it. A duel goes on: it has models of its own."""
         ability = what_it_can(page, reference or "")
         reason = {"base": BASE, "seq2seq": SEQ2SEQ, "none": MUTE}.get(ability, "")
         alone = ability in ("base", "seq2seq")
-        choice = gr.update(value=COMPLETION, interactive=False) if alone else gr.update(interactive=True)
+        told = alone and chosen != DUEL
+        choice = gr.update(value=COMPLETION, interactive=False) if told else gr.update(interactive=True)
         return [choice, gr.update(value=reason, visible=bool(reason))]
 
-    def adapt_with_message(reference: str | None, message: str, present: str) -> list:
+    def adapt_with_message(reference: str | None, chosen: str, message: str, present: str) -> list:
         """As `adapt`; a message to a model that turned out to have no chat template becomes a text to continue."""
         nothing_of_theirs = present in ("", completion.WORKED_EXAMPLE)
         carry = message.strip() and nothing_of_theirs and what_it_can(page, reference or "") in ("base", "seq2seq")
-        return [*adapt(reference), *(["", message] if carry else [gr.skip(), gr.skip()])]
+        return [*adapt(reference, chosen), *(["", message] if carry else [gr.skip(), gr.skip()])]
 
     def after_failure(event: gr.events.Dependency, message: gr.Textbox) -> None:
-        event.then(adapt_with_message, [page.reference, message, text.text], [mode, why, message, text.text], **AT_ONCE)
+        asking, shown = [page.reference, mode, message, text.text], [mode, why, message, text.text]
+        event.then(adapt_with_message, asking, shown, **AT_ONCE)
 
     with conversation_place:
         talk = conversation.build(page, controls, system, drawer, after_failure)
@@ -126,8 +128,8 @@ def build(page: Page) -> None:
         [conversation_place, completion_place, duel_place, beside, below, strip],
         **AT_ONCE,
     )
-    gr.on([page.blocks.load, page.reference.change], adapt, page.reference, [mode, why], **AT_ONCE)
-    page.made_ready.success(adapt, page.reference, [mode, why], **AT_ONCE)
+    gr.on([page.blocks.load, page.reference.change], adapt, [page.reference, mode], [mode, why], **AT_ONCE)
+    page.made_ready.success(adapt, [page.reference, mode], [mode, why], **AT_ONCE)
 
     _receive(page, mode, talk, text)
 

@@ -5,11 +5,11 @@ It does not know how the corpus is searched or drawn.
 
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import gradio as gr
 
 from playground.tabs.attention.panes import Pane, progress, reported
+from playground.tabs.files import uploaded
 from playground.tabs.internals.benches import asked, bench
 from playground.tabs.internals.unit import UnitBoxes
 from playground.tabs.kit import AT_ONCE, Page
@@ -63,5 +63,6 @@ def read(path: str | None):
 
     if path is None:
         return None
-    corpora.check_size(Path(path).stat().st_size)
-    return corpora.read(Path(path).read_bytes(), Path(path).name)
+    file = uploaded(path)
+    corpora.check_size(file.stat().st_size)
+    return corpora.read(file.read_bytes(), file.name)

@@ -1,6 +1,6 @@
 """What a run brought: the verdict, accuracies, disagreements, votes, calibration, files. It computes nothing itself."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 
 import gradio as gr
 
@@ -18,7 +18,6 @@ WHAT_TO_SEE = (
 )
 FEW = 100  # rows: with fewer, bins of a tenth would hold next to nothing
 NOT_YET = "Run prompts on a table, and what came of it stands here."
-KEPT = Files()
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,10 +42,11 @@ class Outcome:
     files: gr.File
     code_of: gr.Dropdown
     code: gr.Code
+    kept: Files = field(default_factory=Files)
 
     @property
     def all(self) -> list[gr.components.Component]:
-        return [getattr(self, name) for name in self.__dataclass_fields__]
+        return [getattr(self, each.name) for each in fields(self) if each.name != "kept"]
 
     def growing(self, found: Results) -> dict:
         """What changes while a run goes on."""
@@ -153,7 +153,7 @@ class Outcome:
             "results.json": json.dumps(results.plain(found), ensure_ascii=False),
             "prompts.json": replay.as_json(list(dict.fromkeys(variant.prompt for variant in found.variants))),
         }
-        return KEPT.write(contents)
+        return self.kept.write(contents)
 
     def python(self, which: int | None, found: Results | None) -> str:
         if found is None:

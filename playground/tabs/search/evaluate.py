@@ -8,11 +8,11 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
 import gradio as gr
 
 from playground.errors import PlaygroundError
+from playground.tabs.files import uploaded
 from playground.tabs.forms import Box
 from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN, Page, user_errors
 from playground.tabs.search import SEARCH, linked
@@ -78,7 +78,7 @@ class Pane:
         elif not values[self.file]:
             raise PlaygroundError("There is no file yet. Upload one, or take the questions that come with it.")
         else:
-            data = Path(values[self.file]).read_bytes()
+            data = uploaded(values[self.file]).read_bytes()
             if values[self.which] == BEIR:
                 benchmark = beir.unpack(data)
                 return benchmark.questions, (yield from self._benchmark(values, benchmark, stop))

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from playground.arrays import Floats
 from playground.engine.anatomy import Stack
+from playground.engine.checks import reads_left_to_right
 from playground.engine.engine import Engine
 from playground.engine.observe import arounds
 from playground.engine.padded import turns_by_length
@@ -101,7 +102,7 @@ def pooled(
     """
     places = batch_tokens or _BATCH_TOKENS.get(engine.device.type, _BATCH_TOKENS_ELSEWHERE)
     ids, weights = _tokens(engine, examples, pooling)
-    if engine.anatomy.kind == "causal" and not turns_by_length(engine):  # what follows cannot change what is looked at
+    if reads_left_to_right(engine) and not turns_by_length(engine):  # what follows cannot change what is looked at
         ends = [max(place for place, weight in enumerate(row) if weight) + 1 for row in weights]
         ids = [row[:end] for row, end in zip(ids, ends, strict=True)]
         weights = [row[:end] for row, end in zip(weights, ends, strict=True)]
