@@ -25,6 +25,7 @@ def app(writer, tmp_path):
         given = {"CACHE_DIR": str(tmp_path), "PORT": "0", "DEFAULT_MODELS": str(writer), "OFFLINE": "true"}
         given |= {"DTYPE": "float32", "THREADS": "1", **variables}
         environment = ours | {f"PLAYGROUND_{name}": value for name, value in given.items()}
+        environment["GRADIO_TEMP_DIR"] = str(tmp_path / "files")
         process = subprocess.Popen(
             [sys.executable, "app.py"],
             cwd=ROOT,
@@ -64,6 +65,8 @@ def test_the_stream_ends_whole_and_nothing_new_is_taken(app, tmp_path):
     reader = threading.Thread(target=follow)
     reader.start()
     assert begun.wait(60)
+    sent = httpx.post(f"{url}/gradio_api/upload", files={"files": ("a.txt", b"here")}).json()
+    assert Path(sent[0]).read_bytes() == b"here" and tmp_path / "files" in Path(sent[0]).parents
     process.terminate()
     until = time.monotonic() + 20
     while True:
@@ -76,13 +79,14 @@ def test_the_stream_ends_whole_and_nothing_new_is_taken(app, tmp_path):
     last = json.loads(read[read.index("event: complete") + 1].removeprefix("data: "))[0]
     assert last["new_tokens"] == 1500 and last["stop_reason"] == "length"
     assert process.wait(30) == 0
+    assert list((tmp_path / "files").iterdir()) == [], "uploads go when the app ends"
     log = (tmp_path / "log").read_text()
     assert "Traceback" not in log
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     assert any(line.get("event") == "complete" and line["status"] == 503 for line in lines)
 
 
-def test_what_takes_too_long_is_not_waited_for(app):
+def test_what_takes_too_long_is_not_waited_for(app, tmp_path):
     url, process = app(GRACE="1")
     number = httpx.post(f"{url}/gradio_api/call/v2/complete", json=ASK | {"max_new_tokens": 4000}).json()["event_id"]
     with httpx.stream("GET", f"{url}/gradio_api/call/complete/{number}", timeout=120) as stream:
@@ -90,4 +94,5 @@ def test_what_takes_too_long_is_not_waited_for(app):
         told = time.monotonic()
         process.terminate()
         assert process.wait(30) == 0
+    assert list((tmp_path / "files").iterdir()) == []
     assert time.monotonic() - told < 15
