@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.crowd import floor_of
 from benchmarks.together import people
 from benchmarks.together.compare import differences
 from benchmarks.together.jobs import jobs
@@ -40,3 +41,11 @@ def test_every_tab_is_asked_by_endpoints_that_exist():
     assert {job.tab for job in asked} == set(people.FIRST)
     documented = set(re.findall(r"^\| `(/\w+)` \|", (ROOT / "README.md").read_text("utf-8"), re.M))
     assert {job.endpoint for job in asked} <= documented
+
+
+def test_what_is_left_behind_is_told_from_what_comes_and_goes():
+    busy = [1000.0 + 400 * (n % 3 == 0) for n in range(200)]
+    assert floor_of(busy, 0.25, 0.5) == floor_of(busy, 0.75, 1.0) == 1000
+    leaking = [each + 2 * n for n, each in enumerate(busy)]
+    assert floor_of(leaking, 0.75, 1.0) > 1.05 * floor_of(leaking, 0.25, 0.5)
+    assert floor_of([5.0], 0.25, 0.5) == 5
