@@ -39,8 +39,8 @@ test: $(INSTALLED_FOR_TESTS) browser lint
 	@$(MAKE) --no-print-directory -j 2 tests-in-browser other-tests
 
 tests-in-browser:
-	@log=$$(mktemp); $(PY) -m pytest --reruns 1 $(ARGS) tests/browser > $$log 2>&1; failed=$$?; \
-	cat $$log; rm $$log; exit $$failed
+	@log=$$(mktemp); trap 'cat "$$log"; rm -f "$$log"' EXIT; trap 'exit 130' INT TERM; \
+	$(PY) -m pytest --reruns 1 $(ARGS) tests/browser > "$$log" 2>&1
 
 other-tests:
 	@OMP_NUM_THREADS=1 nice -n 10 $(PY) -m pytest -n $(WORKERS) --dist worksteal --reruns 1 $(ARGS) --ignore tests/browser

@@ -226,7 +226,7 @@ def judge(crowd: Crowd, lost: list[str], remembered: bool, logged: list[str]) ->
             p95 < LIGHT,
         ),
         (
-            "memory beside models, quarters 2 and 4",
+            "memory beside models, 2nd and 4th ¼",
             f"<= +{GROWTH:.0%}",
             f"{growth:+.1%} ({early:.0f} to {late:.0f} MB)",
             growth <= GROWTH,

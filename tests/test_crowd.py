@@ -44,7 +44,7 @@ def test_every_tab_is_asked_by_endpoints_that_exist():
 
 
 def test_what_is_left_behind_is_told_from_what_comes_and_goes():
-    busy = [1000.0 + 400 * (n % 3 == 0) for n in range(200)]
+    busy = [1000.0 + 400 * (n % 3 > 0) for n in range(200)]
     assert floor_of(busy, 0.25, 0.5) == floor_of(busy, 0.75, 1.0) == 1000
     leaking = [each + 2 * n for n, each in enumerate(busy)]
     assert floor_of(leaking, 0.75, 1.0) > 1.05 * floor_of(leaking, 0.25, 0.5)

@@ -23,7 +23,7 @@ from playground.labs.retrieval.library import Library
 from playground.labs.retrieval.store import Collection
 from playground.models.cache import ModelCache
 from playground.settings import Settings
-from playground.tabs.files import Files
+from playground.tabs.files import new_folder
 from playground.tabs.kit import model_work, user_errors
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def opened(shelves: Library, models: ModelCache, address: str, key: str) -> Coll
 
 def add(models: ModelCache, settings: Settings) -> None:
     """Declares the endpoints; call it inside `gr.Blocks`."""
-    shelves, kept_files = library.of(settings), Files()
+    shelves = library.of(settings)
 
     def collection_add(
         collection: str,
@@ -136,7 +136,7 @@ def add(models: ModelCache, settings: Settings) -> None:
                 opened(shelves, models, collection, key)
             store = shelves.shipped() if collection == shipped.ADDRESS else shelves.store(collection, _or_none(key))
             name = "".join(c if c.isalnum() else "-" for c in store.about()[0])
-            file = exchange.pack(store, kept_files.folder() / f"{name}.zip")
+            file = exchange.pack(store, new_folder() / f"{name}.zip")
             return FileData(path=str(file), orig_name=file.name)
 
     def collection_import(file: FileData, key: str = "") -> dict:
@@ -234,7 +234,7 @@ def _fetched(wanted: list[str], folder: Path, largest: int) -> "Iterator[Arrived
 
 
 def _files(files: list | None) -> list[tuple[str, Path]]:
-    """(name, path) of files that came by upload, and of no others: a path is the caller's word."""
+    """(name, path) of files that lie where uploads do, under names that nobody guesses: a path is the caller's word."""
     uploads = Path(get_upload_folder()).resolve()
     found = []
     if not isinstance(files or [], list) or not all(isinstance(each, dict | FileData) for each in files or []):

@@ -1,4 +1,4 @@
-"""Files of a visitor: those that are offered do not pile up, and an upload that has gone is told."""
+"""Files of a visitor: those that are offered are one's own, and an upload that has gone is told."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from playground.errors import PlaygroundError
 from playground.tabs.bias import pair_source
-from playground.tabs.files import MOST_FOLDERS, Files, uploaded
+from playground.tabs.files import uploaded, write_files
 from playground.tabs.internals import neuron_corpus
 
 
@@ -16,19 +16,12 @@ def place(monkeypatch, tmp_path) -> Path:
     return tmp_path / "not yet"
 
 
-def test_the_oldest_folder_goes_when_there_are_many(place):
-    files = Files()
-    paths = [files.write({"a.txt": str(n)})[0] for n in range(MOST_FOLDERS + 3)]
-    assert [Path(path).exists() for path in paths] == [False] * 3 + [True] * MOST_FOLDERS
-    assert len(list(place.iterdir())) == MOST_FOLDERS
-
-
-def test_panes_do_not_take_one_anothers_files():
-    mine, theirs = Files(), Files()
-    path = mine.write({"a.txt": "mine"})[0]
-    for _ in range(MOST_FOLDERS + 1):
-        theirs.write({"a.txt": "theirs"})
-    assert Path(path).read_text() == "mine"
+def test_what_one_is_offered_stays_whatever_others_are_offered_since(place):
+    path = write_files({"a.csv": "mine", "a.json": "too"})[0]
+    for _ in range(50):
+        write_files({"a.csv": "theirs"})
+    assert Path(path).read_text() == "mine" and len(list(place.iterdir())) == 51
+    assert place.stat().st_mode & 0o077 == 0, "nobody else on the machine reads them"
 
 
 def test_an_upload_that_has_gone_is_told(tmp_path):

@@ -11,7 +11,7 @@ from playground.errors import PlaygroundError
 from playground.tabs.attention.map import HEAD, MapPane
 from playground.tabs.attention.panes import Bench, Pane
 from playground.tabs.attention.source import fitting, nearest
-from playground.tabs.files import Files
+from playground.tabs.files import write_files
 from playground.tabs.kit import title_of
 from playground.views.attention import export
 from playground.views.continuations import note
@@ -33,7 +33,6 @@ def build(bench: Bench, map_pane: MapPane) -> None:
     source = bench.source
     caption = gr.HTML(note(INTRODUCTION), elem_id="export-caption")
     files = gr.File(label="Files", file_count="multiple", interactive=False, elem_id="export-files")
-    kept = Files()
     code = gr.Code(label="Python", language="python", interactive=False, elem_id="export-code")
 
     def draw(values: dict, stop: threading.Event) -> dict:
@@ -58,7 +57,7 @@ def build(bench: Bench, map_pane: MapPane) -> None:
             "attention.json": export.as_json(whole),
             "attention.html": export.as_html(whole, title, layer, head),
         }
-        return kept.write(contents)
+        return write_files(contents)
 
     def script(asked, which: dict, stop: threading.Event) -> str:
         """Python for the maps that the picture is made of, or a comment that says why there is none."""

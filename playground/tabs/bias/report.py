@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import gradio as gr
 
 from playground.tabs.bias import outcome
-from playground.tabs.files import Files
+from playground.tabs.files import write_files
 from playground.tabs.kit import MAY_REFUSE, Page, user_errors
 
 TITLE = "Report"
@@ -13,7 +13,6 @@ TITLE = "Report"
 
 def build(page: Page, sections: Sequence[gr.State]) -> None:
     """sections: each holds the last result of a measurement, or nothing."""
-    kept = Files()
     outcome.about(
         "<p><b>Report</b> puts the last result of every pane on one page: model, data, metric with its definition "
         "and ideal "
@@ -37,6 +36,6 @@ def build(page: Page, sections: Sequence[gr.State]) -> None:
                 f"<h3>{tables.escape(one.title)}</h3>{tables.section(one)}{tables.numbers(one)}" for one in there
             )
             written = {"bias-report.html": report.page(there), "bias-report.json": lab.report_json(there)}
-            return kept.write(written), parts
+            return write_files(written), parts
 
     make.click(work, list(sections), [files, shown], **MAY_REFUSE)

@@ -5,7 +5,7 @@ from html import escape
 import gradio as gr
 
 from playground.tabs.bias import outcome
-from playground.tabs.files import Files, uploaded
+from playground.tabs.files import uploaded, write_files
 from playground.tabs.kit import MAY_REFUSE, Page, user_errors
 
 TEXTS = (
@@ -16,7 +16,6 @@ TEXTS = (
 
 def build(page: Page) -> None:
     """An accordion with texts or a file in, and JSON lines out."""
-    kept = Files()
     with gr.Accordion("Data with genders swapped, for fine-tuning", open=False, elem_id="bias-swap"):
         gr.HTML(
             "<p class='note'>Each text, and a copy with the words of one gender put for the other (Zhao et al. "
@@ -42,6 +41,6 @@ def build(page: Page) -> None:
             written, n = swapped.augmented(given)
             rows = "".join(f"<li>{escape(text)}<br><b>{escape(swapped.swap(text).text)}</b></li>" for text in given[:5])
             said = f"<p class='note'>{len(given):,} texts and {n:,} swapped copies.</p><ul class='note'>{rows}</ul>"
-            return said, kept.write({"swapped.jsonl": written})
+            return said, write_files({"swapped.jsonl": written})
 
     make.click(work, [texts, file], [shown, made], **MAY_REFUSE)

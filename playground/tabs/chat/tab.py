@@ -128,7 +128,7 @@ def build(page: Page) -> None:
         [conversation_place, completion_place, duel_place, beside, below, strip],
         **AT_ONCE,
     )
-    gr.on([page.blocks.load, page.reference.change], adapt, [page.reference, mode], [mode, why], **AT_ONCE)
+    gr.on([page.blocks.load, page.reference.change, mode.change], adapt, [page.reference, mode], [mode, why], **AT_ONCE)
     page.made_ready.success(adapt, [page.reference, mode], [mode, why], **AT_ONCE)
 
     _receive(page, mode, talk, text)

@@ -6,7 +6,7 @@ It does not know what any of them does.
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import gradio as gr
@@ -14,7 +14,7 @@ import gradio as gr
 from playground.errors import PlaygroundError
 from playground.models.progress import Report
 from playground.tabs.attention.panes import Stops, reported
-from playground.tabs.files import Files
+from playground.tabs.files import write_files
 from playground.tabs.kit import AT_ONCE, ELSEWHERE, WAITING, Page, arriving, user_errors
 from playground.views.continuations import note
 
@@ -30,7 +30,6 @@ class Desk:
     title: str
     stops: Stops
     status: gr.HTML
-    kept: Files = field(default_factory=Files)  # that were offered
 
     def after(
         self, event: gr.events.Dependency, work: Work, inputs: set[gr.components.Component], outputs: list
@@ -117,7 +116,7 @@ class Desk:
 
     def files(self, contents: Mapping[str, str]) -> list[str]:
         """Writes files to be offered."""
-        return self.kept.write(contents)
+        return write_files(contents)
 
 
 def build(page: Page, title: str, status: gr.HTML, stop: gr.Button) -> Desk:

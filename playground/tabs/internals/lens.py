@@ -13,7 +13,7 @@ from playground.errors import PlaygroundError
 from playground.tabs import sending
 from playground.tabs.attention.panes import Pane, progress, reported
 from playground.tabs.attention.source import second_box
-from playground.tabs.files import Files
+from playground.tabs.files import write_files
 from playground.tabs.forms import Box
 from playground.tabs.internals import INTERNALS
 from playground.tabs.internals.benches import asked, bench
@@ -163,7 +163,6 @@ def build(page: Page, inbox: gr.State) -> LensPane:
                     chart = gr.Plot(show_label=False, elem_id="lens-chart")
         with gr.Accordion("Downloads", open=False, elem_id="lens-export"):
             files = gr.File(label="A row a cell as CSV, everything as JSON", file_count="multiple", interactive=False)
-    kept = Files()
 
     def draw(values: dict, halted: threading.Event, begin: int | None = None) -> Iterator[dict]:
         """The lens over one page of positions; without `begin`, the last page, where the answer is."""
@@ -204,7 +203,9 @@ def build(page: Page, inbox: gr.State) -> LensPane:
             caption: words.caption(seen, now.title, values[colour], now.warning),
             grid: view.grid(seen, values[colour], now.picked),
             first: gr.update(maximum=most, value=min(int(seen.positions[0]), most), visible=seen.n_positions > PAGE),
-            files: kept.write({"logit-lens.csv": lens_files.as_csv(seen), "logit-lens.json": lens_files.as_json(seen)}),
+            files: write_files(
+                {"logit-lens.csv": lens_files.as_csv(seen), "logit-lens.json": lens_files.as_json(seen)}
+            ),
         } | at_cell(now, values[curve])
 
     def at_cell(now: Shown, kind: str) -> dict:

@@ -11,7 +11,7 @@ import gradio as gr
 
 from playground.errors import PlaygroundError
 from playground.tabs.attention.panes import BUTTONS, Pane, progress, reported
-from playground.tabs.files import Files
+from playground.tabs.files import write_files
 from playground.tabs.internals.benches import asked, bench
 from playground.tabs.internals.unit import KINDS, NEURON
 from playground.tabs.kit import AT_ONCE, Page, title_of
@@ -106,7 +106,6 @@ def build(page: Page) -> Groups:
     with gr.Accordion("Downloads", open=False, visible=False, elem_id="group-export") as export:
         files = gr.File(label="Ranking as CSV", interactive=False)
     compared = gr.State()
-    kept = Files()
 
     def draw(values: dict, halted: threading.Event) -> Iterator[dict]:
         from playground.labs.internals import neuron_groups as lab
@@ -130,7 +129,7 @@ def build(page: Page) -> Groups:
                 ranking: view.difference(news, LISTED),
                 compared: sides,
                 export: gr.update(visible=True),
-                files: kept.write({"neurons.csv": neuron_files.difference_csv(news)})[0],
+                files: write_files({"neurons.csv": neuron_files.difference_csv(news)})[0],
             }
 
     desk = bench(page, status)

@@ -16,7 +16,7 @@ from playground.labs.internals.probing import table, tasks
 from playground.labs.internals.probing.examples import Examples, find
 from playground.tabs import sending
 from playground.tabs.attention.panes import Stops
-from playground.tabs.files import Files
+from playground.tabs.files import write_files
 from playground.tabs.forms import Box, More
 from playground.tabs.internals import INTERNALS
 from playground.tabs.kit import (
@@ -88,7 +88,6 @@ class Pane:
     page: Page
     cache: object  # labs.probing.features.Cache, made when first needed
     stops: Stops
-    kept: Files  # that were offered
     task: gr.Dropdown
     file: gr.File
     text: gr.Dropdown
@@ -268,7 +267,7 @@ class Pane:
             self.points: view.projection(found, found.best),
             self.numbers: view.table(found),
             self.origin: view.origin(found),
-            self.files: self.kept.write(contents),
+            self.files: write_files(contents),
             self.code: code,
             self.found: found,
         }
@@ -290,7 +289,7 @@ def build(page: Page, inbox: gr.State) -> None:
     """Lays out the pane and connects it. inbox: what other tabs send; of a layer, its output is probed."""
     from dataclasses import fields
 
-    parts: dict = {"page": page, "cache": {}, "stops": Stops(page.blocks), "kept": Files()}
+    parts: dict = {"page": page, "cache": {}, "stops": Stops(page.blocks)}
     with gr.Row(elem_classes="examples", elem_id="probing-examples"):
         gr.HTML("Examples:")
         buttons = [gr.Button(example.caption, size="sm", min_width=0) for example in EXAMPLES]

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields, replace
 
 import gradio as gr
 
-from playground.tabs.files import Files
+from playground.tabs.files import write_files
 from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN, Page
 from playground.tabs.merge import bench as benches
 from playground.tabs.merge.bench import Bench
@@ -34,7 +34,6 @@ class Pane:
     chart: gr.Plot
     table: gr.Dataframe
     files: gr.File
-    kept: Files
 
     def work(self, values: dict, stop: threading.Event, visitor: str) -> Iterator[dict]:
         from playground.labs.merging import inspector
@@ -64,7 +63,7 @@ class Pane:
             self.what: gr.update(choices=offered, value=what),
             self.chart: view.figure(found, what),
             self.table: gr.update(value=view.rows(found)),
-            self.files: self.kept.write({"inspection.json": json.dumps(plain, indent=2)}),
+            self.files: write_files({"inspection.json": json.dumps(plain, indent=2)}),
         }
 
 
@@ -95,7 +94,7 @@ def build(page: Page, visitors: Visitors) -> Pane:
         with gr.Accordion("Downloads", open=False):
             parts["files"] = gr.File(label="All numbers as JSON", file_count="multiple", interactive=False)
     bench = benches.build(page, TITLE, status, stop)
-    parts |= {"page": page, "visitors": visitors, "bench": bench, "kept": Files()}
+    parts |= {"page": page, "visitors": visitors, "bench": bench}
     pane = Pane(**{item.name: parts[item.name] for item in fields(Pane)})
     cook = visitors.kitchen
     inputs = {cook.a, cook.b, cook.base, pane.with_base, pane.what}

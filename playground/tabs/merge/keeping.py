@@ -11,7 +11,7 @@ from html import escape
 
 import gradio as gr
 
-from playground.tabs.files import Files
+from playground.tabs.files import write_files
 from playground.tabs.kit import MAY_REFUSE, Page, in_words, user_errors
 from playground.tabs.merge import bench as benches
 from playground.tabs.merge.bench import Bench
@@ -37,7 +37,6 @@ class Pane:
     told: gr.HTML
     files: gr.File
     code: gr.Code
-    kept: Files
 
     @property
     def outputs(self) -> list[gr.components.Component]:
@@ -94,7 +93,7 @@ class Pane:
                 code = contents["merge.py"] = replay.script(recipe, opened)
             except Exception as error:  # the recipe itself can be taken along all the same
                 code = f"# {in_words(error)}"
-            return {self.recipe: text, self.files: self.kept.write(contents), self.code: code}
+            return {self.recipe: text, self.files: write_files(contents), self.code: code}
 
     def bringing(self, ask) -> None:
         """Connects “Use this recipe” with the sliders and with `ask`, the pane that answers."""
@@ -162,7 +161,7 @@ def build(page: Page, visitors: Visitors) -> Pane:
         )
     )
     bench = benches.build(page, TITLE, status, stop)
-    parts |= {"page": page, "visitors": visitors, "bench": bench, "kept": Files()}
+    parts |= {"page": page, "visitors": visitors, "bench": bench}
     pane = Pane(**{item.name: parts[item.name] for item in fields(Pane)})
     inputs = visitors.kitchen.inputs | {pane.name, pane.dtype, pane.shard, pane.repo}
     bench.on([run.click], pane.work, inputs, pane.outputs)

@@ -13,7 +13,7 @@ import gradio as gr
 
 from playground.labs.merging import questions
 from playground.tabs.attention.panes import clicks
-from playground.tabs.files import Files
+from playground.tabs.files import write_files
 from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN, Page, places
 from playground.tabs.merge import asking
 from playground.tabs.merge import bench as benches
@@ -46,7 +46,6 @@ class Pane:
     outcome: gr.Column
     bridge: gr.HTML
     files: gr.File
-    kept: Files
 
     @property
     def boxes(self) -> dict[str, gr.components.Component]:
@@ -85,7 +84,7 @@ class Pane:
             return
         move(recipe)
         told = curves.sentence(done) + " Click a point, or set t below, to talk to that merge."
-        yield {self.told: f'<p class="verdict">{escape(told)}</p>', self.files: self.kept.write(contents(done))}
+        yield {self.told: f'<p class="verdict">{escape(told)}</p>', self.files: write_files(contents(done))}
 
     def _progress(self, done) -> str:
         from playground.views.internals.probing import progress
@@ -178,7 +177,7 @@ def build(page: Page, visitors: Visitors) -> Pane:
             parts["files"] = gr.File(label="The curves as CSV and JSON", file_count="multiple", interactive=False)
     parts["bridge"] = gr.HTML("", visible="hidden", js_on_load=clicks("#merge-sweep-chart"))
     bench = benches.build(page, TITLE, status, stop)
-    parts |= {"page": page, "visitors": visitors, "bench": bench, "kept": Files()}
+    parts |= {"page": page, "visitors": visitors, "bench": bench}
     pane = Pane(**{item.name: parts[item.name] for item in fields(Pane)})
     inputs = visitors.kitchen.inputs | {pane.text, pane.steps, pane.question, pane.rows, pane.bias}
     bench.on([run.click], pane.work, inputs, [pane.told, pane.chart, pane.outcome, pane.files])

@@ -1,13 +1,13 @@
 """What a run brought: the verdict, accuracies, disagreements, votes, calibration, files. It computes nothing itself."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 
 import gradio as gr
 
 from playground.errors import PlaygroundError
 from playground.labs.prompting import library, replay, results, statistics
 from playground.labs.prompting.results import Results
-from playground.tabs.files import Files
+from playground.tabs.files import write_files
 from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN
 from playground.views.continuations import note
 from playground.views.prompting import tables, words
@@ -42,11 +42,10 @@ class Outcome:
     files: gr.File
     code_of: gr.Dropdown
     code: gr.Code
-    kept: Files = field(default_factory=Files)
 
     @property
     def all(self) -> list[gr.components.Component]:
-        return [getattr(self, each.name) for each in fields(self) if each.name != "kept"]
+        return [getattr(self, name) for name in self.__dataclass_fields__]
 
     def growing(self, found: Results) -> dict:
         """What changes while a run goes on."""
@@ -153,7 +152,7 @@ class Outcome:
             "results.json": json.dumps(results.plain(found), ensure_ascii=False),
             "prompts.json": replay.as_json(list(dict.fromkeys(variant.prompt for variant in found.variants))),
         }
-        return self.kept.write(contents)
+        return write_files(contents)
 
     def python(self, which: int | None, found: Results | None) -> str:
         if found is None:

@@ -14,6 +14,7 @@ import gradio as gr
 from playground.errors import PlaygroundError
 from playground.tabs import sending
 from playground.tabs.attention.panes import BUTTONS
+from playground.tabs.files import write_files
 from playground.tabs.kit import AT_ONCE, Page, Parcel, paced
 from playground.tabs.search import microscope as scopes
 from playground.tabs.search import settings
@@ -158,7 +159,7 @@ class Asking:
             contents |= {replay.CHUNKS: replay.chunks(collection), "search.py": code}
         except PlaygroundError as error:
             code = f"# {error}"
-        yield {self.files: self.bench.kept.write(contents), self.code: code}
+        yield {self.files: write_files(contents), self.code: code}
 
     @property
     def inputs(self) -> set[gr.components.Component]:

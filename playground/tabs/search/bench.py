@@ -6,7 +6,7 @@ It does not know any single pane.
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import gradio as gr
@@ -15,7 +15,6 @@ from playground.errors import PlaygroundError
 from playground.labs.retrieval import shipped
 from playground.labs.retrieval.library import Library
 from playground.tabs.attention.panes import Stops
-from playground.tabs.files import Files
 from playground.tabs.kit import AT_ONCE, WAITING, Page, arriving, user_errors
 from playground.views.continuations import note
 from playground.views.quantities import of
@@ -36,7 +35,6 @@ class Bench:
     library: Library
     collection: gr.Dropdown  # its value is an address
     stops: Stops
-    kept: Files = field(default_factory=Files)
 
     @property
     def owner(self) -> gr.BrowserState:

@@ -18,6 +18,7 @@ from playground.labs.retrieval.library import EMBEDDING
 from playground.models.catalog import catalog
 from playground.models.sources import locate
 from playground.tabs import results
+from playground.tabs.files import new_folder, write_files
 from playground.tabs.forms import Box
 from playground.tabs.kit import AT_ONCE, MAY_REFUSE, WAITING, Page, user_errors
 from playground.tabs.search import SEARCH, linked
@@ -98,7 +99,7 @@ class Documents:
                 raise PlaygroundError(web.FORBIDDEN)
             stop = self.bench.stops.begin(request, "Fetching")
             arriving = web.fetch_all(
-                web.addresses(lines), self.bench.kept.folder(), int(settings.upload_limit), stopped=stop.is_set
+                web.addresses(lines), new_folder(), int(settings.upload_limit), stopped=stop.is_set
             )
             with closing(arriving):
                 for now in arriving:
@@ -207,7 +208,7 @@ class Documents:
             library = self.bench.library
             store = library.shipped() if address == shipped.ADDRESS else library.store(address, owner or "")
             name = "".join(c if c.isalnum() else "-" for c in store.about()[0])
-            (path,) = self.bench.kept.write({f"{name}.zip": ""})
+            (path,) = write_files({f"{name}.zip": ""})
             return str(exchange.pack(store, Path(path)))
 
     def bring(self, path: str | None, owner: str) -> dict:

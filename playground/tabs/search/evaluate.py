@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from playground.errors import PlaygroundError
-from playground.tabs.files import uploaded
+from playground.tabs.files import uploaded, write_files
 from playground.tabs.forms import Box
 from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN, Page, user_errors
 from playground.tabs.search import SEARCH, linked
@@ -168,7 +168,7 @@ class Pane:
         return {
             self.verdict: view.verdict(found, threshold),
             self.refusals: view.thresholds(found, threshold),
-            self.files: self.bench.kept.write(contents),
+            self.files: write_files(contents),
         }
 
     def moved(self, found, threshold: float) -> dict:
@@ -219,7 +219,7 @@ class Pane:
                 self.answer_outcome: gr.update(**SEEN),
                 self.answer_figure: view.answered(grades),
                 self.answers: view.grades(grades),
-                self.answer_files: self.bench.kept.write(files),
+                self.answer_files: write_files(files),
             }
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from playground.errors import PlaygroundError
+from playground.tabs.files import write_files
 from playground.tabs.kit import AT_ONCE, Page
 from playground.tabs.search import SEARCH, linked
 from playground.tabs.search.bench import Bench
@@ -74,7 +75,7 @@ class Pane:
         writer = csv.writer(out)
         for text, row in zip(found.texts, found.cosines.tolist(), strict=True):
             writer.writerow([f"'{text}" if text[0] in "=+-@" else text, *(round(value, 6) for value in row)])
-        files = self.bench.kept.write({"cosines.csv": out.getvalue()})
+        files = write_files({"cosines.csv": out.getvalue()})
         yield {
             self.chart: gr.update(value=view.matrix(found), visible=True),
             self.many: view.table(found),

@@ -1,6 +1,7 @@
 """Vectors equal those of an untouched model that reads each text alone, whatever shares a batch with it."""
 
 import copy
+import dataclasses
 import functools
 import operator
 import threading
@@ -90,6 +91,17 @@ def test_what_follows_the_token_looked_at_is_not_read_where_it_cannot_matter(mon
     )
     finish(features.pooled(engine, EXAMPLES, "first"))
     assert set(lengths) == {n_read} if n_read else len(set(lengths)) > 2
+
+
+def test_a_model_that_was_not_seen_to_read_from_left_to_right_reads_all(monkeypatch):
+    """transformers counts some among the causal ones that read in both directions, like XLNet."""
+    engine, lengths, padded = tiny.engine("llama"), [], features._padded
+    monkeypatch.setattr(
+        features, "_padded", lambda rows, filler: lengths.extend(map(len, rows)) or padded(rows, filler)
+    )
+    failed = tuple(dataclasses.replace(check, passed=False) for check in engine.checks)
+    finish(features.pooled(dataclasses.replace(engine, checks=failed), EXAMPLES, "first"))
+    assert len(set(lengths)) > 2
 
 
 def test_batches_keep_within_their_places_and_hold_every_text_once():
