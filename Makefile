@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Threads that wait without spinning: on a busy machine the default is several times slower.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help run test tests-in-browser other-tests lint coverage browser bench screenshots
+.PHONY: help run test lint coverage browser bench screenshots
 
 help:
 	@echo "make run          install, fetch the starter models, serve the page (flags: ARGS=\"--port 8000\")"
@@ -31,19 +31,13 @@ run: $(INSTALLED)
 	$(PY) -m playground.models.starters $(ARGS) || true  # the page opens without them too, and says what is missing
 	exec $(PY) app.py $(ARGS)
 
-# The tests in a browser, which wait for pages most of the time, run beside the others, which give way to them (`nice`):
-# three of those at once (WORKERS), each with one thread. What the browser's say is shown when they have ended.
+# Three of the other tests run at once (WORKERS), each with one thread: some wait for what they have started. The browser's
+# tests have the machine to themselves: two cores are too few for a page with its model and more.
 # One that fails gets a second try, and is named when it needed one: a busy machine may keep a page from its clicks, or
 # two threads from meeting.
 test: $(INSTALLED_FOR_TESTS) browser lint
-	@$(MAKE) --no-print-directory -j 2 tests-in-browser other-tests
-
-tests-in-browser:
-	@log=$$(mktemp); trap 'cat "$$log"; rm -f "$$log"' EXIT; trap 'exit 130' INT TERM; \
-	$(PY) -m pytest --reruns 1 $(ARGS) tests/browser > "$$log" 2>&1
-
-other-tests:
-	@OMP_NUM_THREADS=1 nice -n 10 $(PY) -m pytest -n $(WORKERS) --dist worksteal --reruns 1 $(ARGS) --ignore tests/browser
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist worksteal --reruns 1 $(ARGS) --ignore tests/browser; others=$$?; \
+	$(PY) -m pytest $(ARGS) --reruns 1 tests/browser; browser=$$?; exit $$((others | browser))
 
 lint: $(INSTALLED_FOR_TESTS)
 	$(PY) -m ruff check
