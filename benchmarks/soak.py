@@ -217,14 +217,16 @@ VISITS += [Visitor.regenerate, Visitor.load, Visitor.unload, Visitor.reload]
 
 
 def act(soak: Soak, dice: random.Random, who: str, ways: list[Callable[[], None]]) -> None:
-    while not soak.over.is_set():
+    """Once at least: a busy machine may let nobody in before it is over."""
+    while True:
         way = dice.choice(ways)
         try:
             way()
             soak.did(f"{who} {way.__name__}")
         except Exception as error:
             soak.complain(f"{who} {way.__name__}", f"{type(error).__name__}: {error}")
-        time.sleep(dice.uniform(0, 0.5))
+        if soak.over.wait(dice.uniform(0, 0.5)):
+            return
 
 
 def let_them_in(soak: Soak, seconds: float, seed: int) -> None:
