@@ -43,7 +43,7 @@ def serve(settings: Settings) -> None:
     from playground.models.cache import ModelCache
     from playground.serving import zero
     from playground.serving.layers import Serving
-    from playground.tabs import learning, lookups, sessions
+    from playground.tabs import learning, page_script, sessions
     from playground.tabs.layout import lay_out
     from playground.tabs.theme import theme
 
@@ -87,7 +87,7 @@ def serve(settings: Settings) -> None:
         if not blocks.is_running:
             raise
     sessions.slim(blocks)
-    lookups.use_tables(blocks)
+    page_script.serve_quicker(blocks)
     serving.connect()
     serving.begin()
     print(f"Playground is at {blocks.local_url}", flush=True)

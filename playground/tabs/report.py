@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from playground.assets import ASSETS
-from playground.tabs import lookups, results
+from playground.tabs import page_script, results
 from playground.tabs.kit import Page
 from playground.tabs.results import Component, Experiment
 
@@ -88,5 +88,5 @@ def _page() -> dict[str, str]:
         "css": (ASSETS / "style.css").read_text("utf-8"),
         "own": (ASSETS / "report.css").read_text("utf-8"),
         "versions": ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names),
-        "plotly": f"assets/{next(lookups.SCRIPTS.glob('PlotlyPlot-*.js')).name}",
+        "plotly": f"assets/{next(page_script.SCRIPTS.glob('PlotlyPlot-*.js')).name}",
     }

@@ -8,7 +8,7 @@ import pytest
 
 from playground.models.cache import ModelCache
 from playground.settings import Settings
-from playground.tabs import lookups, report, results
+from playground.tabs import page_script, report, results
 from playground.tabs.layout import lay_out
 
 
@@ -105,4 +105,4 @@ def test_the_script_is_told_what_the_values_are(page, found):
     numbers = next(part for said in told for part in said["shown"] if part["id"] == "bias-pairs-numbers")
     assert numbers["title"] == "All numbers"
     plotly = re.search(r'"plotly": "assets/([^"]+)"', place.js_on_load)[1]
-    assert "window.Plotly" in (lookups.SCRIPTS / plotly).read_text("utf-8")[-20_000:]
+    assert "window.Plotly" in (page_script.SCRIPTS / plotly).read_text("utf-8")[-20_000:]

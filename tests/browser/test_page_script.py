@@ -2,9 +2,9 @@
 
 from playwright.sync_api import Browser
 
-from playground.tabs import lookups
+from playground.tabs import page_script
 
-BOTH = """([[find, byTable], [events, byOwnTable], name]) => {
+BOTH = """([[find, byTable], [events, byOwnTable], name, holder]) => {
     let chance = 7;
     const random = (n) => (chance = (chance * 16807) % 2147483647) % n;
     let count = 0;
@@ -13,11 +13,12 @@ BOTH = """([[find, byTable], [events, byOwnTable], name]) => {
     const root = grow(5), all = [];
     const walk = (node) => { all.push(node); node.children?.forEach(walk); };
     walk(root);
-    const functions = [find, byTable].map((text) => new Function(`${text}; return ${name};`)());
+    const functions = [find, byTable].map((text) => new Function(`${text}; return [${name}, ${holder}];`)());
     let wrong = 0;
     for (const under of [root, root.children[0], all[all.length - 1]])
         for (let id = -2; id < count + 2; id++)
-            if (functions[0](under, id) !== functions[1](under, id)) wrong++;
+            for (const which of [0, 1])
+                if (functions[0][which](under, id) !== functions[1][which](under, id)) wrong++;
     const names = ['click', 'change', '', null, 'submit'];
     const listeners = Array.from({length: 300}, () =>
         ({targets: Array.from({length: random(4)}, () => [random(count + 3), names[random(5)]])}));
@@ -33,13 +34,18 @@ BOTH = """([[find, byTable], [events, byOwnTable], name]) => {
 
 
 def test_both_find_the_same(browser: Browser):
-    script = next(text for path in lookups.SCRIPTS.glob("core-*.js") if lookups.FIND.search(text := path.read_text()))
+    texts = (path.read_text("utf-8") for path in page_script.SCRIPTS.glob("core-*.js"))
+    script = next(text for text in texts if page_script.FIND.search(text))
     pairs = []
-    for pattern, replacement in ((lookups.FIND, lookups.FIND_BY_TABLE), (lookups.EVENTS, lookups.EVENTS_BY_TABLE)):
+    for pattern, replacement in (
+        (page_script.FIND, page_script.FIND_BY_TABLE),
+        (page_script.EVENTS, page_script.EVENTS_BY_TABLE),
+    ):
         found = pattern.search(script)
         pairs.append([found[0], found.expand(replacement)])
+    names = page_script.FIND.search(script)
     page = browser.new_page()
-    counted = page.evaluate(BOTH, [*pairs, lookups.FIND.search(script)["name"]])
+    counted = page.evaluate(BOTH, [*pairs, names["find"], names["holder"]])
     page.close()
     assert counted["nodes"] > 100
     assert counted["wrong"] == 0
