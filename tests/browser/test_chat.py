@@ -3,11 +3,11 @@
 import re
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests import tiny
 from tests.browser.pictures import keep_for_readme
+from tests.browser.views import views
 
 ROOT = Path(__file__).parents[2]
 LONG = "Tell me a very long story about a fox and a lighthouse, with many chapters."
@@ -217,19 +217,16 @@ def test_words_are_pushed_a_stop_string_ends_and_beams_grey_what_they_do_not_use
     accessible(page)
 
 
-@pytest.mark.parametrize(
-    ("width", "height", "dark"), [(1280, 1500, False), (1280, 1500, True), (390, 844, False), (390, 844, True)]
-)
-def test_all_settings_can_be_read(visit, shot, accessible, width, height, dark):
-    page = visit(width, height, dark)
+def test_all_settings_can_be_read(visit, shot, accessible):
+    page = visit(1280, 1500)
     for name in ("More ways to choose", "Stop strings and logit bias", "Beam search"):
         page.get_by_role("button", name=name).click()
     page.get_by_label("Stop strings").fill(r"\n\n")
     page.get_by_label("Logit bias").fill("Paris: -5\nphotosynthesis: 100\nno: -100")
     expect(page.locator(".meant li")).to_have_count(3)
-    accessible(page)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width, "the page is wider than the window"
-    shot(page, f"13-settings-{'phone' if width < 600 else 'wide'}-{'dark' if dark else 'light'}", full_page=True)
+    for name in views(page, (1280, 1500)):
+        accessible(page)
+        shot(page, f"13-settings-{name}", full_page=True)
 
 
 def test_int8_is_chosen_in_the_bar_and_said_under_the_reply(visit, shot):
@@ -259,25 +256,24 @@ def test_closing_the_page_gives_the_model_back(visit):
     expect(row).to_contain_text("nobody", timeout=10_000)
 
 
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("   ", "The message is empty."),
-        ("word " * 20_000, "tokens long"),
-    ],
-    ids=["empty", "too long"],
-)
-def test_bad_messages_stay_in_their_box(visit, shot, text, sentence):
+def test_what_cannot_be_sent_stays_in_its_box(visit, shot):
     page = visit()
-    send(page, text)
-    expect(page.get_by_test_id("toast-body")).to_contain_text(sentence)
-    expect(page.locator("#message textarea")).to_have_value(text)
-    expect_end(page)
-    expect(page.locator("#conversation .user")).to_have_count(0)
-    shot(page, f"error-{sentence.split()[0].lower()}")
-    set_up(page, max_new_tokens=5)
-    send(page, "Hello")
+    for text, seed, sentence in (
+        ("   ", "", "The message is empty."),
+        ("word " * 20_000, "", "tokens long"),
+        ("Hello", "seven", "whole number"),
+    ):
+        set_up(page, max_new_tokens=5, seed=seed)
+        send(page, text)
+        expect(page.get_by_test_id("toast-body").last).to_contain_text(sentence)
+        expect(page.locator("#message textarea")).to_have_value(text)
+        expect_end(page)
+        expect(page.locator("#conversation .user")).to_have_count(0)
+        shot(page, f"error-{sentence.split()[0].lower()}")
+    page.get_by_placeholder("random").fill("7")
+    page.locator("#send").click()
     expect(page.locator("#conversation")).to_contain_text("5 tokens")
+    expect(page.locator("#conversation")).to_contain_text("seed 7 ·")
 
 
 def pick(page: Page, reference: str) -> None:
@@ -294,17 +290,6 @@ def test_an_unknown_model_is_said_to_be_unknown(visit, shot):
     expect(page.locator("#message textarea")).to_have_value("Hello")
     assert page.locator("#status b").count() == 0, "what was typed came back as HTML"
     shot(page, "unknown-model")
-
-
-def test_a_setting_that_cannot_be_used_keeps_the_message(visit):
-    page = visit()
-    set_up(page, max_new_tokens=5, seed="seven")
-    send(page, "Hello")
-    expect(page.get_by_test_id("toast-body")).to_contain_text("whole number")
-    expect(page.locator("#message textarea")).to_have_value("Hello")
-    page.get_by_placeholder("random").fill("7")
-    page.locator("#send").click()
-    expect(page.locator("#conversation")).to_contain_text("seed 7 ·")
 
 
 def test_a_base_model_turns_the_tab_to_completion(visit, shot, tmp_path):
@@ -339,19 +324,19 @@ def test_a_message_to_an_unloaded_base_model_becomes_a_text_to_continue(visit, t
     expect(page.locator("#why")).to_contain_text("no chat template")
 
 
-@pytest.mark.parametrize("caption", EXAMPLES)
-def test_examples_run_at_one_click(visit, shot, caption):
+def test_examples_run_at_one_click(visit, shot):
     page = visit()
-    page.get_by_role("button", name=caption).click()
-    if caption == "Who are you?":
-        expect(page.locator("#conversation")).to_contain_text(re.compile(r"seed \d+"), timeout=200_000)
-    elif "three" in caption:
-        expect(page.locator(".continuations li")).to_have_count(3, timeout=200_000)
-        expect(page.locator(".continuations li").last).to_contain_text(re.compile(r"seed \d+"), timeout=200_000)
-    else:
-        expect(page.locator("#text-notes")).to_contain_text(re.compile(r"seed \d+"), timeout=200_000)
-        assert page.locator("#text textarea").input_value().startswith("Once upon a time")
-    shot(page, f"example-{EXAMPLES.index(caption) + 1}")
+    for number, caption in enumerate(EXAMPLES, 1):
+        page.get_by_role("button", name=caption).click()
+        if number == 1:
+            expect(page.locator("#conversation")).to_contain_text(re.compile(r"seed \d+"), timeout=200_000)
+        elif number == 2:
+            expect(page.locator("#text-notes")).to_contain_text(re.compile(r"seed \d+"), timeout=200_000)
+            assert page.locator("#text textarea").input_value().startswith("Once upon a time")
+        else:
+            expect(page.locator(".continuations li")).to_have_count(3, timeout=200_000)
+            expect(page.locator(".continuations li").last).to_contain_text(re.compile(r"seed \d+"), timeout=200_000)
+        shot(page, f"example-{number}")
 
 
 def test_markup_in_a_message_is_shown_and_never_run(visit):
@@ -364,11 +349,8 @@ def test_markup_in_a_message_is_shown_and_never_run(visit):
     expect_end(page)
 
 
-@pytest.mark.parametrize(
-    ("width", "height", "dark"), [(1280, 900, False), (1280, 900, True), (390, 844, False), (390, 844, True)]
-)
-def test_everyone_can_read_it(visit, shot, accessible, width, height, dark):
-    page = visit(width, height, dark)
+def test_everyone_can_read_it(visit, shot, accessible):
+    page = visit()
     page.get_by_role("button", name="Memory").click()
     page.locator(".checks summary").click()
     expect(page.locator(".ledger tbody tr").first).to_be_visible()
@@ -376,13 +358,13 @@ def test_everyone_can_read_it(visit, shot, accessible, width, height, dark):
     page.locator("#send").click()
     expect(page.locator("#conversation")).to_contain_text(re.compile(r"seed \d+"), timeout=200_000)
     expect_end(page)
-    accessible(page)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width, "the page is wider than the window"
-    shot(page, f"{'phone' if width < 600 else 'wide'}-{'dark' if dark else 'light'}", full_page=True)
+    for name in views(page):
+        accessible(page)
+        shot(page, name, full_page=True)
     page.get_by_label("Plain completion").check()
     expect(page.locator("#text textarea")).to_be_visible()
-    accessible(page)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for _ in views(page):
+        accessible(page, "#tabs")
 
 
 def test_the_keyboard_is_enough(visit):

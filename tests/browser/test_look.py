@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Page, TimeoutError
 
 from tests.browser.tabs import choose
+from tests.browser.views import PHONE, WIDE, show
 
-DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 STRIPS = """() => [...document.querySelectorAll('.tabs')].filter(strip => strip.id && strip.checkVisibility())
     .map(strip => ({
         id: strip.id,
@@ -41,16 +41,14 @@ def places(page: Page, inside: str = "", path: tuple[str, ...] = ()) -> Iterator
 def test_every_place_is_sound_in_both_themes_at_both_widths(visit, accessible):
     page, seen = visit(), []
     for place in places(page):
-        for size, theme in ((DESK, "light"), (PHONE, "dark")):
-            page.set_viewport_size(size)
-            page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # colours change at once
-            page.wait_for_function("dark => document.body.classList.contains('dark') === dark", arg=theme == "dark")
-            accessible(page, "#tabs" if seen else None)  # the head of the page is the same in all of them
+        for size, dark in ((WIDE, False), (PHONE, True)):
+            show(page, size, dark)
+            accessible(page, "#tabs" if seen else None, style_sheets=not seen)  # the head is the same in all
             try:
-                page.wait_for_function("width => document.documentElement.scrollWidth <= width", arg=size["width"])
+                page.wait_for_function("width => document.documentElement.scrollWidth <= width", arg=size[0])
             except TimeoutError:
                 pytest.fail(f"{place} sticks out of {size}: {page.evaluate(STICKS_OUT, size['width'])[-1]}")
-        page.set_viewport_size(DESK)
+        show(page, WIDE, dark=False)
         seen.append(place)
     assert len({place[0] for place in seen}) == 7
     assert len(seen) >= 37, seen
