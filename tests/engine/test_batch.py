@@ -305,7 +305,7 @@ def test_on_a_real_model_the_texts_are_those_of_one_at_a_time(starter_cache):
     from playground.settings import Settings
 
     settings = Settings(cache_dir=starter_cache, dtype="float32", threads=1)
-    prompt, rows = library.worked()[0].prompts[0], library.rows("sentiment")[:4]
+    prompt, rows = library.worked()[0].prompts[0], library.rows("sentiment")[:3]
     texts = [prompts.rendered(prompt, row) for row in rows]
     with ModelCache(settings).lease("starter:smollm2-135m-instruct") as engine:
         sampling = Sampling(max_new_tokens=4, temperature=0)

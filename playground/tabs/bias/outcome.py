@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from playground.tabs.files import write_files
 from playground.tabs.internals.desk import Desk
 from playground.tabs.kit import SEEN, UNSEEN
 
@@ -39,7 +40,7 @@ class Outcome:
         return {
             self.says: tables.section(section),
             self.numbers: tables.numbers(section),
-            self.files: desk.files(written),
+            self.files: write_files(written),
             self.code: script,
             self.section: section,
             self.rest: gr.update(**SEEN),

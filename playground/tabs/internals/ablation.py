@@ -13,6 +13,7 @@ import gradio as gr
 from playground.errors import PlaygroundError
 from playground.tabs import sending
 from playground.tabs.attention.panes import BUTTONS, clicks
+from playground.tabs.files import write_files
 from playground.tabs.internals import INTERNALS, desk
 from playground.tabs.internals import prompt as prompts
 from playground.tabs.internals.desk import Desk
@@ -166,7 +167,7 @@ class Pane:
             }
             if engine.anatomy.kind != "causal":
                 contents = {"ablation.csv": files.change_csv(change), "ablation.json": files.as_json(change=change)}
-                yield shown | {self.written: note(UNREADABLE), self.files: self.desk.files(contents)}
+                yield shown | {self.written: note(UNREADABLE), self.files: write_files(contents)}
                 return
             yield shown | {self.written: "", self.desk.status: note("Writing …")}
             ids, given = self.prompt.ids(engine, values), self.prompt.given(values)
@@ -179,7 +180,7 @@ class Pane:
             "ablation.csv": files.change_csv(change),
             "ablation.json": files.as_json(change=change, original=replies[0], edited=replies[1]),
         }
-        yield {self.files: self.desk.files(contents)}
+        yield {self.files: write_files(contents)}
 
     # every part alone
 
@@ -207,7 +208,7 @@ class Pane:
             self.sweep_told: view.sweep_sentence(found, title_of(reference)),
             self.sweep_chart: view.sweep(found),
             self.sweep_numbers: view.sweep_table(found),
-            self.sweep_files: self.desk.files(contents),
+            self.sweep_files: write_files(contents),
             self.sweep_origin: view.origin(found[0].provenance),
             self.sweeps: found,
         }

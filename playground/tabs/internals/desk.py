@@ -5,7 +5,7 @@ It does not know what any of them does.
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -14,7 +14,6 @@ import gradio as gr
 from playground.errors import PlaygroundError
 from playground.models.progress import Report
 from playground.tabs.attention.panes import Stops, reported
-from playground.tabs.files import write_files
 from playground.tabs.kit import AT_ONCE, ELSEWHERE, WAITING, Page, arriving, user_errors
 from playground.views.continuations import note
 
@@ -113,10 +112,6 @@ class Desk:
             else:
                 result = news
         return result
-
-    def files(self, contents: Mapping[str, str]) -> list[str]:
-        """Writes files to be offered."""
-        return write_files(contents)
 
 
 def build(page: Page, title: str, status: gr.HTML, stop: gr.Button) -> Desk:

@@ -12,6 +12,7 @@ import gradio as gr
 from playground.errors import PlaygroundError
 from playground.tabs import sending
 from playground.tabs.attention.panes import BUTTONS, clicks
+from playground.tabs.files import write_files
 from playground.tabs.internals import INTERNALS, desk
 from playground.tabs.internals.desk import Desk
 from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN, Page, Parcel, places, title_of
@@ -171,7 +172,7 @@ class Pane:
             self.control_chart: view.figure(found, control=True) if controlled else gr.skip(),
             self.numbers: view.table(found),
             self.origin: view.origin(found),
-            self.files: self.desk.files(contents),
+            self.files: write_files(contents),
             self.found: found,
         }
 

@@ -14,6 +14,7 @@ import gradio as gr
 from playground.errors import PlaygroundError
 from playground.tabs import sending
 from playground.tabs.attention.source import Kept
+from playground.tabs.files import write_files
 from playground.tabs.forms import MOST_LAYERS, Box
 from playground.tabs.internals import INTERNALS, desk
 from playground.tabs.internals import prompt as prompts
@@ -174,7 +175,7 @@ class Pane:
             )
         }
         said = f"{given}{replies[1].text}" if len(replies) > 1 and replies[1] else ""
-        yield {self.files: self.desk.files(contents), self.same: note(same) if same else "", self.said: said}
+        yield {self.files: write_files(contents), self.same: note(same) if same else "", self.said: said}
 
     def _direction(self, engine, reference: str, values: dict, stop: threading.Event) -> Any:
         """The direction, found now or lately: moving the strength needs no new one."""

@@ -114,7 +114,7 @@ def test_the_script_of_the_shipped_collection_with_the_starter(starter_cache, tm
     query = "Why are attention scores divided by the square root of the key's dimension?"
     models = ModelCache(Settings(cache_dir=str(starter_cache), threads=1))
     with models.lease(library.EMBEDDING) as encoder:
-        found = [documents.read(name, content) for name, content in shipped.sources()[:40]]
+        found = [documents.read(name, content) for name, content in shipped.sources()[:12]]
         kept = indexing.in_memory(found, encoder, shipped.CHUNKING)
         asked = searching.search(kept, query, embed.embed(encoder, [query], "query")[0], How(), 5)
         script, here = replay.script(encoder, asked), str(encoder.model.name_or_path)
