@@ -40,7 +40,7 @@ def visit(browser, url: str, own: dict[str, str]) -> tuple[float, float]:
     page = context.new_page()
     for name, text in own.items():
         page.route(
-            f"**/assets/{name}", lambda route, text=text: route.fulfill(body=text, content_type="text/javascript")
+            f"**/assets/{name}", lambda route, *, text=text: route.fulfill(body=text, content_type="text/javascript")
         )
     protocol = context.new_cdp_session(page)
     protocol.send("Performance.enable")

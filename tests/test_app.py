@@ -1,5 +1,6 @@
 """`python app.py` serves the page, also where Gradio's own look at it fails."""
 
+import inspect
 import json
 import os
 import re
@@ -8,9 +9,18 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import gradio as gr
+from gradio.queueing import Queue
+
 from playground.readme import endpoints
 
 ROOT = Path(__file__).parent.parent
+
+
+def test_gradio_still_looks_for_events_as_often_as_it_is_told():
+    """The name is Gradio's own: another would be set in vain."""
+    assert "sleep_when_free" in vars(Queue(False, 1, 0.05, None, gr.Blocks()))
+    assert "asyncio.sleep(self.sleep_when_free)" in inspect.getsource(Queue.start_processing)
 
 
 def test_the_page_is_served_though_gradio_gives_up_waiting_for_it(tmp_path):

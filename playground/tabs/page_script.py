@@ -1,14 +1,13 @@
 """Gradio's own page script, made quicker as it is served.
 
-Four things take it long on a page of 1,700 components and 900 events, and are replaced, each by one that answers the
-same:
+Four things take it long on a page of 1,700 components and 900 events, and are replaced by what comes to the same:
 
 - For each look at a component it walks through the whole page, and for each look at what holds one: a table answers.
 - On opening, it compares every component with every event: a table again.
 - It builds the tree of the page through Svelte's proxies, so that each component gets some, shown or not: the tree is
   built of plain objects, and handed to Svelte when it is whole.
-- When it has built the tree it builds it anew, as it does when an app has changed under its developer's hands: only
-  then it does now.
+- When it has built the tree it builds it anew, and gives each component that is shown its values a second time, as it
+  does when an app has changed under its developer's hands: only then it does now.
 
 A file in which one of its pieces does not read as it is known to is served as it is, and the page is slower. The
 installed package is not touched.

@@ -38,7 +38,10 @@ def note(event, args):
             calls.write(repr(args[1] if event == "socket.connect" else args[0]) + "\\n")
 sys.addaudithook(note)
 """
+# What passed is not described, and what takes long for rules that are less than serious is left out: `region`, and
+# style sheets that are fetched anew.
 AXE = Axe()
+AXE_OPTIONS = {"resultTypes": ["violations"], "preload": False, "rules": {"region": {"enabled": False}}}
 LOCAL = ("127.0.0.1", "localhost", "0.0.0.0", "::1", "None", "/")
 
 collect_ignore = [] if WANTED else ["test_pictures.py"]
@@ -161,10 +164,8 @@ def shot(shots: Path) -> Callable[..., None]:
 def accessible() -> Callable[..., None]:
     """Asserts that axe finds nothing serious or critical on a page, or in a part of it."""
 
-    def check(page: Page, within: str | None = None, style_sheets: bool = False) -> None:
-        # what passed is counted and not described; style sheets, for one rule, are fetched where they are asked for
-        options = {"resultTypes": ["violations"], "preload": style_sheets}
-        found = AXE.run(page, within, options).response["violations"]
+    def check(page: Page, within: str | None = None) -> None:
+        found = AXE.run(page, within, AXE_OPTIONS).response["violations"]
         bad = [v for v in found if v["impact"] in ("serious", "critical")]
         assert not bad, "\n".join(f"{v['id']}: {n['html']} {n['failureSummary']}" for v in bad for n in v["nodes"])
 

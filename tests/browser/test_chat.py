@@ -326,8 +326,8 @@ def test_a_message_to_an_unloaded_base_model_becomes_a_text_to_continue(visit, t
 
 def test_examples_run_at_one_click(visit, shot):
     page = visit()
-    for number, caption in enumerate(EXAMPLES, 1):
-        page.get_by_role("button", name=caption).click()
+    for number in (3, 1, 2):  # to completion and back: the first fills in what the page has not shown yet
+        page.get_by_role("button", name=EXAMPLES[number - 1]).click()
         if number == 1:
             expect(page.locator("#conversation")).to_contain_text(re.compile(r"seed \d+"), timeout=200_000)
         elif number == 2:

@@ -1,6 +1,7 @@
-"""The faster functions of the page script answer as the ones that they replace, in the browser that runs them."""
+"""The faster pieces of the page script answer as those that they replace, in the browser that runs them."""
 
-from playwright.sync_api import Browser
+import gradio as gr
+from playwright.sync_api import Browser, Page, Route, expect
 
 from playground.tabs import page_script
 
@@ -49,3 +50,77 @@ def test_both_find_the_same(browser: Browser):
     page.close()
     assert counted["nodes"] > 100
     assert counted["wrong"] == 0
+
+
+def small_page() -> gr.Blocks:
+    """What a page may hold that is not shown at first, and buttons that change it before and after that."""
+    with gr.Blocks() as blocks:
+        with gr.Tabs() as tabs:
+            with gr.Tab("One", id="one"):
+                early = gr.Textbox("first", label="Early")
+                with gr.Accordion("Closed", open=False) as accordion:
+                    inner = gr.Textbox("inner", label="Inner")
+                with gr.Column(visible=False) as column:
+                    hidden = gr.Textbox("unseen", label="Hidden")
+                    choice = gr.Dropdown(["a", "b"], value="a", label="Choice")
+            with gr.Tab("Two", id="two") as two:
+                later = gr.Textbox("later", label="Later")
+                made = gr.Number(2, label="How many")
+
+                @gr.render(made)
+                def parts(n):
+                    for i in range(int(n)):
+                        gr.Textbox(f"part {i}", label=f"Part {i}")
+
+        change, show, more, name = (gr.Button(text) for text in ("Change", "Show", "More", "Name"))
+        change.click(
+            lambda: ("changed", "inner 2", "seen", "b", "later 2"), None, [early, inner, hidden, choice, later]
+        )
+        show.click(lambda: (gr.update(visible=True), gr.update(open=True)), None, [column, accordion])
+        more.click(lambda: (3, gr.update(selected="two")), None, [made, tabs])
+        name.click(lambda: gr.update(label="Second"), None, two)
+        blocks.load(lambda: "loaded", None, early)
+    return blocks
+
+
+def seen(page: Page, url: str) -> list:
+    """What the page shows after each step."""
+    told = []
+    page.goto(url)
+    expect(page.get_by_label("Early")).to_have_value("loaded")
+    for button, label, value in (
+        ("Change", "Early", "changed"), ("Show", "Hidden", "seen"), ("Name", "Early", "changed"),
+        ("More", "Part 2", "part 2"), ("Change", "Later", "later 2"),
+    ):  # fmt: skip
+        page.get_by_role("button", name=button, exact=True).click()
+        expect(page.get_by_label(label)).to_have_value(value)
+        if button == "Name":
+            expect(page.get_by_role("tab", name="Second").first).to_be_visible()
+        page.wait_for_timeout(300)
+        inputs = page.locator("input, textarea").filter(visible=True).evaluate_all("all => all.map(one => one.value)")
+        told.append((page.locator("main").inner_text(), inputs))
+    return told
+
+
+def test_a_page_comes_to_the_same_with_gradios_own_script(browser: Browser):
+    blocks, quicker = small_page(), page_script.quicker()
+    blocks.launch(prevent_thread_lock=True, quiet=True, ssr_mode=False)
+    try:
+        told = {}
+        for which, scripts in (("Gradio's", {}), ("quicker", quicker)):
+            context = browser.new_context()
+            page, complaints, fetched = context.new_page(), [], []
+            page.on("pageerror", lambda error, to=complaints: to.append(str(error)))
+            for name, text in scripts.items():
+
+                def serve(route: Route, *, name=name, text=text, fetched=fetched) -> None:
+                    fetched.append(name)
+                    route.fulfill(body=text, content_type="text/javascript")
+
+                page.route(f"**/assets/{name}", serve)
+            told[which] = seen(page, blocks.local_url)
+            assert not complaints and sorted(fetched) == sorted(scripts)
+            context.close()
+        assert told["quicker"] == told["Gradio's"]
+    finally:
+        blocks.close()
