@@ -37,3 +37,10 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         monkeypatch.delenv(name, raising=False)
     yield hub
     hub.stop()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says why a test had to be tried twice: one that needs that every time has a fault."""
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.section(f"second try of {report.nodeid}")
+        terminalreporter.write_line("\n".join(report.longreprtext.splitlines()[-25:]))
