@@ -16,7 +16,7 @@ from pathlib import Path
 
 from playground.errors import PlaygroundError
 from playground.serving import uploads
-from playground.settings import Settings, read
+from playground.settings import MINILM, Settings, read
 
 ASSETS = Path(__file__).parent / "assets"
 LOOK_FOR_EVENTS = (
@@ -110,6 +110,30 @@ def get_ready(models, settings: Settings, done: threading.Event) -> None:
         except PlaygroundError as error:
             print(error, file=sys.stderr)
     done.set()
+    index_ahead(models, settings)
+
+
+def index_ahead(models, settings: Settings) -> None:
+    """Indexes the documents that come with the page while nobody needs the model for it: the first search finds them.
+
+    Not on a ZeroGPU Space, where only what a visitor asks for has a GPU.
+    """
+    from playground.labs.retrieval import indexing, library, shipped
+    from playground.serving import zero
+
+    shelf = library.of(settings)
+
+    def index(encoder, stopped) -> None:
+        for _ in indexing.add(shelf.shipped(), shipped.sources(), encoder, stopped, wait=True):
+            pass
+
+    try:
+        if MINILM in settings.default_models and not zero.is_here() and not shelf.is_ready(shipped.ADDRESS):
+            with models.lease(library.EMBEDDING):  # now it is loaded, and when nobody has it any more the work begins
+                pass
+            models.in_spare_time(library.EMBEDDING, index)
+    except (PlaygroundError, OSError):  # whoever searches is told
+        return
 
 
 def free_port(host: str) -> int:

@@ -22,9 +22,14 @@ from playground.serving.visit import WORK
 SECONDS = 120  # that one call may have the GPU
 
 
+def is_here() -> bool:
+    """Whether this is a ZeroGPU Space: nothing but what was handed over has a GPU then."""
+    return bool(os.environ.get("SPACES_ZERO_GPU"))
+
+
 def hand_over(blocks: gr.Blocks) -> int:
     """Hands every event that runs a model to `spaces`, on a ZeroGPU Space; returns how many. Elsewhere none."""
-    if not os.environ.get("SPACES_ZERO_GPU"):
+    if not is_here():
         return 0
     on_gpu = importlib.import_module("spaces").GPU
     functions = [function for function in blocks.fns.values() if function.concurrency_id in WORK and function.fn]
