@@ -8,9 +8,10 @@ import copy
 import inspect
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
@@ -18,6 +19,7 @@ from playground.engine.decoding import Decoder
 from playground.engine.engine import Engine
 
 Layers = tuple[tuple[Tensor, Tensor], ...]  # keys and values of each layer, (row, head, column, head_dim)
+_TRIED: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()  # what `padding_shows` has found
 
 
 def why_alone(engine: Engine) -> str:
@@ -215,7 +217,19 @@ def _cache(engine: Engine, layers: Sequence[tuple[Tensor, Tensor]]) -> DynamicCa
 
 
 def padding_shows(engine: Engine, stopped: Callable[[], bool] = lambda: False) -> str:
-    """A trial on this model: does a text read beside a longer one come out as it does alone? A sentence if not."""
+    """A trial on this model: does a text read beside a longer one come out as it does alone? A sentence if not.
+
+    Once for each model, which nothing edits. Stopped: an empty one, and the next call tries.
+    """
+    found = _TRIED.get(engine.model)
+    if found is None:
+        found = _try_padding(engine, stopped)
+        if not stopped():
+            _TRIED[engine.model] = found
+    return found
+
+
+def _try_padding(engine: Engine, stopped: Callable[[], bool]) -> str:
     n = engine.anatomy.vocabulary_size
     long, short = [i % n for i in range(3, 12)], [3, 20 % n, 7 % n]
     with torch.inference_mode():

@@ -3,6 +3,7 @@
 import functools
 import random
 import threading
+from weakref import WeakKeyDictionary
 
 import pytest
 import torch
@@ -218,6 +219,8 @@ def test_the_budget_bounds_what_is_held(monkeypatch):
 def test_padding_that_shows_is_found_out(monkeypatch):
     """A model that is not told its positions computes other ones beside a longer text: the trial must see it."""
     engine = tiny.engine("gpt2")
+    monkeypatch.setattr(padded, "_TRIED", WeakKeyDictionary())
+    assert padded.padding_shows(engine, lambda: True) == "" and not padded._TRIED, "a trial that was stopped is none"
     assert padded.padding_shows(engine) == ""
     forward = engine.model.forward
 
@@ -226,6 +229,8 @@ def test_padding_that_shows_is_found_out(monkeypatch):
         return forward(*arguments, **named)
 
     monkeypatch.setattr(engine.model, "forward", deaf)
+    assert padded.padding_shows(engine) == "", "one trial for each model"
+    padded._TRIED.clear()
     assert "differently" in padded.padding_shows(engine)
 
 
