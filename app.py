@@ -16,7 +16,7 @@ from pathlib import Path
 
 from playground.errors import PlaygroundError
 from playground.serving import uploads
-from playground.settings import MINILM, Settings, read
+from playground.settings import Settings, read
 
 ASSETS = Path(__file__).parent / "assets"
 LOOK_FOR_EVENTS = (
@@ -59,7 +59,7 @@ def serve(settings: Settings) -> None:
 
     # not open: what runs a model waits in the queue, whoever asks
     blocks.queue(max_size=settings.queue_size, default_concurrency_limit=settings.concurrency, api_open=False)
-    blocks._queue.sleep_when_free = LOOK_FOR_EVENTS
+    blocks._queue.sleep_when_free = max(blocks._queue.sleep_when_free, LOOK_FOR_EVENTS)
     serving = Serving(blocks, models, settings)
     try:
         blocks.launch(
@@ -100,8 +100,13 @@ def serve(settings: Settings) -> None:
 
 
 def get_ready(models, settings: Settings, done: threading.Event) -> None:
-    """The default models, one after the other; the terminal is told how far it is, and the page by its bar."""
+    """The default models, one after the other; the terminal is told how far it is, and the page by its bar.
+
+    Then, in spare time, what the first search needs.
+    """
     from playground.models.progress import terminal
+    from playground.serving import zero
+    from playground.tabs.search import ahead
 
     for reference in settings.default_models:
         try:
@@ -110,30 +115,8 @@ def get_ready(models, settings: Settings, done: threading.Event) -> None:
         except PlaygroundError as error:
             print(error, file=sys.stderr)
     done.set()
-    index_ahead(models, settings)
-
-
-def index_ahead(models, settings: Settings) -> None:
-    """Indexes the documents that come with the page while nobody needs the model for it: the first search finds them.
-
-    Not on a ZeroGPU Space, where only what a visitor asks for has a GPU.
-    """
-    from playground.labs.retrieval import indexing, library, shipped
-    from playground.serving import zero
-
-    shelf = library.of(settings)
-
-    def index(encoder, stopped) -> None:
-        for _ in indexing.add(shelf.shipped(), shipped.sources(), encoder, stopped, wait=True):
-            pass
-
-    try:
-        if MINILM in settings.default_models and not zero.is_here() and not shelf.is_ready(shipped.ADDRESS):
-            with models.lease(library.EMBEDDING):  # now it is loaded, and when nobody has it any more the work begins
-                pass
-            models.in_spare_time(library.EMBEDDING, index)
-    except (PlaygroundError, OSError):  # whoever searches is told
-        return
+    if not zero.is_here():  # on ZeroGPU only what a visitor asks for has a GPU
+        ahead.index_shipped(models, settings)
 
 
 def free_port(host: str) -> int:

@@ -6,20 +6,13 @@ import os
 import re
 import subprocess
 import sys
-import threading
-import time
 import urllib.request
 from pathlib import Path
 
 import gradio as gr
-import pytest
 from gradio.queueing import Queue
 
-import app
-from playground.labs.retrieval import library, shipped
-from playground.models.cache import ModelCache
 from playground.readme import endpoints
-from playground.settings import MINILM, Settings
 
 ROOT = Path(__file__).parent.parent
 
@@ -54,28 +47,3 @@ app.main()
     finally:
         process.terminate()
         process.wait(30)
-
-
-@pytest.mark.starter
-def test_the_documents_that_come_with_the_page_are_indexed_before_anybody_searches(
-    starter_cache, tmp_path, monkeypatch
-):
-    few = shipped.sources()[:2]
-    monkeypatch.setattr(shipped, "sources", lambda: few)
-    (tmp_path / "starters").symlink_to(starter_cache / "starters")
-    settings, ready = Settings(cache_dir=tmp_path, default_models=[MINILM], threads=1), threading.Event()
-    shelf = library.of(settings)
-    assert not shelf.is_ready(shipped.ADDRESS)
-    app.get_ready(ModelCache(settings), settings, ready)
-    assert ready.is_set()
-    until = time.monotonic() + 120
-    while not shelf.is_ready(shipped.ADDRESS):
-        assert time.monotonic() < until
-        time.sleep(0.1)
-    assert [document.name for document in shelf.open(shipped.ADDRESS, "").documents] == [name for name, _ in few]
-
-
-def test_where_nothing_can_be_indexed_the_page_starts_all_the_same(tmp_path):
-    settings, ready = Settings(cache_dir=tmp_path, offline=True), threading.Event()
-    app.get_ready(ModelCache(settings), settings, ready)
-    assert ready.is_set() and not library.of(settings).is_ready(shipped.ADDRESS)

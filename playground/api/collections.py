@@ -33,7 +33,7 @@ MOST_TEXTS = 1_000  # in one call
 
 
 def opened(shelves: Library, models: ModelCache, address: str, key: str) -> Collection:
-    """The collection; the shipped one is indexed first, at its first use."""
+    """The collection; the shipped one is indexed first, or the rest of it, if nobody has yet."""
     from playground.labs.retrieval import indexing
 
     if not shelves.is_ready(address):

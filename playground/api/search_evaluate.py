@@ -95,14 +95,14 @@ def add(models: ModelCache, settings: Settings) -> None:
 
 
 def _ready(shelves: library.Library, models: ModelCache, collection: str, key: str) -> Iterator[dict]:
-    """Indexes the shipped collection at its first use."""
+    """Indexes the shipped collection, or the rest of it, if nobody has yet."""
     from playground.labs.retrieval import indexing
 
     if shelves.is_ready(collection):
         return
     with (
         models.lease(shelves.embedding(collection, key)) as encoder,
-        closing(indexing.add(shelves.shipped(), shipped.sources(), encoder)) as adding,
+        closing(indexing.add(shelves.shipped(), shipped.sources(), encoder, wait=True)) as adding,
     ):
         for now in adding:
             yield {"fraction": 0.0, "doing": now.doing, "result": None}

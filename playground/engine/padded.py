@@ -19,7 +19,7 @@ from playground.engine.decoding import Decoder
 from playground.engine.engine import Engine
 
 Layers = tuple[tuple[Tensor, Tensor], ...]  # keys and values of each layer, (row, head, column, head_dim)
-_TRIED: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()  # what `padding_shows` has found
+_TRIED: WeakKeyDictionary[nn.Module, tuple[str, str]] = WeakKeyDictionary()  # reference, what `padding_shows` found
 
 
 def why_alone(engine: Engine) -> str:
@@ -219,13 +219,14 @@ def _cache(engine: Engine, layers: Sequence[tuple[Tensor, Tensor]]) -> DynamicCa
 def padding_shows(engine: Engine, stopped: Callable[[], bool] = lambda: False) -> str:
     """A trial on this model: does a text read beside a longer one come out as it does alone? A sentence if not.
 
-    Once for each model, which nothing edits. Stopped: an empty one, and the next call tries.
+    Once for each model, and again when its weights have become those of another reference. Stopped: an empty one, and
+    the next call tries.
     """
-    found = _TRIED.get(engine.model)
-    if found is None:
+    reference, found = _TRIED.get(engine.model, ("", ""))
+    if reference != engine.reference:
         found = _try_padding(engine, stopped)
         if not stopped():
-            _TRIED[engine.model] = found
+            _TRIED[engine.model] = engine.reference, found
     return found
 
 

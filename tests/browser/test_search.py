@@ -24,7 +24,7 @@ def test_the_first_click_shows_something(visit, shot, accessible):
     opened(page)
     page.locator("#search-go").click()
     first = page.locator("#search-hits li").first
-    expect(first).to_contain_text("Paris", timeout=180_000)  # the shipped collection is indexed first
+    expect(first).to_contain_text("Paris", timeout=180_000)  # what is left of the shipped collection is indexed first
     expect(page.locator("#search-answer .verdict")).to_be_visible(timeout=120_000)
     expect(page.locator("#search-answer .answer")).to_contain_text("Paris")
     page.locator("#search-answer .cite").first.click()

@@ -189,7 +189,7 @@ class Library:
         return Store(folder)
 
     def is_ready(self, address: str) -> bool:
-        """Whether a collection can be searched at once: the shipped one has to be indexed at first use."""
+        """Whether a collection can be searched at once: the shipped one has to be indexed once."""
         return address != shipped.ADDRESS or len(self.shipped().filed()[0]) >= shipped.counts()[0]
 
     def delete(self, address: str, key: str) -> None:

@@ -256,9 +256,12 @@ def unread(sources: Sequence[tuple[str, bytes]]) -> str:
         f"<tr><th scope='row'>{escape(name)}</th><td>{escape(_title(content))}</td><td>{len(content):,}</td></tr>"
         for name, content in sources
     )
+    said = (
+        f"{of(len(sources), 'document')}, written for this page. They are being indexed while nobody needs a model; "
+        "a question does the rest, which may take some seconds."
+    )
     return (
-        note(f"{of(len(sources), 'document')}, written for this page. They are indexed at the first question, which "
-             "takes some seconds.") + "<div class='wide' tabindex='0' role='region' aria-label='Documents'>"
+        note(said) + "<div class='wide' tabindex='0' role='region' aria-label='Documents'>"
         "<table class='words'><thead><tr><th scope='col'>Document</th><th scope='col'>What it is about</th>"
         f"<th scope='col'>Bytes</th></tr></thead><tbody>{rows}</tbody></table></div>"
     )  # fmt: skip
