@@ -116,7 +116,7 @@ def add(models: ModelCache, settings: Settings) -> None:
 
         Returns:
             address (what other endpoints call "collection"), name, embedding, chunking, n_documents, n_chunks (of the
-            shipped one about, before its first use), may_change.
+            shipped one about, before it is indexed), may_change.
         """
         with user_errors():
             return [asdict(each) for each in shelves.listed(_or_none(key))]
