@@ -138,8 +138,8 @@ def fit_layers(page: Page, *sliders: gr.Slider) -> None:
     """Keeps sliders of layers within the picked model."""
 
     def fit(reference: str | None, *values: float) -> dict:
-        n = n_layers(page, reference)
-        if n is None:
+        n = n_layers(page, reference) if isinstance(reference, str) else None
+        if n is None or not all(isinstance(value, (int, float)) for value in values):
             return {slider: gr.skip() for slider in sliders}
         return {
             slider: gr.update(maximum=max(n - 1, 1), value=min(value, n - 1))
@@ -147,5 +147,8 @@ def fit_layers(page: Page, *sliders: gr.Slider) -> None:
         }
 
     inputs = [page.reference, *sliders]
-    gr.on([page.blocks.load, page.reference.change], fit, inputs, list(sliders), **AT_ONCE)
-    page.made_ready.success(fit, inputs, list(sliders), **AT_ONCE)
+    # As the page sends them: a second event may be on its way when the first has brought the ends in, and Gradio
+    # refuses what lies beyond them.
+    raw = AT_ONCE | {"preprocess": False}
+    gr.on([page.blocks.load, page.reference.change], fit, inputs, list(sliders), **raw)
+    page.made_ready.success(fit, inputs, list(sliders), **raw)
