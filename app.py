@@ -19,9 +19,8 @@ from playground.serving import uploads
 from playground.settings import Settings, read
 
 ASSETS = Path(__file__).parent / "assets"
-LOOK_FOR_EVENTS = (
-    0.01  # seconds between two looks; Gradio's own 0.001 takes a fourteenth of a core when nobody is there
-)
+# Seconds between two looks at the queue; Gradio's own 0.001 takes a fourteenth of a core when nobody is there.
+LOOK_FOR_EVENTS = 0.01
 
 
 def main() -> None:

@@ -257,8 +257,8 @@ def unread(sources: Sequence[tuple[str, bytes]]) -> str:
         for name, content in sources
     )
     said = (
-        f"{of(len(sources), 'document')}, written for this page. They are being indexed while nobody needs a model; "
-        "a question does the rest, which may take some seconds."
+        f"{of(len(sources), 'document')}, written for this page. Those that are not indexed yet are when a question "
+        "is asked, which may take some seconds."
     )
     return (
         note(said) + "<div class='wide' tabindex='0' role='region' aria-label='Documents'>"
