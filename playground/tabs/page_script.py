@@ -1,6 +1,6 @@
 """Gradio's own page script, made quicker as it is served.
 
-Four things take it long on a page of 1,700 components and 900 events, and are replaced by what comes to the same:
+Five things take it long on a page of 1,700 components and 900 events, and are replaced by what comes to the same:
 
 - For each look at a component it walks through the whole page, and for each look at what holds one: a table answers.
 - On opening, it compares every component with every event: a table again.
@@ -8,11 +8,15 @@ Four things take it long on a page of 1,700 components and 900 events, and are r
   built of plain objects, and handed to Svelte when it is whole.
 - When it has built the tree it builds it anew, and gives each component that is shown its values a second time, as it
   does when an app has changed under its developer's hands: only then it does now.
+- Each time an event begins or goes on, it copies all that every component holds that ever showed how an event stands,
+  and all that is in those, pictures and tables too. It does so to keep what a visitor has opened or typed when a
+  component is changed; how an event stands changes nothing of that, so then it does not copy.
 
 A file in which one of its pieces does not read as it is known to is served as it is, and the page is slower. The
 installed package is not touched.
 """
 
+import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -68,6 +72,12 @@ BUILD_PLAINLY = r"this.built=\1this.built\2this.built\3this.built)"
 RELOAD = re.compile(r"(\w+\(\(\)=>\{v\(\)),(\w+\(\(\)=>\{(\w+)\.reload\(r\.components,r\.layout,r\.dependencies,)")
 RELOAD_WHEN_CHANGED = r"\1&&\2"
 
+# A component is changed by `t`: what it holds by now, and all that is in it, is taken over first.
+TAKE_OVER = re.compile(
+    r"(?<=;)r&&!\(`value`in t\)(?=&&\(await this\.#\w+\(e,r\),await this\.#\w+\(r\)\);let o=r\?\.props\.props\.value)"
+)
+TAKE_OVER_WHEN_NEEDED = r"r&&!(`value`in t)&&Object.keys(t).some(e=>e!==`loading_status`)"
+
 # By file: what is replaced, with what, how many times it is there.
 CHANGES = {
     "core-*.js": (
@@ -75,6 +85,7 @@ CHANGES = {
         (FIND, FIND_BY_TABLE, 1),
         (EVENTS, EVENTS_BY_TABLE, 1),
         (BUILD, BUILD_PLAINLY, 2),
+        (TAKE_OVER, TAKE_OVER_WHEN_NEEDED, 1),
     ),
     "Blocks-*.js": ((RELOAD, RELOAD_WHEN_CHANGED, 1),),
 }
@@ -106,7 +117,13 @@ def serve_quicker(blocks: gr.Blocks) -> None:
 
 
 def _serving(script: str) -> Callable:
+    """Under Gradio's name, which stays when what it holds changes: browsers ask each time whether theirs is this one."""
+    tag = f'"{hashlib.sha256(script.encode()).hexdigest()[:32]}"'
+    headers = {"Cache-Control": "no-cache", "ETag": tag}
+
     async def serve(request: Request) -> Response:
-        return Response(script, media_type="text/javascript", headers={"Cache-Control": "no-cache"})
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+        return Response(script, media_type="text/javascript", headers=headers)
 
     return serve

@@ -42,6 +42,8 @@ sys.addaudithook(note)
 # style sheets that are fetched anew.
 AXE = Axe()
 AXE_OPTIONS = {"resultTypes": ["violations"], "preload": False, "rules": {"region": {"enabled": False}}}
+APPS: list["App"] = []  # those that have ended
+FAULTS: list[str] = []  # what they did wrong
 LOCAL = ("127.0.0.1", "localhost", "0.0.0.0", "::1", "None", "/")
 
 collect_ignore = [] if WANTED else ["test_pictures.py"]
@@ -99,9 +101,30 @@ def app(starter_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             yield app
         finally:
             run.terminate()
-    called = set(app.calls.read_text().splitlines())
-    assert not [name for name in called if not name.strip("('").startswith(LOCAL)], called
-    assert "Traceback" not in app.log.read_text()
+            APPS.append(app)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """What an app did wrong fails the whole run: a second try of its last test would start another, and hide it."""
+    FAULTS.extend(fault for app in APPS for fault in faults(app))
+    if FAULTS:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for fault in FAULTS:
+        terminalreporter.section("the app did what it must not do", red=True)
+        terminalreporter.write_line(fault)
+
+
+def faults(app: App) -> Iterator[str]:
+    """What an app must not have done when it has ended: a traceback in its log, a call to another machine."""
+    log = app.log.read_text()
+    if "Traceback" in log:
+        yield log[log.index("Traceback") :][:10_000]
+    others = {name for name in app.calls.read_text().splitlines() if not name.strip("('").startswith(LOCAL)}
+    if others:
+        yield f"It called other machines: {sorted(others)}"
 
 
 @pytest.fixture(scope="session")

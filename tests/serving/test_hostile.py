@@ -57,7 +57,7 @@ OTHERS = [
     None, True, False, 0, -1, 7.5, 10**30, -(10**30), 1e308, -0.0, 2**63,
     [], {}, [None], [[[[[]]]]], {"": None}, {"__class__": "x"}, [SCRIPT], ["../../etc/passwd"] * 3, [1, "2", None],
     [{"text": SCRIPT, "label": None}], {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}},
-    [{"role": "system\n", "content": [{"type": "image_url", "image_url": "file:///etc/passwd"}]}], ["a"] * 5000,
+    [{"role": "system\n", "content": [{"type": "image_url", "image_url": "file:///etc/passwd"}]}], ["a"] * 500,
 ]  # fmt: skip
 SLOW = 200  # seconds for one input, on a machine that has other things to do
 EVENT = re.compile(r"event: (\w+)\ndata: (.*)")
@@ -132,20 +132,22 @@ def test_every_argument_of_every_endpoint(there, good, still_right):
     assert set(good) == set(public)
     cases = [(e, *spoiling) for e, function in public.items() for spoiling in spoilt(e, function, good[e])]
 
-    def send(case: tuple) -> str:
+    def send(number: int, case: tuple) -> str:
         """ "refused", "answered", or what is wrong."""
         endpoint, name, value = case
         started = time.monotonic()
         try:
             outcome = check_answer(*there.ask(endpoint, **good[endpoint] | {name: value}))
-            still_right()
+            if number % 5 == 0:
+                still_right()
             assert time.monotonic() - started < SLOW, "it took too long"
             return outcome
         except (AssertionError, httpx.HTTPError, KeyError, ValueError) as error:
             return f"{endpoint}({name}={str(value)[:60]!r}): {type(error).__name__} {str(error)[:300]}"
 
     with ThreadPoolExecutor(4) as callers:
-        outcomes = Counter(callers.map(send, cases))
+        outcomes = Counter(callers.map(send, itertools.count(), cases))
+    still_right()
     wrong = [outcome for outcome in outcomes if outcome not in ("refused", "answered")]
     assert not wrong, f"{len(wrong)} of {len(cases)}:\n" + "\n".join(wrong)
     assert len(cases) + len(BODIES) * len(ROUTES) >= 300 and min(outcomes.values()) >= 15, outcomes

@@ -102,7 +102,7 @@ def test_a_model_that_writes_nothing_is_refused_in_words(laid, reader):
 
 def test_stop_keeps_what_was_written(laid):
     pane, shown = laid.pane, {}
-    for update in pane.desk._worker(pane.work)(given(laid, prompt={"tokens": 120}), visitor("bob")):
+    for update in pane.desk._worker(pane.work)(given(laid, prompt={"tokens": 1000}), visitor("bob")):
         shown |= update
         if "tokens" in update.get(pane.written, ""):
             pane.desk.stops.halt(visitor("bob"))
