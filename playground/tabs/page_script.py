@@ -117,7 +117,7 @@ def serve_quicker(blocks: gr.Blocks) -> None:
 
 
 def _serving(script: str) -> Callable:
-    """Under Gradio's name, which stays when what it holds changes: browsers ask each time whether theirs is this one."""
+    """Under Gradio's name, which stays when this changes: browsers ask each time whether theirs is this one."""
     tag = f'"{hashlib.sha256(script.encode()).hexdigest()[:32]}"'
     headers = {"Cache-Control": "no-cache", "ETag": tag}
 

@@ -157,7 +157,7 @@ def test_click_a_token_branch_from_it_and_see_what_the_model_was_given(visit, sh
     shot(page, "9-given")
 
 
-def test_the_chart_of_next_tokens_follows_the_settings(visit, shot, accessible):
+def test_the_chart_of_next_tokens_follows_the_settings_which_can_all_be_read(visit, shot, accessible):
     page = visit(height=1400)
     page.get_by_role("button", name="What could come next").click()
     chart, words = page.locator("#next-tokens-chart"), page.locator("#next-tokens")
@@ -175,6 +175,16 @@ def test_the_chart_of_next_tokens_follows_the_settings(visit, shot, accessible):
     page.locator("#message textarea").fill("Hello")
     page.locator("#look-again").click()
     expect(words).to_contain_text("after 31 tokens")
+
+    page.get_by_role("button", name="What could come next").click()
+    for name in ("More ways to choose", "Stop strings and logit bias", "Beam search"):
+        page.get_by_role("button", name=name).click()
+    page.get_by_label("Stop strings").fill(r"\n\n")
+    page.get_by_label("Logit bias").fill("Paris: -5\nphotosynthesis: 100\nno: -100")
+    expect(page.locator(".meant li")).to_have_count(3)
+    for name in views(page, (1280, 1500)):
+        accessible(page)
+        shot(page, f"13-settings-{name}", full_page=True)
 
 
 def test_words_are_pushed_a_stop_string_ends_and_beams_grey_what_they_do_not_use(visit, shot, accessible):
@@ -217,18 +227,6 @@ def test_words_are_pushed_a_stop_string_ends_and_beams_grey_what_they_do_not_use
     accessible(page)
 
 
-def test_all_settings_can_be_read(visit, shot, accessible):
-    page = visit(1280, 1500)
-    for name in ("More ways to choose", "Stop strings and logit bias", "Beam search"):
-        page.get_by_role("button", name=name).click()
-    page.get_by_label("Stop strings").fill(r"\n\n")
-    page.get_by_label("Logit bias").fill("Paris: -5\nphotosynthesis: 100\nno: -100")
-    expect(page.locator(".meant li")).to_have_count(3)
-    for name in views(page, (1280, 1500)):
-        accessible(page)
-        shot(page, f"13-settings-{name}", full_page=True)
-
-
 def test_int8_is_chosen_in_the_bar_and_said_under_the_reply(visit, shot):
     page = visit()
     page.get_by_label("Precision").click()
@@ -256,7 +254,7 @@ def test_closing_the_page_gives_the_model_back(visit):
     expect(row).to_contain_text("nobody", timeout=10_000)
 
 
-def test_what_cannot_be_sent_stays_in_its_box(visit, shot):
+def test_what_cannot_be_sent_stays_and_what_is_sent_is_shown_and_never_run(visit, shot):
     page = visit()
     for text, seed, sentence in (
         ("   ", "", "The message is empty."),
@@ -274,6 +272,26 @@ def test_what_cannot_be_sent_stays_in_its_box(visit, shot):
     page.locator("#send").click()
     expect(page.locator("#conversation")).to_contain_text("5 tokens")
     expect(page.locator("#conversation")).to_contain_text("seed 7 ·")
+    expect_end(page)
+    page.locator("#new").click()
+    send(page, "<img src=x onerror=alert(1)> <think>hm</think> a < b, `<i>` 你好 🙂")
+    expect(page.locator("#conversation .user")).to_contain_text("<think>hm</think>".replace("<", "<\u2060"))
+    expect(page.locator("#conversation .user")).to_contain_text("你好 🙂")
+    assert page.locator("#conversation .user img").count() == 0
+    expect_end(page)
+    the_keyboard_is_enough(page)
+
+
+def the_keyboard_is_enough(page: Page) -> None:
+    page.locator("#new").click()
+    page.locator("#message textarea").focus()
+    page.keyboard.press("Control+A")
+    page.keyboard.type("Hello")
+    page.keyboard.press("Enter")
+    expect(page.locator("#conversation .bot")).to_contain_text(re.compile(r"seed \d+"))
+    expect_end(page)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "send"
 
 
 def pick(page: Page, reference: str) -> None:
@@ -281,7 +299,8 @@ def pick(page: Page, reference: str) -> None:
     page.locator("#model input").press("Enter")
 
 
-def test_an_unknown_model_is_said_to_be_unknown(visit, shot):
+def test_an_unknown_model_is_said_to_be_unknown_and_a_base_model_turns_the_tab_to_completion(visit, shot, tmp_path):
+    folder = tiny.save(tmp_path, "gpt2")
     page = visit()
     pick(page, "nobody/nothing <b>here</b>")
     expect(page.locator("[data-state=failed]")).to_be_visible()
@@ -291,10 +310,6 @@ def test_an_unknown_model_is_said_to_be_unknown(visit, shot):
     assert page.locator("#status b").count() == 0, "what was typed came back as HTML"
     shot(page, "unknown-model")
 
-
-def test_a_base_model_turns_the_tab_to_completion(visit, shot, tmp_path):
-    folder = tiny.save(tmp_path, "gpt2")
-    page = visit()
     pick(page, str(folder))
     expect(page.locator("[data-state='on disk']")).to_be_visible()
     page.locator("#load").click()
@@ -339,16 +354,6 @@ def test_examples_run_at_one_click(visit, shot):
         shot(page, f"example-{number}")
 
 
-def test_markup_in_a_message_is_shown_and_never_run(visit):
-    page = visit()
-    set_up(page, max_new_tokens=3)
-    send(page, "<img src=x onerror=alert(1)> <think>hm</think> a < b, `<i>` 你好 🙂")
-    expect(page.locator("#conversation .user")).to_contain_text("<think>hm</think>".replace("<", "<\u2060"))
-    expect(page.locator("#conversation .user")).to_contain_text("你好 🙂")
-    assert page.locator("#conversation .user img").count() == 0
-    expect_end(page)
-
-
 def test_everyone_can_read_it(visit, shot, accessible):
     page = visit()
     page.get_by_role("button", name="Memory").click()
@@ -365,16 +370,3 @@ def test_everyone_can_read_it(visit, shot, accessible):
     expect(page.locator("#text textarea")).to_be_visible()
     for _ in views(page):
         accessible(page, "#tabs")
-
-
-def test_the_keyboard_is_enough(visit):
-    page = visit()
-    set_up(page, max_new_tokens=5)
-    page.locator("#message textarea").focus()
-    page.keyboard.press("Control+A")
-    page.keyboard.type("Hello")
-    page.keyboard.press("Enter")
-    expect(page.locator("#conversation")).to_contain_text(re.compile(r"seed \d+"))
-    expect_end(page)
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.id") == "send"

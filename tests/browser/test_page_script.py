@@ -61,7 +61,7 @@ def small_page() -> gr.Blocks:
                 with gr.Accordion("Closed", open=False) as accordion:
                     inner = gr.Textbox("inner", label="Inner")
                 with gr.Column(visible=False) as column:
-                    hidden = gr.Textbox("unseen", label="Hidden")
+                    hidden = gr.Textbox("unseen", label="Hidden", interactive=True)
                     choice = gr.Dropdown(["a", "b"], value="a", label="Choice")
             with gr.Tab("Two", id="two") as two:
                 later = gr.Textbox("later", label="Later")
@@ -72,10 +72,11 @@ def small_page() -> gr.Blocks:
                     for i in range(int(n)):
                         gr.Textbox(f"part {i}", label=f"Part {i}")
 
-        change, show, more, name = (gr.Button(text) for text in ("Change", "Show", "More", "Name"))
+        change, show, more, name, hide = (gr.Button(text) for text in ("Change", "Show", "More", "Name", "Hide"))
         change.click(
             lambda: ("changed", "inner 2", "seen", "b", "later 2"), None, [early, inner, hidden, choice, later]
         )
+        hide.click(lambda: gr.update(visible=False), None, column)
         show.click(lambda: (gr.update(visible=True), gr.update(open=True)), None, [column, accordion])
         more.click(lambda: (3, gr.update(selected="two")), None, [made, tabs])
         name.click(lambda: gr.update(label="Second"), None, two)
@@ -90,8 +91,11 @@ def seen(page: Page, url: str) -> list:
     expect(page.get_by_label("Early")).to_have_value("loaded")
     for button, label, value in (
         ("Change", "Early", "changed"), ("Show", "Hidden", "seen"), ("Name", "Early", "changed"),
+        ("Hide", "Early", "changed"), ("Show", "Hidden", "typed"),
         ("More", "Part 2", "part 2"), ("Change", "Later", "later 2"),
     ):  # fmt: skip
+        if button == "Hide":
+            page.get_by_label("Hidden").fill("typed")
         page.get_by_role("button", name=button, exact=True).click()
         expect(page.get_by_label(label)).to_have_value(value)
         if button == "Name":
