@@ -40,9 +40,6 @@ ALL = {
 }
 LARGE = 100_000  # bytes from which on a page is sent packed: the whole page takes 2.5 MB, and a ninth of that packed
 _UNPACKS = re.compile(r"(^|[\s,])gzip\s*(;\s*q=(?!0(\.0*)?\s*(,|$)).*?)?(,|$)")
-# Gradio's own files, whose names change with what they hold: browsers keep them, and do not ask again.
-NAMED_BY_CONTENT = re.compile(r"/assets/[\w.-]+-[\w-]{8}\.\w+$")
-KEPT = "public, max-age=604800, immutable"
 _SCRIPT = re.compile(rb"<script(?=[\s>])")
 
 
@@ -67,8 +64,6 @@ class SafeHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in ALL.items():
                     headers.setdefault(name, value)
-                if message["status"] == 200 and NAMED_BY_CONTENT.search(scope["path"]):
-                    headers.setdefault("Cache-Control", KEPT)
                 headers["Content-Security-Policy"] = FILES if files else POLICY.format(nonce=nonce)
                 if headers.get("content-type", "").startswith("text/html") and not files:
                     page.append(message)

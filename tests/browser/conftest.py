@@ -95,6 +95,7 @@ def app(starter_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "PLAYGROUND_CONCURRENCY": "2",
     }
     command = [sys.executable, "app.py", "--port", str(port), "--host", "127.0.0.1"]
+    app.calls.touch()
     with app.log.open("w") as log, subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log) as run:
         try:
             await_answer(run, app)
@@ -104,6 +105,7 @@ def app(starter_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             APPS.append(app)
 
 
+@pytest.hookimpl(trylast=True)  # when the app has been ended
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """What an app did wrong fails the whole run: a second try of its last test would start another, and hide it."""
     FAULTS.extend(fault for app in APPS for fault in faults(app))

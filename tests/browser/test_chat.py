@@ -177,6 +177,8 @@ def test_the_chart_of_next_tokens_follows_the_settings_which_can_all_be_read(vis
     expect(words).to_contain_text("after 31 tokens")
 
     page.get_by_role("button", name="What could come next").click()
+    page.get_by_label("Greedy").uncheck()  # what is disabled is not looked at
+    expect(page.get_by_label("number input for Temperature")).to_be_enabled()
     for name in ("More ways to choose", "Stop strings and logit bias", "Beam search"):
         page.get_by_role("button", name=name).click()
     page.get_by_label("Stop strings").fill(r"\n\n")
@@ -284,6 +286,7 @@ def test_what_cannot_be_sent_stays_and_what_is_sent_is_shown_and_never_run(visit
 
 def the_keyboard_is_enough(page: Page) -> None:
     page.locator("#new").click()
+    expect(page.locator("#conversation .bot")).to_have_count(0)
     page.locator("#message textarea").focus()
     page.keyboard.press("Control+A")
     page.keyboard.type("Hello")
