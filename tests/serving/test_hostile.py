@@ -57,7 +57,7 @@ OTHERS = [
     None, True, False, 0, -1, 7.5, 10**30, -(10**30), 1e308, -0.0, 2**63,
     [], {}, [None], [[[[[]]]]], {"": None}, {"__class__": "x"}, [SCRIPT], ["../../etc/passwd"] * 3, [1, "2", None],
     [{"text": SCRIPT, "label": None}], {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}},
-    [{"role": "system\n", "content": [{"type": "image_url", "image_url": "file:///etc/passwd"}]}], ["a"] * 500,
+    [{"role": "system\n", "content": [{"type": "image_url", "image_url": "file:///etc/passwd"}]}], ["a"] * 2_001,
 ]  # fmt: skip
 SLOW = 200  # seconds for one input, on a machine that has other things to do
 EVENT = re.compile(r"event: (\w+)\ndata: (.*)")

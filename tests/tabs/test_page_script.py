@@ -57,9 +57,6 @@ def test_the_page_is_served_the_faster_one():
             answer = client.get(f"/assets/{name}")
             assert answer.text == script
             assert answer.headers["content-type"].startswith("text/javascript")
-            known = {"If-None-Match": answer.headers["etag"]}
-            assert client.get(f"/assets/{name}", headers=known).status_code == 304
-            assert client.get(f"/assets/{name}", headers={"If-None-Match": '"other"'}).text == script
         other = next(path for path in page_script.SCRIPTS.glob("index-*.js"))
         assert client.get(f"/assets/{other.name}").text == other.read_text("utf-8")
     finally:
