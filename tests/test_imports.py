@@ -98,6 +98,30 @@ def test_arrows_point_one_way(path):
         assert parts[0] not in ("gradio", "gradio_client") or here in KNOW_GRADIO, f"{here} may not know {name}"
 
 
+def gathering() -> list[str]:
+    """Packages that import their own modules, when a request first needs them."""
+    found = []
+    for path in SOURCES:
+        package = ".".join(path.relative_to(ROOT).parts[:-1])
+        own = [name for name in imports(path) if name.startswith(f"{package}.")]
+        if path.name == "__init__.py" and room(path) not in KNOW_GRADIO and own:
+            found.append(package)
+    return found
+
+
+def test_two_requests_that_import_one_package_do_not_meet_halfway():
+    """One has the package and wants its module, the other has the module and wants its package: Python lets one of
+    them go on with half of it. From outside, such a package is asked for its modules, and they are not imported by
+    their own names."""
+    packages = gathering()
+    assert "playground.labs.merging.methods" in packages
+    for path in SOURCES:
+        for package in packages:
+            if not path.is_relative_to(ROOT.joinpath(*package.split("."))):
+                past = [name for name in imports(path) if re.match(rf"{re.escape(package)}\.\w+\.", name)]
+                assert not past, f"{path.relative_to(ROOT)} imports {past}: write from {package} import …"
+
+
 def test_requirements_name_all_that_is_imported():
     required = set(re.findall(r"^([\w-]+)", (ROOT / "requirements.txt").read_text(), flags=re.MULTILINE))
     required = {name.lower().replace("_", "-") for name in required}

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from playground.errors import PlaygroundError
-from playground.labs.merging.methods.method import Look, Seen
+from playground.labs.merging.methods import Look, Seen
 from playground.labs.merging.recipe import Depths, Recipe
 from playground.models.progress import Report, quiet
 from playground.models.weights import Tensors, matched

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from playground.errors import PlaygroundError
-from playground.labs.merging.methods.slerp import STRAIGHT
+from playground.labs.merging.methods import slerp
 from playground.labs.merging.parents import Compatibility, compatibility
 from playground.labs.merging.recipe import Depths
 from playground.models.progress import Report, quiet
@@ -44,7 +44,7 @@ class Difference:
     @property
     def is_straight(self) -> bool:
         """Whether SLERP, as mergekit defines it, takes the straight line here."""
-        return not abs(self.cosine) <= STRAIGHT
+        return not abs(self.cosine) <= slerp.STRAIGHT
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from playground.labs.merging.methods import (
     task_arithmetic,
     ties,
 )
-from playground.labs.merging.methods.method import Dialect, Election, How, Method, Seen
+from playground.labs.merging.methods.method import Dialect, Election, How, Look, Method, Seen
 
-__all__ = ["METHODS", "Dialect", "Election", "How", "Method", "Seen", "find"]
+__all__ = ["METHODS", "Dialect", "Election", "How", "Look", "Method", "Seen", "find"]
 
 METHODS: dict[str, Method] = {
     method.name: method
