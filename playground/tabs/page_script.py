@@ -8,9 +8,10 @@ Five things take it long on a page of 1,700 components and 900 events, and are r
   built of plain objects, and handed to Svelte when it is whole.
 - When it has built the tree it builds it anew, and gives each component that is shown its values a second time, as it
   does when an app has changed under its developer's hands: only then it does now.
-- Each time an event begins or goes on, it copies all that every component holds that ever showed how an event stands,
-  and all that is in those, pictures and tables too. It does so to keep what a visitor has opened or typed when a
-  component is changed; how an event stands changes nothing of that, so then it does not copy.
+- Each time an event begins or goes on, it tells every component how its events stand that ever showed how one stood,
+  and copies all that those hold first, and all that is in them, pictures and tables too. It does so to keep what a
+  visitor has opened or typed when a component is changed; how an event stands changes nothing of that, so then it does
+  not copy. And a component that has been told the same already is not told again.
 
 A file in which one of its pieces does not read as it is known to is served as it is, and the page is slower. The
 installed package is not touched.
@@ -71,11 +72,18 @@ BUILD_PLAINLY = r"this.built=\1this.built\2this.built\3this.built)"
 RELOAD = re.compile(r"(\w+\(\(\)=>\{v\(\)),(\w+\(\(\)=>\{(\w+)\.reload\(r\.components,r\.layout,r\.dependencies,)")
 RELOAD_WHEN_CHANGED = r"\1&&\2"
 
-# A component is changed by `t`: what it holds by now, and all that is in it, is taken over first.
-TAKE_OVER = re.compile(
-    r"(?<=;)r&&!\(`value`in t\)(?=&&\(await this\.#\w+\(e,r\),await this\.#\w+\(r\)\);let o=r\?\.props\.props\.value)"
+# A component, `e`, of the node `r` and with the setter `a` when it is shown, is changed by `t`: what it holds by now,
+# and all that is in it, is taken over first. A node or a setter that is another one has not been told yet.
+CHANGE = re.compile(
+    r"(?<=let a=this\.#c\.get\(e\);)r&&!\(`value`in t\)"
+    r"(?=&&\(await this\.#\w+\(e,r\),await this\.#\w+\(r\)\);let o=r\?\.props\.props\.value)"
 )
-TAKE_OVER_WHEN_NEEDED = r"r&&!(`value`in t)&&Object.keys(t).some(e=>e!==`loading_status`)"
+CHANGE_WHEN_NEEDED = (
+    r"if(r&&t.loading_status&&Object.keys(t).length===1){"
+    r"let e=JSON.stringify(t.loading_status),n=(this.told??=new WeakMap).get(r);"
+    r"if(n&&n[0]===a&&n[1]===e)return;this.told.set(r,[a,e])}"
+    r"else r&&!(`value`in t)"
+)
 
 # By file: what is replaced, with what, how many times it is there.
 CHANGES = {
@@ -84,7 +92,7 @@ CHANGES = {
         (FIND, FIND_BY_TABLE, 1),
         (EVENTS, EVENTS_BY_TABLE, 1),
         (BUILD, BUILD_PLAINLY, 2),
-        (TAKE_OVER, TAKE_OVER_WHEN_NEEDED, 1),
+        (CHANGE, CHANGE_WHEN_NEEDED, 1),
     ),
     "Blocks-*.js": ((RELOAD, RELOAD_WHEN_CHANGED, 1),),
 }

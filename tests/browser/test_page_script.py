@@ -1,5 +1,7 @@
 """The faster pieces of the page script answer as those that they replace, in the browser that runs them."""
 
+from collections.abc import Iterator
+
 import gradio as gr
 from playwright.sync_api import Browser, Page, Route, expect
 
@@ -52,6 +54,11 @@ def test_both_find_the_same(browser: Browser):
     assert counted["wrong"] == 0
 
 
+def failing() -> Iterator[tuple[str, str]]:
+    yield "begun", "begun too"
+    raise gr.Error("It fails.")
+
+
 def small_page() -> gr.Blocks:
     """What a page may hold that is not shown at first, and buttons that change it before and after that."""
     with gr.Blocks() as blocks:
@@ -72,7 +79,9 @@ def small_page() -> gr.Blocks:
                     for i in range(int(n)):
                         gr.Textbox(f"part {i}", label=f"Part {i}")
 
-        change, show, more, name, hide = (gr.Button(text) for text in ("Change", "Show", "More", "Name", "Hide"))
+        change, show, more, name, hide, fail, refuse = (
+            gr.Button(text) for text in ("Change", "Show", "More", "Name", "Hide", "Fail", "Refuse")
+        )
         change.click(
             lambda: ("changed", "inner 2", "seen", "b", "later 2"), None, [early, inner, hidden, choice, later]
         )
@@ -80,6 +89,8 @@ def small_page() -> gr.Blocks:
         show.click(lambda: (gr.update(visible=True), gr.update(open=True)), None, [column, accordion])
         more.click(lambda: (3, gr.update(selected="two")), None, [made, tabs])
         name.click(lambda: gr.update(label="Second"), None, two)
+        fail.click(failing, None, [early, hidden])
+        refuse.click(lambda text: text, early, early, validator=lambda text: gr.validate(False, "Never this."))
         blocks.load(lambda: "loaded", None, early)
     return blocks
 
@@ -92,6 +103,8 @@ def seen(page: Page, url: str) -> list:
     for button, label, value in (
         ("Change", "Early", "changed"), ("Show", "Hidden", "seen"), ("Name", "Early", "changed"),
         ("Hide", "Early", "changed"), ("Show", "Hidden", "typed"),
+        ("Fail", "Early", "begun"), ("Change", "Early", "changed"), ("Refuse", "Early", "changed"),
+        ("Fail", "Early", "begun"), ("Fail", "Hidden", "begun too"), ("Show", "Early", "begun"),
         ("More", "Part 2", "part 2"), ("Change", "Later", "later 2"),
     ):  # fmt: skip
         if button == "Hide":
@@ -102,7 +115,12 @@ def seen(page: Page, url: str) -> list:
             expect(page.get_by_role("tab", name="Second").first).to_be_visible()
         page.wait_for_timeout(300)
         inputs = page.locator("input, textarea").filter(visible=True).evaluate_all("all => all.map(one => one.value)")
-        told.append((page.locator("main").inner_text(), inputs))
+        marked = page.locator("main .error, main .generating, main .pending, main .validation-error").filter(
+            visible=True
+        )
+        told.append(
+            (page.locator("main").inner_text(), inputs, marked.evaluate_all("all => all.map(one => one.className)"))
+        )
     return told
 
 
@@ -126,5 +144,6 @@ def test_a_page_comes_to_the_same_with_gradios_own_script(browser: Browser):
             assert not complaints and sorted(fetched) == sorted(scripts)
             context.close()
         assert told["quicker"] == told["Gradio's"]
+        assert "Never this." in str(told) and "error" in str([marks for *_, marks in told["quicker"]])
     finally:
         blocks.close()
