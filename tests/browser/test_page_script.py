@@ -115,12 +115,9 @@ def seen(page: Page, url: str) -> list:
             expect(page.get_by_role("tab", name="Second").first).to_be_visible()
         page.wait_for_timeout(300)
         inputs = page.locator("input, textarea").filter(visible=True).evaluate_all("all => all.map(one => one.value)")
-        marked = page.locator("main .error, main .generating, main .pending, main .validation-error").filter(
-            visible=True
-        )
-        told.append(
-            (page.locator("main").inner_text(), inputs, marked.evaluate_all("all => all.map(one => one.className)"))
-        )
+        marked = page.locator("main").locator(".error, .generating, .pending, .validation-error").filter(visible=True)
+        marks = marked.evaluate_all("all => all.map(one => one.className)")
+        told.append((page.locator("main").inner_text(), inputs, marks))
     return told
 
 
