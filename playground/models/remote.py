@@ -83,7 +83,7 @@ class RemoteModel:
     endpoint: Endpoint
     id: str  # as the endpoint calls it
     silence: float = SILENCE
-    allowance: Allowance = field(default_factory=Allowance)  # its prompts are counted elsewhere, if at all
+    allowance: Allowance = field(default_factory=Allowance)  # of prompts by their length: tokens are counted elsewhere
 
     def stream_chat(
         self, messages: Sequence[Mapping[str, str]], settings: Mapping[str, Any]

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from playground.allowance import Allowance
 from playground.engine.sampling import Sampling
 from playground.errors import PlaygroundError
 from playground.labs.chat import remote as remote_chat
@@ -124,6 +125,17 @@ def test_stop_strings(there, server, bad):
 def test_the_system_prompt_is_read(there):
     plain, more = (last(writing.reply(there, HELLO, GREEDY, system)) for system in ("", "Be brief."))
     assert more.prompt_tokens > plain.prompt_tokens
+
+
+def test_a_page_that_limits_prompts_sends_no_longer_ones(server, bad):
+    few = dataclasses.replace(bad, allowance=Allowance(prompt=10))
+    for asked in (
+        lambda: remote_chat.reply(few, [{"role": "user", "content": "x" * 30}], GREEDY, system="y" * 11),
+        lambda: remote_chat.complete(few, "x" * 41, GREEDY),
+    ):
+        with pytest.raises(PlaygroundError, match="some 11 tokens long.*nothing was sent"):
+            next(asked())
+    assert not server.requests
 
 
 def test_stop_ends_the_servers_work(there, llama):

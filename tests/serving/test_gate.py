@@ -191,6 +191,12 @@ def test_a_name_that_was_made_to_mean_this_machine_opens_nothing(site, path):
         assert page.get(path, headers={"Host": name}).status_code == 200
 
 
+def test_what_watches_over_servers_may_call_them_by_any_name(site):
+    page = site(allowed_hosts=("lab.example",))
+    assert page.get("/health", headers={"Host": "10.0.0.7:7860"}).json() == page.get("/health").json()
+    assert page.get("/health/", headers={"Host": "10.0.0.7:7860"}).status_code == 403
+
+
 @pytest.mark.parametrize(
     ("origin", "host", "status"),
     [

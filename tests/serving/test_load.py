@@ -96,6 +96,10 @@ def test_an_allowance_says_what_is_too_much():
         Allowance(new=5).check_new(6)
     with pytest.raises(PlaygroundError, match="Shorten it by 3 tokens"):
         Allowance(prompt=4).check_prompt(7)
+    Allowance().check_uncounted("x" * 10**6)
+    Allowance(prompt=4).check_uncounted("x" * 8, "x" * 8)
+    with pytest.raises(PlaygroundError, match="some 5 tokens long, at 4 bytes each, and 4 are the most"):
+        Allowance(prompt=4).check_uncounted("x" * 8, "x" * 6, "你")
 
 
 def test_a_tally_loses_nothing_to_threads():

@@ -45,9 +45,10 @@ def reply(
     it has begun, what it wrote is kept: the last reply's reason is "cut", and a note says why.
 
     Raises:
-        PlaygroundError: nothing was asked, or the server gave no answer.
+        PlaygroundError: nothing was asked, more than this page allows, or the server gave no answer.
     """
     read = asked(messages, system)
+    model.allowance.check_uncounted(*(message["content"] for message in read))
     yield from _follow(model, lambda settings: model.stream_chat(read, settings), sampling, stop)
 
 
@@ -57,6 +58,7 @@ def complete(
     """Continues `text`; the reply's text is the continuation alone. Otherwise as `reply`."""
     if not text.strip():
         raise PlaygroundError("There is nothing to continue. Type some text first.")
+    model.allowance.check_uncounted(text)
     yield from _follow(model, lambda settings: model.stream_complete(text, settings), sampling, stop)
 
 
