@@ -29,8 +29,8 @@ class Allowance:
         n_tokens = math.ceil(sum(len(text.encode(errors="replace")) for text in texts) / BYTES_A_TOKEN)
         if self.prompt is not None and n_tokens > self.prompt:
             raise PlaygroundError(
-                f"This text is some {n_tokens:,} tokens long, at {BYTES_A_TOKEN} bytes each, and {self.prompt:,} are the "
-                f"most on this page. Shorten it by some {n_tokens - self.prompt:,} tokens; nothing was sent."
+                f"This text is some {n_tokens:,} tokens long, at {BYTES_A_TOKEN} bytes each, and {self.prompt:,} are "
+                f"the most on this page. Shorten it by some {n_tokens - self.prompt:,} tokens; nothing was sent."
             )
 
     def check_new(self, n_tokens: int) -> None:

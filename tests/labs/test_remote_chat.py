@@ -133,7 +133,7 @@ def test_a_page_that_limits_prompts_sends_no_longer_ones(server, bad):
         lambda: remote_chat.reply(few, [{"role": "user", "content": "x" * 30}], GREEDY, system="y" * 11),
         lambda: remote_chat.complete(few, "x" * 41, GREEDY),
     ):
-        with pytest.raises(PlaygroundError, match="some 11 tokens long.*nothing was sent"):
+        with pytest.raises(PlaygroundError, match=r"some 11 tokens long.*nothing was sent"):
             next(asked())
     assert not server.requests
 
