@@ -37,6 +37,8 @@ ELSEWHERE = "This model runs elsewhere; this needs the weights. Pick a model of 
 # its place then stays empty (Gradio 6.31, issue 12511). visible="hidden" hides components, but no columns.
 UNSEEN: dict[str, Any] = {"elem_classes": ["not-yet"]}
 SEEN: dict[str, Any] = {"elem_classes": []}
+# A class of what results begin with where that is not the Stop button: assets/show-results.js leads people there.
+RESULTS_BEGIN = "results-begin"
 WAITING = "Waiting for a free place …"  # what a request shows until its turn comes
 
 

@@ -8,6 +8,7 @@ from types import ModuleType
 
 import gradio as gr
 
+from playground.assets import ASSETS
 from playground.models.cache import ModelCache
 from playground.settings import Settings
 from playground.tabs import TABS, learning, model_bar, permalinks, report
@@ -33,6 +34,7 @@ def lay_out(blocks: gr.Blocks, models: ModelCache, settings: Settings, tabs: Seq
             with gr.Tab(tab.TITLE, id=tab.TITLE):
                 learning.build(page, tab.TITLE)
                 tab.build(page)
+    gr.HTML("", visible="hidden", js_on_load=(ASSETS / "show-results.js").read_text("utf-8"))
     permalinks.connect(page, place)
     report.connect(page, reported)
     return page

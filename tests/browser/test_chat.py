@@ -61,7 +61,9 @@ def test_send_stream_stop_regenerate_reload(visit, shot):
         re.compile(r"\d+ tokens · first after .* tokens/s · .*seed \d+")
     )
     shot(page, "3-answered")
+    page.set_viewport_size({"width": 1280, "height": 1040})  # high enough for the question and its answer
     keep_for_readme(page, "chat")
+    page.set_viewport_size({"width": 1280, "height": 900})
 
     page.locator("#clear").click()
     expect(page.locator("#conversation .bot")).to_have_count(0)

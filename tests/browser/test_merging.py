@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.pictures import keep_for_readme
+from tests.browser.pictures import keep_for_readme, keep_span_for_readme
 from tests.browser.tabs import open_tab
 from tests.browser.test_chat import expect_end, expect_words
 
@@ -62,7 +62,10 @@ def test_blend_slide_sweep_pick_save_and_talk(visit, shot, accessible):
     first = told.locator("code").inner_text()
     shot(page, "merge-2-answers", full_page=True)
     accessible(page)
-    keep_for_readme(page, "merge")
+    expect(page.locator("#merge-answers")).to_be_in_viewport()  # the example led there
+    page.set_viewport_size({"width": 1280, "height": 1600})
+    keep_span_for_readme(page, "#merge-examples", "#merge-answers", "merge")
+    page.set_viewport_size({"width": 1280, "height": 900})
 
     page.locator("#merge-use").click()
     expect(page.locator("#model input")).to_have_value(re.compile("slerp"))

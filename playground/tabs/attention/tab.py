@@ -20,7 +20,7 @@ from playground.tabs.attention.map import MapPane
 from playground.tabs.attention.panes import Bench, Stops
 from playground.tabs.attention.source import PLACES, SECOND, Kept, Source, second_box, shape
 from playground.tabs.forms import MOST_LAYERS, Box
-from playground.tabs.kit import AT_ONCE, Page, Parcel, places
+from playground.tabs.kit import AT_ONCE, RESULTS_BEGIN, Page, Parcel, places
 from playground.views.continuations import note
 
 TITLE = "Attention"
@@ -96,7 +96,7 @@ def build(page: Page) -> None:
 
     sending_place = gr.Column(min_width=0)
     opened = {}
-    with gr.Tabs(elem_id="attention-panes") as strip:
+    with gr.Tabs(elem_id="attention-panes", elem_classes=RESULTS_BEGIN) as strip:
         with gr.Tab(attention_map.TITLE, id=attention_map.TITLE) as opened[attention_map.TITLE]:
             map_pane = attention_map.build(bench)
         with gr.Tab(attention_mosaic.TITLE, id=attention_mosaic.TITLE) as opened[attention_mosaic.TITLE]:

@@ -11,7 +11,7 @@ from playground.tabs.chat.arena import Arena
 from playground.tabs.chat.arena_sides import EXAMPLES
 from playground.tabs.chat.arena_turn import SIDES, Turns
 from playground.tabs.chat.runs import Runs
-from playground.tabs.kit import AT_ONCE, MAY_REFUSE, Page, title_of
+from playground.tabs.kit import AT_ONCE, MAY_REFUSE, RESULTS_BEGIN, Page, title_of
 from playground.views import votes as votes_view
 from playground.views.continuations import note
 
@@ -31,7 +31,7 @@ def build(page: Page) -> Arena:
         with gr.Row(elem_classes="examples"):
             gr.HTML("Examples:")
             buttons = [gr.Button(example.caption, size="sm", min_width=0) for example in EXAMPLES]
-    look = gr.HTML(note(first.look), elem_id="arena-look")
+    look = gr.HTML(note(first.look), elem_id="arena-look", elem_classes=RESULTS_BEGIN)
     with gr.Row():
         names, places = zip(*(_place(n) for n in (1, 2)), strict=True)
     verdict = gr.HTML(elem_id="arena-verdict")

@@ -14,7 +14,17 @@ from playground.tabs import results
 from playground.tabs.chat import sends
 from playground.tabs.chat.runs import Run, Runs
 from playground.tabs.chat.sampling import Controls
-from playground.tabs.kit import AT_ONCE, MAY_REFUSE, WAITING, Page, arriving, paced, title_of, user_errors
+from playground.tabs.kit import (
+    AT_ONCE,
+    MAY_REFUSE,
+    RESULTS_BEGIN,
+    WAITING,
+    Page,
+    arriving,
+    paced,
+    title_of,
+    user_errors,
+)
 from playground.views import continuations, statistics
 
 WORKED_EXAMPLE = "Once upon a time"
@@ -146,7 +156,7 @@ def build(page: Page, controls: Controls) -> Completion:
         max_lines=24,
         buttons=["copy"],
         elem_id="text",
-        elem_classes=results.RESULT,
+        elem_classes=[results.RESULT, RESULTS_BEGIN],
     )
     with gr.Row(elem_classes="buttons"):
         go = gr.Button("Continue", variant="primary", elem_id="continue")

@@ -18,7 +18,7 @@ from playground.tabs.chat.bubbles import plain, said, waiting
 from playground.tabs.chat.runs import Run, Runs
 from playground.tabs.chat.sampling import Controls
 from playground.tabs.chat.token_pane import Look, Written
-from playground.tabs.kit import AT_ONCE, MAY_REFUSE, Page, arriving, user_errors
+from playground.tabs.kit import AT_ONCE, MAY_REFUSE, RESULTS_BEGIN, Page, arriving, user_errors
 
 __all__ = ["Pane", "build", "plain", "said", "waiting"]
 
@@ -170,6 +170,7 @@ def build(page: Page, controls: Controls, system: gr.Textbox, drawer: gr.HTML, a
         feedback_options=None,
         allow_tags=False,
         elem_id="conversation",
+        elem_classes=RESULTS_BEGIN,
     )
     versions = gr.HTML(
         [],

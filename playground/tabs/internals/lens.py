@@ -17,7 +17,7 @@ from playground.tabs.files import write_files
 from playground.tabs.forms import Box
 from playground.tabs.internals import INTERNALS
 from playground.tabs.internals.benches import asked, bench
-from playground.tabs.kit import AT_ONCE, SEEN, UNSEEN, Page, Parcel, places, title_of
+from playground.tabs.kit import AT_ONCE, RESULTS_BEGIN, SEEN, UNSEEN, Page, Parcel, places, title_of
 from playground.views.internals import lens_words as words
 
 TITLE = "Logit lens"
@@ -149,7 +149,7 @@ def build(page: Page, inbox: gr.State) -> LensPane:
             elem_id="lens-first",
         )
     shown = gr.State()
-    gr.HTML(words.ABOUT, elem_id="lens-about")
+    gr.HTML(words.ABOUT, elem_id="lens-about", elem_classes=RESULTS_BEGIN)
     caption = gr.HTML(elem_id="lens-caption")
     with gr.Column(**UNSEEN, elem_id="lens-outcome") as outcome:
         with gr.Row(elem_id="lens-row"):

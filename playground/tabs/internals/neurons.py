@@ -59,9 +59,10 @@ def build(page: Page, inbox: gr.State) -> None:
     """Lays out the pane and connects it. inbox: what other tabs send."""
     with gr.Row(elem_classes="examples", elem_id="neurons-examples"):
         gr.HTML("Examples:")
-        buttons = [gr.Button(example.caption, size="sm", min_width=0) for example in EXAMPLES]
-        compared = [gr.Button(example.caption, size="sm", min_width=0) for example in neuron_groups.EXAMPLES]
-        removed = [gr.Button(example.caption, size="sm", min_width=0) for example in neuron_out.EXAMPLES]
+        small: dict = {"size": "sm", "min_width": 0}
+        buttons = [gr.Button(one.caption, **small) for one in EXAMPLES]
+        compared = [gr.Button(one.caption, elem_classes="shows-group-stop", **small) for one in neuron_groups.EXAMPLES]
+        removed = [gr.Button(one.caption, elem_classes="shows-out-stop", **small) for one in neuron_out.EXAMPLES]
     gr.HTML(ABOUT, elem_id="neurons-about")
 
     gr.HTML("<h3>1. Look at a neuron</h3>", elem_id="neuron-look-heading")

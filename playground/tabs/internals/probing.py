@@ -65,11 +65,12 @@ class Example:
 
 
 EXAMPLES = (
-    Example("Sentence length from layer 6's first token", "sentence_length", "First token", ONE),
-    Example("… by layer", "sentence_length", "First token"),
-    Example("… from the last token", "sentence_length", "Last token"),
+    Example("Tense from layer 6's last token", "tense", "Last token", ONE),
     Example("Tense by layer", "tense", "Last token"),
-    Example("Part of speech", "part_of_speech", "The word itself"),
+    Example("Part of speech by layer", "part_of_speech", "The word itself"),
+    Example("Sentence length from layer 6's first token", "sentence_length", "First token", ONE),
+    Example("Length by layer", "sentence_length", "First token"),
+    Example("Length from the last token", "sentence_length", "Last token"),
 )
 
 

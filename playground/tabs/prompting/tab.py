@@ -18,7 +18,7 @@ from playground.labs.prompting.library import Worked
 from playground.labs.prompting.results import Results
 from playground.tabs.ability import what_it_can
 from playground.tabs.attention.panes import Stops
-from playground.tabs.kit import AT_ONCE, MAY_REFUSE, WAITING, Page, arriving, title_of, user_errors
+from playground.tabs.kit import AT_ONCE, MAY_REFUSE, RESULTS_BEGIN, WAITING, Page, arriving, title_of, user_errors
 from playground.tabs.prompting import builder as builders
 from playground.tabs.prompting import data as tables
 from playground.tabs.prompting import kept as keeping
@@ -43,7 +43,6 @@ TAKES_TEXTS = True  # from other tabs, by post: each becomes one more prompt
 REDRAW = 2.0  # seconds between two drawings of results that grow
 ORDERS = 5
 VISITORS = 32  # whose answers are kept for a second run
-TO_THE_RUN = "() => document.querySelector('#lab-run')?.scrollIntoView({behavior: 'smooth', block: 'start'})"
 SENT = "What came is a prompt of its own above. Press Run and compare to try all prompts on the whole table."
 UNLESS_LINKED = "(kept) => location.hash.startsWith('#link=') ? null : kept"  # a link says what is to stand here
 STOPPED = "Stopped. What is done stands below; Run goes on where it stopped."
@@ -242,7 +241,6 @@ class Lab:
                 return self.fill(worked) | self.begin()
 
             filled = button.click(fill, None, [*self.filled, *started], **AT_ONCE)
-            filled.then(js=TO_THE_RUN, fn=None)
             self.preview.after(filled)
             self.run_after(filled)
         restored = self.page.blocks.load(
@@ -301,7 +299,7 @@ def build(page: Page) -> None:
         with gr.Column(scale=2, min_width=300):
             columns = list(library.rows(first.data.name)[0])
             scoring = scorings.build(first.scorer, columns, first.max_new_tokens)
-    with gr.Row(elem_classes="buttons"):
+    with gr.Row(elem_classes=["buttons", RESULTS_BEGIN]):
         run = gr.Button("Run and compare", variant="primary", elem_id="lab-run")
         stop = gr.Button("Stop", variant="stop", elem_id="lab-stop")
         orders = gr.Button(f"Try {ORDERS} orders of the examples", elem_id="lab-orders")

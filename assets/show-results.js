@@ -1,0 +1,72 @@
+// Whoever clicks an example, or sends something to another tab, sees what comes of it: where that begins out of sight,
+// the page goes there. It begins at what the example's button names with a class (shows-ID), else at .results-begin,
+// else at the Stop button. From the moment at which somebody scrolls, types or clicks, the page stays where it is.
+const LOW = 0.6; // of the window's height: what begins lower is not seen well
+const ABOVE = 16; // pixels that stay free above it
+const PATIENCE = 20_000; // ms in which a tab may open, and the page grow to be high enough
+const INTERVENES = ['wheel', 'touchstart', 'keydown', 'pointerdown'];
+const calm = matchMedia('(prefers-reduced-motion: reduce)');
+let leave = () => {};
+
+function beginning(button = null) {
+  const named = [...(button?.classList ?? [])].find((name) => name.startsWith('shows-'));
+  if (named) return document.getElementById(named.slice('shows-'.length));
+  const follows = (place) => !button || button.compareDocumentPosition(place) & Node.DOCUMENT_POSITION_FOLLOWING;
+  const first = (what) => [...document.querySelectorAll(`#tabs ${what}`)].find((place) => place.checkVisibility() && follows(place));
+  return first('.results-begin') ?? first('button.stop');
+}
+
+// Calls `watch`, which gives what ends it, until somebody intervenes or patience does.
+function unless(watch) {
+  const stop = watch();
+  const over = setTimeout(() => leave(), PATIENCE);
+  leave = () => {
+    leave = () => {};
+    stop();
+    clearTimeout(over);
+    INTERVENES.forEach((event) => removeEventListener(event, intervened));
+  };
+  const intervened = () => {
+    leave();
+    scrollTo({top: scrollY, behavior: 'instant'}); // the way that has begun ends here
+  };
+  INTERVENES.forEach((event) => addEventListener(event, intervened, {passive: true}));
+}
+
+function goTo(place) {
+  const away = () => place.getBoundingClientRect().top - ABOVE;
+  if (away() > -ABOVE && away() + ABOVE < LOW * innerHeight) return;
+  const go = () => {
+    if (Math.abs(away()) > 2) scrollBy({top: away(), behavior: calm.matches ? 'auto' : 'smooth'});
+  };
+  unless(() => {
+    const growing = new ResizeObserver(go);
+    growing.observe(document.body);
+    return () => growing.disconnect();
+  });
+}
+
+function goToWhatOpens() {
+  const here = beginning();
+  let next = null;
+  unless(() => {
+    const looking = setInterval(() => {
+      const now = beginning();
+      if (now && now !== here && now === next) {
+        leave();
+        goTo(now);
+      }
+      next = now; // a tab opens before its pane does
+    }, 300);
+    return () => clearInterval(looking);
+  });
+}
+
+document.addEventListener('click', (event) => {
+  const example = event.target.closest?.('.examples button'), sent = event.target.closest?.('.sending button');
+  if (!example && !sent) return;
+  leave();
+  const place = example && beginning(example);
+  if (sent) goToWhatOpens();
+  else if (place) goTo(place);
+});
