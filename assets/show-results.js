@@ -2,6 +2,7 @@
 // the page goes there. It begins at what the example's button names with a class (shows-ID), else at .results-begin,
 // else at the Stop button. From the moment at which somebody scrolls, types or clicks, the page stays where it is.
 const LOW = 0.6; // of the window's height: what begins lower is not seen well
+const THERE = 0.2; // what begins higher is where it should be, once the page had to move
 const ABOVE = 16; // pixels that stay free above it
 const PATIENCE = 20_000; // ms in which a tab may open, and the page grow to be high enough
 const INTERVENES = ['wheel', 'touchstart', 'keydown', 'pointerdown'];
@@ -33,14 +34,19 @@ function unless(watch) {
   INTERVENES.forEach((event) => addEventListener(event, intervened, {passive: true}));
 }
 
-function goTo(place) {
-  const away = () => place.getBoundingClientRect().top - ABOVE;
-  if (away() > -ABOVE && away() + ABOVE < LOW * innerHeight) return;
+// Goes to what `find` gives, which may be another place by and by: tabs open, and what was there goes.
+function goTo(find) {
+  let begun = false;
   const go = () => {
-    if (Math.abs(away()) > 2) scrollBy({top: away(), behavior: calm.matches ? 'auto' : 'smooth'});
+    const place = find();
+    if (!place?.checkVisibility()) return;
+    const top = place.getBoundingClientRect().top;
+    if (top >= 0 && top < (begun ? THERE : LOW) * innerHeight) return;
+    begun = true;
+    scrollBy({top: top - ABOVE, behavior: calm.matches ? 'auto' : 'smooth'});
   };
   unless(() => {
-    const growing = new ResizeObserver(go);
+    const growing = new ResizeObserver(go); // calls it at once, too
     growing.observe(document.body);
     return () => growing.disconnect();
   });
@@ -48,15 +54,12 @@ function goTo(place) {
 
 function goToWhatOpens() {
   const here = beginning();
-  let next = null;
   unless(() => {
     const looking = setInterval(() => {
       const now = beginning();
-      if (now && now !== here && now === next) {
-        leave();
-        goTo(now);
-      }
-      next = now; // a tab opens before its pane does
+      if (!now || now === here) return;
+      leave();
+      goTo(beginning);
     }, 300);
     return () => clearInterval(looking);
   });
@@ -66,7 +69,6 @@ document.addEventListener('click', (event) => {
   const example = event.target.closest?.('.examples button'), sent = event.target.closest?.('.sending button');
   if (!example && !sent) return;
   leave();
-  const place = example && beginning(example);
   if (sent) goToWhatOpens();
-  else if (place) goTo(place);
+  else goTo(() => beginning(example));
 });

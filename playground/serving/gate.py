@@ -39,8 +39,8 @@ class Gate:
         logins: passwords by user; none: nobody has to log in.
         inside: what the header INSIDE must be for a request of this process to itself.
         proxies: as in `visit.address`.
-        hosts: names by which the page may be asked; None: any. A site whose name was made to mean this machine (DNS
-            rebinding) is stopped by them, since browsers send the name that they were given.
+        hosts: names by which the page may be asked, but for /health; None: any. A site whose name was made to mean this
+            machine (DNS rebinding) is stopped by them, since browsers send the name that they were given.
         closed_to_sites: other sites' scripts may ask nothing.
         here_only: the server listens on this machine alone.
     """

@@ -73,7 +73,8 @@ RELOAD = re.compile(r"(\w+\(\(\)=>\{v\(\)),(\w+\(\(\)=>\{(\w+)\.reload\(r\.compo
 RELOAD_WHEN_CHANGED = r"\1&&\2"
 
 # A component, `e`, of the node `r` and with the setter `a` when it is shown, is changed by `t`: what it holds by now,
-# and all that is in it, is taken over first. A node or a setter that is another one has not been told yet.
+# and all that is in it, is taken over first. A node or a setter that is another one has not been told yet; and `{}` is
+# no news of an event, but wipes out what the component says by itself, as of a file that it does not take.
 CHANGE = re.compile(
     r"(?<=let a=this\.#c\.get\(e\);)r&&!\(`value`in t\)"
     r"(?=&&\(await this\.#\w+\(e,r\),await this\.#\w+\(r\)\);let o=r\?\.props\.props\.value)"
@@ -81,7 +82,7 @@ CHANGE = re.compile(
 CHANGE_WHEN_NEEDED = (
     r"if(r&&t.loading_status&&Object.keys(t).length===1){"
     r"let e=JSON.stringify(t.loading_status),n=(this.told??=new WeakMap).get(r);"
-    r"if(n&&n[0]===a&&n[1]===e)return;this.told.set(r,[a,e])}"
+    r"if(n&&n[0]===a&&n[1]===e&&e!==`{}`)return;this.told.set(r,[a,e])}"
     r"else r&&!(`value`in t)"
 )
 

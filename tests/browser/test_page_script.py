@@ -70,6 +70,7 @@ def small_page() -> gr.Blocks:
                 with gr.Column(visible=False) as column:
                     hidden = gr.Textbox("unseen", label="Hidden", interactive=True)
                     choice = gr.Dropdown(["a", "b"], value="a", label="Choice")
+                gr.File(file_types=[".txt"], label="File")
             with gr.Tab("Two", id="two") as two:
                 later = gr.Textbox("later", label="Later")
                 made = gr.Number(2, label="How many")
@@ -100,6 +101,12 @@ def seen(page: Page, url: str) -> list:
     told = []
     page.goto(url)
     expect(page.get_by_label("Early")).to_have_value("loaded")
+    for _ in range(2):  # a file of the wrong kind, and its notice is closed
+        page.locator("input[type=file]").set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": b"no"})
+        wrong = page.locator("main .error").filter(visible=True)
+        expect(wrong).to_be_visible()
+        page.get_by_role("button", name="Clear").click()
+        expect(wrong).to_have_count(0)
     for button, label, value in (
         ("Change", "Early", "changed"), ("Show", "Hidden", "seen"), ("Name", "Early", "changed"),
         ("Hide", "Early", "changed"), ("Show", "Hidden", "typed"),

@@ -60,8 +60,9 @@ def build(page: Page) -> None:
                 )
                 with gr.Row(elem_id="chat-examples", elem_classes="examples") as strip:
                     gr.HTML("Examples:")
-                    buttons = [gr.Button(example.caption, size="sm", min_width=0) for example in EXAMPLES]
-                    duel = gr.Button("Two models: cool and hot", size="sm", min_width=0)
+                    small: dict = {"size": "sm", "min_width": 0}
+                    buttons = [gr.Button(example.caption, **small) for example in EXAMPLES]
+                    duel = gr.Button("Two models: cool and hot", elem_classes="shows-arena-look", **small)
             why = gr.HTML(visible=False, elem_id="why")
             conversation_place = gr.Column(min_width=0)
             completion_place = gr.Column(min_width=0, visible=False)

@@ -145,8 +145,10 @@ def build(page: Page, bench: Bench) -> None:
     with gr.Row(elem_classes="examples", elem_id="similarity-examples"):
         gr.HTML("Examples:")
         pairs = [gr.Button(caption, size="sm", min_width=0) for caption, _, _ in PAIRS]
-        capitals = gr.Button("Three capitals: the nearest two", size="sm", min_width=0)
-        mixed = gr.Button("Feedback in groups", size="sm", min_width=0)
+        capitals, mixed = (
+            gr.Button(caption, size="sm", min_width=0, elem_classes="shows-similarity-nearest")
+            for caption in ("Three capitals: the nearest two", "Feedback in groups")
+        )
     gr.HTML("<h3>Two texts</h3>")
     with gr.Row():
         one = gr.Textbox(PAIRS[0][1], label="One text", lines=2, max_lines=8, min_width=260, elem_id="similarity-one")
