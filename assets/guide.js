@@ -86,7 +86,7 @@ function end() {
   card.hidePopover();
   keep(SEEN, 'seen');
   offer();
-  again.focus();
+  again.focus({preventScroll: true});
 }
 
 guide.querySelectorAll('.start').forEach((each) => each.addEventListener('click', () => show(0)));

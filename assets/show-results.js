@@ -1,6 +1,7 @@
 // Whoever clicks an example, or sends something to another tab, sees what comes of it: where that begins out of sight,
-// the page goes there. It begins at what the example's button names with a class (shows-ID), else at .results-begin,
-// else at the Stop button. From the moment at which somebody scrolls, types or clicks, the page stays where it is.
+// the page goes there. It begins at what the example's button names with a class (shows-ID), else at .results-begin
+// (what was sent, at .sent-begins, where there is one), else at the Stop button. From the moment at which somebody
+// scrolls, types or clicks, the page stays where it is.
 const LOW = 0.6; // of the window's height: what begins lower is not seen well
 const THERE = 0.2; // what begins higher is where it should be, once the page had to move
 const ABOVE = 16; // pixels that stay free above it
@@ -14,7 +15,7 @@ function beginning(button = null) {
   if (named) return document.getElementById(named.slice('shows-'.length));
   const follows = (place) => !button || button.compareDocumentPosition(place) & Node.DOCUMENT_POSITION_FOLLOWING;
   const first = (what) => [...document.querySelectorAll(`#tabs ${what}`)].find((place) => place.checkVisibility() && follows(place));
-  return first('.results-begin') ?? first('button.stop');
+  return (!button && first('.sent-begins')) || (first('.results-begin') ?? first('button.stop'));
 }
 
 // Calls `watch`, which gives what ends it, until somebody intervenes or patience does.

@@ -39,6 +39,7 @@ UNSEEN: dict[str, Any] = {"elem_classes": ["not-yet"]}
 SEEN: dict[str, Any] = {"elem_classes": []}
 # A class of what results begin with where that is not the Stop button: assets/show-results.js leads people there.
 RESULTS_BEGIN = "results-begin"
+SENT_BEGINS = "sent-begins"  # the same for what other tabs send, where that stands elsewhere
 WAITING = "Waiting for a free place …"  # what a request shows until its turn comes
 
 

@@ -18,7 +18,7 @@ def figure(seen: NextTokens) -> go.Figure:
     """One row a token, one column a stage; a cell is the token's probability there, empty where it is ruled out."""
     n = len(seen.texts)
     labels = [
-        f"{stage}<br>{kept:,} left<br>{entropy:.2f} nats"
+        f"{stage}<br>{kept:,} left<br>{max(entropy, 0.0):.2f} nats"  # rounding may leave less than nothing
         for stage, kept, entropy in zip(seen.stages, seen.kept, seen.entropy, strict=True)
     ]
     table = seen.probabilities.T  # (token, stage)

@@ -28,7 +28,7 @@ def copied(word: str, told: Sequence[str], talks: bool) -> str:
 
 def filled_in(what: str, told: Sequence[str]) -> str:
     """A link was opened."""
-    first = f"<p>A link has filled in {escape(what)}. Nothing runs until you press its button.</p>"
+    first = f"<p>A link has filled in {escape(what)}. Press its button to run it.</p>"
     return bar(f'<div class="said" role="status">{first}{_close()}{_sentences(told)}</div>')
 
 

@@ -24,7 +24,7 @@ __all__ = ["Pane", "build", "plain", "said", "waiting"]
 
 ASSETS = saved.ASSETS
 WORKED_EXAMPLE = "Explain in two sentences why the sky is blue."
-WELCOME = "### Talk to a language model\nPress **Send** and watch the answer to the message below come word by word."
+WELCOME = "### Talk to a language model\nType a message, press **Send** and watch the answer come word by word."
 
 AfterFailure = Callable[[gr.events.Dependency, gr.Textbox], None]  # connects what else follows when no reply came
 

@@ -18,7 +18,17 @@ from playground.labs.prompting.library import Worked
 from playground.labs.prompting.results import Results
 from playground.tabs.ability import what_it_can
 from playground.tabs.attention.panes import Stops
-from playground.tabs.kit import AT_ONCE, MAY_REFUSE, RESULTS_BEGIN, WAITING, Page, arriving, title_of, user_errors
+from playground.tabs.kit import (
+    AT_ONCE,
+    MAY_REFUSE,
+    RESULTS_BEGIN,
+    SENT_BEGINS,
+    WAITING,
+    Page,
+    arriving,
+    title_of,
+    user_errors,
+)
 from playground.tabs.prompting import builder as builders
 from playground.tabs.prompting import data as tables
 from playground.tabs.prompting import kept as keeping
@@ -291,7 +301,7 @@ def build(page: Page) -> None:
     with gr.Row(elem_id="lab-write"):
         with gr.Column(scale=3, min_width=320):
             builder, others, bring = builders.build(first.prompts)
-        with gr.Column(scale=2, min_width=300, elem_classes="stays"):
+        with gr.Column(scale=2, min_width=300, elem_classes=["stays", SENT_BEGINS]):
             parts = build_preview()
     with gr.Row(elem_id="lab-ask"):
         with gr.Column(scale=3, min_width=320):

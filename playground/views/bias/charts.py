@@ -89,6 +89,7 @@ def shares(found: Sequence[Share]) -> go.Figure:
         },
         yaxis={
             "tickvals": list(range(len(shown))),
+            "zeroline": False,
             "ticktext": [plain(f"{one.category} ({one.n})") for one in shown],
             "autorange": "reversed",
             "automargin": True,
@@ -175,11 +176,15 @@ def associations(found: Weat) -> go.Figure:
 
 
 def means(found: Written) -> go.Figure:
-    """The mean of each measure by group, one panel a measure."""
+    """The mean of each measure by group, one panel a measure, one under the other: a phone is narrow."""
     from plotly.subplots import make_subplots
 
-    figure = make_subplots(rows=1, cols=len(MEASURES), subplot_titles=list(MEASURES.values()), horizontal_spacing=0.08)
-    for column, measure in enumerate(MEASURES, 1):
+    n = len(MEASURES)
+    height = 70 + n * (70 + 30 * len(found.groups))
+    figure = make_subplots(
+        rows=n, cols=1, subplot_titles=list(MEASURES.values()), vertical_spacing=min(0.9 / (n - 1), 70 / height)
+    )
+    for row, measure in enumerate(MEASURES, 1):
         values = [found.mean(group, measure) for group in found.groups]
         figure.add_trace(
             go.Scatter(
@@ -190,16 +195,14 @@ def means(found: Written) -> go.Figure:
                 error_x=bars([v.value for v in values], [v.low for v in values], [v.high for v in values], INK),
                 hovertemplate="%{y}: %{x:.3f}<extra></extra>",
             ),
-            row=1,
-            col=column,
+            row=row,
+            col=1,
         )
-    figure.update_layout(
-        **LOOK | {"margin": {"l": 10, "r": 20, "t": 50, "b": 30}}, height=150 + 40 * len(found.groups), showlegend=False
-    )
+    figure.update_layout(**LOOK | {"margin": {"l": 10, "r": 20, "t": 50, "b": 30}}, height=height, showlegend=False)
     figure.update_xaxes(gridcolor=GRID, zeroline=False)
-    for column, measure in enumerate(MEASURES, 1):  # the same for every run, so that two can be compared
+    for row, measure in enumerate(MEASURES, 1):  # the same for every run, so that two can be compared
         ends = {"sentiment": {"range": [-1.02, 1.02]}, "refused": {"range": [-0.02, 1.02]}}
-        figure.update_xaxes(ends.get(measure, {"rangemode": "tozero"}), row=1, col=column)
+        figure.update_xaxes(ends.get(measure, {"rangemode": "tozero"}), row=row, col=1)
     figure.update_yaxes(showgrid=False, automargin=True, autorange="reversed")
     figure.update_annotations(font={"size": 13, "color": INK})
     return figure

@@ -73,7 +73,7 @@ def hits(found: Found | None, collection: Collection | None, picked: int | None 
 def _ranks(found: Found, hit: Hit) -> str:
     parts = [_rank("Words", hit.bm25_rank, hit.bm25, 2), _rank("Meaning", hit.dense_rank, hit.cosine, 3)]
     if found.how.method == "hybrid" and hit.reranked is None:
-        parts.append(f"<span class='rank'><b>Together</b> {hit.score:.3f}</span>")
+        parts.append(f"<span class='rank'><b>Rank score</b> {hit.score:.3f}</span>")
     if hit.reranked is not None:
         parts.append(f"<span class='rank'><b>Reranked</b> {hit.reranked:.2f}, before: number {hit.rank_before}</span>")
     elif hit.rank_before is not None:
