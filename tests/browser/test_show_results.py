@@ -44,6 +44,8 @@ def test_results_come_into_sight_unless_somebody_scrolls(visit):
     page.locator(".sending button").filter(visible=True, has_text="Bias").click()
     run = page.locator("#bias-generation-run, #bias-fill-run").filter(visible=True)
     expect(run.first).to_be_in_viewport(timeout=LONG)
+    page.locator(".sending button").filter(visible=True, has_text="Prompt lab").click()
+    expect(page.locator("#lab-write .sent-begins")).to_be_in_viewport(ratio=0.5, timeout=LONG)
 
 
 def test_the_place_may_be_one_that_only_opens(visit):
