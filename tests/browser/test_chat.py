@@ -279,9 +279,7 @@ def test_what_cannot_be_sent_stays_and_what_is_sent_is_shown_and_never_run(visit
     expect_end(page)
     send(page, "")
     expect(page.get_by_test_id("toast-body").last).to_contain_text("The message is empty.")
-    expect(page.locator("#conversation > .wrap .error")).to_have_count(
-        1
-    )  # it would lie over what was said
+    expect(page.locator("#conversation > .wrap .error")).to_have_count(1)  # it would lie over what was said
     expect(page.locator("#conversation > .wrap .error")).to_be_hidden()
     page.locator("#new").click()
     send(page, "<img src=x onerror=alert(1)> <think>hm</think> a < b, `<i>` 你好 🙂")
