@@ -90,7 +90,7 @@ function end() {
 }
 
 guide.querySelectorAll('.start').forEach((each) => each.addEventListener('click', () => show(0)));
-guide.querySelector('.dismiss').addEventListener('click', () => { keep(SEEN, 'seen'); offer(); again.focus(); });
+guide.querySelector('.dismiss').addEventListener('click', () => { keep(SEEN, 'seen'); offer(); again.focus({preventScroll: true}); });
 card.querySelector('.back').addEventListener('click', () => show(at - 1));
 card.querySelector('.next').addEventListener('click', () => show(at + 1));
 ['.close', '.done'].forEach((each) => card.querySelector(each).addEventListener('click', end));

@@ -221,7 +221,7 @@ function variablesOf(used, themes) {
 
 // The whole file, as text. page: {css, own, themes: {light, dark}, versions}; draw: {data, layout} -> data: address of a picture.
 async function reportOf(entries, {title, about, when, dropped}, page, draw) {
-  const body = node('body'), models = [...new Set(entries.filter((entry) => entry.model).flatMap((entry) => entry.asked.filter(([box]) => box.model).map(([, value]) => value)).flat())].filter(Boolean);
+  const body = node('body'), models = [...new Set(entries.flatMap((entry) => entry.asked.filter(([box]) => box.model).map(([, value]) => value)).flat())].filter(Boolean);
   const facts = [['Made', when.toLocaleString('en-GB', {dateStyle: 'long', timeStyle: 'short'})], ['Results', String(entries.length)],
     ['Models', models.join(', ')], ['With', page.versions]].filter(([, value]) => value);
   body.append(node('header', {}, node('h1', {}, title), about ? node('p', {class: 'about typed'}, about) : null,

@@ -9,6 +9,7 @@ const PATIENCE = 20_000; // ms in which a tab may open, and the page grow to be 
 const INTERVENES = ['wheel', 'touchstart', 'keydown', 'pointerdown'];
 const calm = matchMedia('(prefers-reduced-motion: reduce)');
 let leave = () => {};
+let moving = false; // the page was sent somewhere since the last click
 
 function beginning(button = null) {
   const named = [...(button?.classList ?? [])].find((name) => name.startsWith('shows-'));
@@ -30,7 +31,7 @@ function unless(watch) {
   };
   const intervened = () => {
     leave();
-    scrollTo({top: scrollY, behavior: 'instant'}); // the way that has begun ends here
+    if (moving) scrollTo({top: scrollY, behavior: 'instant'}); // it ends here
   };
   INTERVENES.forEach((event) => addEventListener(event, intervened, {passive: true}));
 }
@@ -43,7 +44,7 @@ function goTo(find) {
     if (!place?.checkVisibility()) return;
     const top = place.getBoundingClientRect().top;
     if (top >= 0 && top < (begun ? THERE : LOW) * innerHeight) return;
-    begun = true;
+    begun = moving = true;
     scrollBy({top: top - ABOVE, behavior: calm.matches ? 'auto' : 'smooth'});
   };
   unless(() => {
@@ -70,6 +71,7 @@ document.addEventListener('click', (event) => {
   const example = event.target.closest?.('.examples button'), sent = event.target.closest?.('.sending button');
   if (!example && !sent) return;
   leave();
+  moving = false;
   if (sent) goToWhatOpens();
   else goTo(() => beginning(example));
 });

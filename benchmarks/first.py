@@ -1,4 +1,4 @@
-"""Claim: in every place with examples, the first answers within 15 seconds of the click, and its answer is in sight.
+"""Claim: in every place with examples, the first answers within 15 seconds of a click, and what comes begins in sight.
 
 A new visitor opens each tab and sub-tab in Chromium, with the starters in memory, and clicks its first example. Printed
 are the seconds until the last change of what the page shows, and what did not come up to it: a notice, an error of the

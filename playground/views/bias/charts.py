@@ -182,7 +182,7 @@ def means(found: Written) -> go.Figure:
     n = len(MEASURES)
     height = 70 + n * (70 + 30 * len(found.groups))
     figure = make_subplots(
-        rows=n, cols=1, subplot_titles=list(MEASURES.values()), vertical_spacing=min(0.9 / (n - 1), 70 / height)
+        rows=n, cols=1, subplot_titles=list(MEASURES.values()), vertical_spacing=min(0.9 / max(n - 1, 1), 70 / height)
     )
     for row, measure in enumerate(MEASURES, 1):
         values = [found.mean(group, measure) for group in found.groups]
