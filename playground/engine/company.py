@@ -2,9 +2,10 @@
 
 A pass multiplies every weight of the model with the row of one token, and a second row costs little more. So whoever
 waits for a turn goes along with the one whose turn it is. What is done row by row is done together; keys, values and
-attention stay each text's own. Whether a model computes the very same numbers that way depends on the machine's
-products: the first passes of each size are computed both ways and compared, and where they differ everybody goes alone.
-It does not know whose texts they are, or how a token is chosen.
+attention stay each text's own. The very same numbers come of it where a product's rows do not depend on how many there
+are: `rows` gives a model's layers such products, where the machine has them (`steady`). Whether nothing else differs is
+tried: passes of each size are computed both ways and compared, the first two and then ever more seldom, and when they
+differ everybody goes alone from then on. It does not know whose texts they are, or how a token is chosen.
 """
 
 import functools
@@ -20,11 +21,11 @@ from torch import Tensor, nn
 from transformers import Cache, DynamicCache
 from transformers.cache_utils import DynamicLayer
 
+from playground.engine import steady
 from playground.engine.loaded import Forward
-from playground.engine.turns import Turns
+from playground.engine.turns import Group, Turns
 
-MOST = 8  # texts in one pass: beyond, the products of a CPU are no longer nearly free
-_TRIALS = 2  # passes of each size that are computed both ways
+MOST = steady.MOST  # texts in one pass
 log = logging.getLogger(__name__)
 
 
@@ -103,11 +104,12 @@ class Company:
     model: nn.Module
     turns: Turns
     serves: bool = True  # until a comparison shows otherwise
-    _tried: dict[int, int] = field(default_factory=lambda: defaultdict(int))  # by number of texts: how often
+    _group: Group = field(default_factory=Group)
+    _passes: dict[int, int] = field(default_factory=lambda: defaultdict(int))  # by number of texts
 
     def next(self, wish: Wish) -> Tensor:
         """Reads one token in turn, with others who wait; returns the logits of what comes next, (vocabulary,)."""
-        with self.turns.share(self if self.serves else wish, wish, MOST) as wishes:
+        with self.turns.share(self._group if self.serves else Group(), wish, MOST) as wishes:
             if wishes:
                 self._do(wishes)
         if wish.logits is None:  # the pass that took it along failed
@@ -129,7 +131,9 @@ class Company:
             for wish, n in zip(wishes, n_before, strict=True):
                 _cut(wish.cache, n)
             return
-        if self._tried[len(wishes)] >= _TRIALS:
+        passes = self._passes[len(wishes)]
+        self._passes[len(wishes)] += 1
+        if passes & (passes - 1):  # no power of two: not compared
             for wish, logits in zip(wishes, together, strict=True):
                 wish.logits = logits
             return
@@ -138,8 +142,9 @@ class Company:
             _cut(wish.cache, n)
             wish.logits = wish.alone()
             same = torch.equal(wish.logits, logits) and all(map(torch.equal, kept, _newest(wish.cache)))
+            if self.serves and not same:
+                log.info("%s reads one text at a time: together its numbers differ", type(self.model).__name__)
             self.serves = self.serves and same
-        self._tried[len(wishes)] += 1
 
     def _read(self, wishes: list[Wish]) -> Tensor:
         """(text, vocabulary)."""

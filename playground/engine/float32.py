@@ -31,6 +31,7 @@ def copy_of(model: nn.Module) -> nn.Module:
     for module in alike.modules():
         if type(module) is RowLinear:
             module.__class__ = nn.Linear
+            del module.product
         if isinstance(module.__dict__.get("forward"), QuickBlock):
             del module.forward
     return alike

@@ -5,16 +5,29 @@ other, and their threads would wait for each other. It does not know what is com
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
+_PATIENCE = 0.25  # of the time of a group's last turn: so long its next one waits for those who were in it
+
+
+@dataclass(eq=False)
+class Group:
+    """Those whose wishes can be done in one turn. One turn of theirs is held at a time."""
+
+    inside: bool = False
+    began: float = 0.0  # when its last turn did, seconds
+    away: int = 0  # those who were in it and have not come back with another wish
+    expected: float = 0.0  # until when they are waited for
+
 
 @dataclass(eq=False)
 class _Ticket:
-    group: object = None  # those of one group can be done in one turn
+    group: Group | None = None
     wish: object = None
     state: Literal["waiting", "taken along", "done"] = "waiting"
 
@@ -25,7 +38,6 @@ class Turns:
     def __init__(self, at_once: int) -> None:
         self._free = at_once
         self._queue: deque[_Ticket] = deque()
-        self._groups: list[object] = []  # those of which one is inside
         self._changed = threading.Condition()
 
     @contextmanager
@@ -34,25 +46,25 @@ class Turns:
         ticket = _Ticket()
         with self._changed:
             self._wait(ticket)
-            self._begin([ticket])
+            self._begin(ticket)
         try:
             yield
         finally:
             self._end([ticket])
 
     @contextmanager
-    def share(self, group: object, wish: object, most: int) -> Iterator[list[Any]]:
+    def share(self, group: Group, wish: object, most: int) -> Iterator[list[Any]]:
         """Waits until `wish` can be done or has been done by somebody else of its `group`, of which one is inside.
 
         Inside the block: the wishes that are to be done now, this one first, at most so many; none when it was done.
         """
-        ticket = _Ticket(group, wish)
+        ticket, taken = _Ticket(group, wish), []
         with self._changed:
+            group.away = max(0, group.away - 1)
             self._wait(ticket)
-            taken = []
             if ticket.state == "waiting":
-                taken = [other for other in self._queue if other.group is group][:most]
-                self._begin(taken)
+                self._begin(ticket)
+                taken = [ticket, *self._gather(group, most - 1)]
         try:
             yield [ticket.wish for ticket in taken]
         finally:
@@ -61,24 +73,47 @@ class Turns:
 
     def _wait(self, ticket: _Ticket) -> None:
         self._queue.append(ticket)
+        self._changed.notify_all()  # it may be waited for
         self._changed.wait_for(lambda: ticket.state == "done" or (self._free > 0 and self._next() is ticket))
 
     def _next(self) -> _Ticket | None:
         """The first whose group is not inside: the others will go along with the next of theirs."""
-        return next((t for t in self._queue if not any(t.group is group for group in self._groups)), None)
+        return next((ticket for ticket in self._queue if ticket.group is None or not ticket.group.inside), None)
 
-    def _begin(self, tickets: list[_Ticket]) -> None:
-        for ticket in tickets:
-            self._queue.remove(ticket)
-            ticket.state = "taken along"
-        self._groups += [ticket.group for ticket in tickets[:1] if ticket.group is not None]
+    def _begin(self, ticket: _Ticket) -> None:
+        self._queue.remove(ticket)
+        ticket.state = "taken along"
+        if ticket.group is not None:
+            ticket.group.inside = True
         self._free -= 1
         self._changed.notify_all()  # the next may find a place too
+
+    def _gather(self, group: Group, most: int) -> list[_Ticket]:
+        """Takes along those of a group who wait, and gives those who were in its last turn the time to come back.
+
+        Else two halves of them would take turns for good, each coming back while the other is inside.
+        """
+
+        def here() -> list[_Ticket]:
+            return [ticket for ticket in self._queue if ticket.group is group][:most]
+
+        self._changed.wait_for(
+            lambda: group.away == 0 or len(here()) == most, timeout=max(0.0, group.expected - time.monotonic())
+        )
+        taken = here()
+        for ticket in taken:
+            self._queue.remove(ticket)
+            ticket.state = "taken along"
+        group.began = time.monotonic()
+        return taken
 
     def _end(self, tickets: list[_Ticket]) -> None:
         with self._changed:
             for ticket in tickets:
                 ticket.state = "done"
-            self._groups = [group for group in self._groups if group is not tickets[0].group]
+            if (group := tickets[0].group) is not None:
+                now = time.monotonic()
+                group.inside = False
+                group.away, group.expected = len(tickets), now + _PATIENCE * (now - group.began)
             self._free += 1
             self._changed.notify_all()

@@ -6,10 +6,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+import transformers
+from torch import nn
 
-from playground.engine import company, generate
+from playground.engine import company, generate, steady
 from playground.engine.company import Company
 from playground.engine.intervene import edits
+from playground.engine.rows import RowLinear
 from playground.engine.sampling import Sampling
 from playground.engine.tap import Site
 from playground.engine.turns import Turns
@@ -65,6 +68,43 @@ def test_each_text_is_bit_for_bit_what_it_is_alone(architecture, dtype):
     for _ in range(3):
         assert together(own) == alone
     assert max(sizes, default=1) > 1, "nobody was ever read with another"
+
+
+@pytest.mark.parametrize("width", [576, 1536, 2050])
+def test_wide_layers_do_not_round_otherwise_in_company(tmp_path, width):
+    """Long sums are added up in parts, and for several rows often in others than for one."""
+    folder = tiny.save(tmp_path / "wide", "llama")
+    config = transformers.AutoConfig.from_pretrained(folder)
+    config.intermediate_size = width
+    torch.manual_seed(0)
+    transformers.AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(folder)
+    engine = tiny.loaded(folder, "bfloat16")
+    alone = [write(engine, number) for number in range(len(TEXTS))]
+    own, sizes = shared(engine)
+    for _ in range(4):
+        assert together(own) == alone
+    shapes = {(type(layer), layer.out_features, layer.in_features) for layer in linears(engine.model)}
+    if all(steady.least_rows(torch.bfloat16, (outputs,), inputs) for _, outputs, inputs in shapes):
+        assert own.company.serves and max(sizes) > 1, "products that serve were not used"
+    assert {kind for kind, *_ in shapes} <= {RowLinear, nn.Linear}
+
+
+def linears(model) -> list[nn.Linear]:
+    return [module for module in model.modules() if isinstance(module, nn.Linear)]
+
+
+def test_passes_are_compared_again_and_again_ever_more_seldom(monkeypatch):
+    own, sizes = shared(tiny.engine("llama", "bfloat16"))
+    compared: Counter[int] = Counter()
+    monkeypatch.setattr(company, "_newest", lambda cache: compared.update([passes()]) or [])
+
+    def passes() -> int:
+        return own.company._passes[2]
+
+    monkeypatch.setattr(company, "MOST", 2)
+    together(own, n=40)
+    assert sizes[2] > 8 and set(compared) <= {1, 2, 3, 5, 9, 17, 33, 65}
+    assert {1, 2, 3, 5, 9} <= set(compared)
 
 
 @pytest.mark.parametrize("architecture", ["gemma2", "t5", "mamba"])

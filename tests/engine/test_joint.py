@@ -6,8 +6,10 @@ from torch import nn
 
 from playground.engine.int8 import Int8Linear, quantize
 from playground.engine.joint import unite
-from playground.engine.rows import RowLinear, quicken
+from playground.engine.rows import IN_TWO, VECTOR, Product, RowLinear, quicken
 from tests import tiny
+
+MANY = Product(IN_TWO.multiply, IN_TWO.most, lambda *_: True)
 
 
 class Block(nn.Module):
@@ -24,16 +26,16 @@ def made(bias: bool, seed: int = 0) -> Block:
     return Block(bias).bfloat16().eval().requires_grad_(False)
 
 
-def prepared(kind: type, bias: bool) -> tuple[Block, Block]:
-    """The same block, alone and joint."""
+def prepared(kind: Product | type, bias: bool) -> tuple[Block, Block]:
+    """The same block, alone and joint: in 8 bits, or with a product of its own."""
     alone, joint = made(bias), made(bias)
     for block in (alone, joint):
-        quicken(block) if kind is RowLinear else quantize(block)
+        quicken(block, [kind]) if isinstance(kind, Product) else quantize(block)
     unite(joint, lambda: joint(torch.ones(2, 16, dtype=torch.bfloat16)), (RowLinear, Int8Linear))
     return alone, joint
 
 
-@pytest.mark.parametrize("kind", [RowLinear, Int8Linear])
+@pytest.mark.parametrize("kind", [VECTOR, MANY, Int8Linear], ids=["vector", "many", "int8"])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("shape", [(1, 16), (1, 1, 16), (5, 16), (1, 40, 16)])
 def test_the_result_is_bit_for_bit_that_of_the_layers_alone(kind, bias, shape):
@@ -46,7 +48,7 @@ def test_the_result_is_bit_for_bit_that_of_the_layers_alone(kind, bias, shape):
 
 
 def test_the_product_is_computed_once_for_all_and_anew_for_each_input(monkeypatch):
-    _, joint = prepared(RowLinear, False)
+    _, joint = prepared(VECTOR, False)
     n = []
     monkeypatch.setattr(torch, "mv", lambda *args, mv=torch.mv: n.append(1) or mv(*args))
     for inputs in (torch.ones(1, 16).bfloat16(), torch.zeros(1, 16).bfloat16()):
@@ -56,16 +58,16 @@ def test_the_product_is_computed_once_for_all_and_anew_for_each_input(monkeypatc
 
 
 def test_weights_that_were_replaced_count():
-    _, joint = prepared(RowLinear, False)
+    _, joint = prepared(VECTOR, False)
     joint.k.weight.data = torch.zeros_like(joint.k.weight)
     assert joint.k(torch.ones(1, 16).bfloat16()).abs().max() == 0
-    _, joint = prepared(RowLinear, False)
+    _, joint = prepared(VECTOR, False)
     joint.k.weight.data.zero_()  # in place: the joint weights are the same memory
     assert joint.k(torch.ones(1, 16).bfloat16()).abs().max() == 0
 
 
 def test_no_memory_is_held_twice_and_no_hook_stays():
-    _, joint = prepared(RowLinear, False)
+    _, joint = prepared(VECTOR, False)
     weights = joint.q.weight, joint.k.weight
     assert len({weight.untyped_storage().data_ptr() for weight in weights}) == 1
     assert weights[0].untyped_storage().nbytes() == sum(w.numel() * w.element_size() for w in weights)

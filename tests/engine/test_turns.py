@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from playground.engine.turns import Turns
+from playground.engine.turns import Group, Turns
 
 
 @pytest.mark.parametrize("at_once", [1, 2])
@@ -62,7 +62,7 @@ def test_an_error_gives_the_turn_back():
 
 def test_alike_wishes_go_along_with_the_first_and_a_group_is_inside_once():
     turns, begun, done = Turns(2), [], []
-    group, entered, go_on = object(), threading.Event(), threading.Event()
+    group, entered, go_on = Group(), threading.Event(), threading.Event()
 
     def ask(wish):
         with turns.share(group, wish, most=3) as wishes:
@@ -91,7 +91,7 @@ def test_alike_wishes_go_along_with_the_first_and_a_group_is_inside_once():
 
 
 def test_an_error_of_the_first_leaves_nobody_waiting():
-    turns, group, seen = Turns(1), object(), []
+    turns, group, seen = Turns(1), Group(), []
 
     def ask(wish):
         try:
@@ -114,3 +114,39 @@ def test_an_error_of_the_first_leaves_nobody_waiting():
     assert sorted(map(str, seen)) == ["0", "0", "3", "raised"]
     with turns.take():
         pass
+
+
+def test_who_was_in_the_last_turn_of_a_group_is_waited_for_and_nobody_for_long():
+    """Four who come back with a wish at once, one of them a little late at first: from then on all go together."""
+    turns, group, sizes, gate = Turns(1), Group(), [], threading.Barrier(4)
+
+    def ask(name, wishes):
+        gate.wait(10)
+        for n in range(wishes):
+            if name == 3 and n == 0:
+                time.sleep(0.05)  # while the first turn is held
+            with turns.share(group, (name, n), most=8) as taken:
+                if taken:
+                    sizes.append(len(taken))
+                    time.sleep(0.2)
+
+    threads = [threading.Thread(target=ask, args=(name, 8 if name else 6)) for name in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sum(sizes) == 30, "each wish was done once"
+    assert sizes.count(4) >= 3, sizes
+    assert sizes[-1] == 3, "one has gone: the others do not wait for good"
+
+
+def test_a_turn_is_not_kept_waiting_by_one_who_does_not_come_back():
+    turns, group = Turns(1), Group()
+    with turns.share(group, "left", most=8):
+        pass
+    group.expected = time.monotonic() + 0.2
+    with turns.share(Group(), "of others", most=8) as taken:
+        assert taken == ["of others"]
+    group.away = 2  # of whom one comes
+    with turns.share(group, "came", most=8) as taken:
+        assert taken == ["came"] and time.monotonic() >= group.expected
