@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import gradio as gr
 
+from playground.errors import PlaygroundError
+from playground.models import sources
 from playground.models.cache import ModelCache
 from playground.models.catalog import Entry, catalog
 from playground.settings import Settings
@@ -147,12 +149,23 @@ def choices(settings: Settings, also: str = "", served: Sequence[str] = ()) -> l
     entries = sorted(catalog(), key=lambda entry: (order.index(entry.kind), entry.parameters))
     known = {entry.reference for entry in entries}
     others = dict.fromkeys(r for r in (*settings.default_models, also) if r and r not in known and r not in served)
-    catalogued = [(label(entry), entry.reference) for entry in entries]
+    catalogued = [(label(entry) + missing(entry.reference, settings), entry.reference) for entry in entries]
     return [(title_of(r), r) for r in served] + catalogued + [(title_of(r), r) for r in others]
 
 
 def label(entry: Entry) -> str:
     return f"{entry.title} · {KINDS[entry.kind]} · {count(entry.parameters)}"
+
+
+def missing(reference: str, settings: Settings) -> str:
+    """What is said of a model that is not here and cannot be fetched; nothing of others."""
+    if not settings.offline:
+        return ""
+    try:
+        here = sources.locate(reference, settings) is not None
+    except PlaygroundError:  # it is not allowed here; whoever picks it is told why
+        return ""
+    return "" if here else " · not on this machine"
 
 
 def what_may_be_typed(settings: Settings) -> str:

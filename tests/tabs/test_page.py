@@ -49,6 +49,15 @@ def test_the_picker_offers_every_catalog_entry_and_says_what_may_be_typed():
     assert "folder" not in model_bar.what_may_be_typed(Settings(local_paths=False))
 
 
+def test_offline_the_picker_says_what_is_not_here(starter_cache):
+    offered = {reference: label for label, reference in model_bar.choices(Settings(cache_dir=starter_cache))}
+    offline = model_bar.choices(Settings(cache_dir=starter_cache, offline=True))
+    assert not any("not on this machine" in label for label in offered.values())
+    absent = {reference for label, reference in offline if label == f"{offered[reference]} · not on this machine"}
+    assert "google/flan-t5-small" in absent and "starter:smollm2-135m-instruct" not in absent
+    assert {reference for label, reference in offline if label == offered[reference]} == set(offered) - absent
+
+
 def test_the_tab_knows_what_a_model_can_do(laid, chatty, base, reader):
     assert chat.what_it_can(laid.page, "starter:smollm2-135m-instruct") == "chat"
     assert chat.what_it_can(laid.page, "starter:smollm2-135m-instruct#int8") == "chat"

@@ -125,7 +125,13 @@ def test_one_layer_alone_is_drawn_and_said_too():
     said = view.verdict(found, "Tiny")
     assert "Tiny: Layer 2 tells 100.0%" in said and "flatters" not in said
     assert "Clearly above" in said and "at this layer." in said
-    assert list(view.curve(found).data[1].x) == [2]
+    (drawn,) = view.curve(found).data
+    assert list(drawn.x) == [found.accuracy[0], found.control[0], found.words.accuracy, found.majority.accuracy]
+    assert drawn.y[0] == "Layer 2, 100%" and drawn.y[2].startswith("Words alone, ")
+    assert drawn.error_x.array[0] == pytest.approx(found.high[0] - found.accuracy[0])
+    assert drawn.error_x.arrayminus[0] == pytest.approx(found.accuracy[0] - found.low[0]) and found.low[0] < 1
+    growing = dataclasses.replace(found, wanted=(1, 2))
+    assert {trace.name for trace in view.curve(growing).data} >= {"Task", "Control task"}, "the first of several"
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(None, "Reading"), (8.4, "about 8 s left"), (200, "about 3 min left")])

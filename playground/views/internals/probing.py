@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 
 from playground.views.attention.map import LOOK, plain
-from playground.views.colours import AMBER, BAND, CERTAINTY, GRID, INK, TEAL, many
+from playground.views.colours import AMBER, BAND, CERTAINTY, GREY, GRID, INK, TEAL, many
 from playground.views.internals.probing_texts import short
+from playground.views.intervals import bars
 
 if TYPE_CHECKING:  # the lab imports torch, which a page that is being laid out must not wait for
     from playground.labs.internals.probing.experiment import Probing
@@ -25,9 +26,11 @@ WEAK = 0.1  # selectivity below which an accuracy is called little
 
 
 def curve(found: Probing) -> go.Figure:
-    """Accuracy by layer with its band, the control, and what does without the model."""
+    """Accuracy by layer with its band, the control, and what does without the model; of one layer, as bars."""
+    if len(found.wanted) == 1:
+        return _bars(found)
     layers = list(found.layers)
-    ends = [found.wanted[0], found.wanted[-1]] if len(found.wanted) > 1 else [layers[0] - 0.5, layers[0] + 0.5]
+    ends = [found.wanted[0], found.wanted[-1]]
     best = found.at(found.best)
     marks = "lines+markers"
     drawn = [
@@ -77,7 +80,7 @@ def curve(found: Probing) -> go.Figure:
         **LOOK,
         xaxis={
             "title": {"text": "Layer (0: before the first block)", "standoff": 8},
-            "range": [ends[0] - 0.4, ends[1] + 0.4] if len(layers) > 1 else ends,
+            "range": [ends[0] - 0.4, ends[1] + 0.4],
             "dtick": 1 if ends[1] - ends[0] <= 15 else 5,
             "showgrid": False,
             "zeroline": False,
@@ -94,13 +97,48 @@ def curve(found: Probing) -> go.Figure:
             {
                 "x": found.best,
                 "y": float(found.accuracy[best]),
-                "text": f"{'best: ' if len(layers) > 1 else ''}layer {found.best}, {found.accuracy[best]:.0%}",
+                "text": f"best: layer {found.best}, {found.accuracy[best]:.0%}",
                 "showarrow": False,
                 "yshift": 17,
-                "xanchor": _anchor(found.best, ends) if len(layers) > 1 else "center",
+                "xanchor": _anchor(found.best, ends),
                 "font": {"color": INK},
             }
         ],
+    )
+    return go.Figure(drawn, layout)
+
+
+def _bars(found: Probing) -> go.Figure:
+    """One layer's accuracy with its interval, above the control and what does without the model."""
+    rows = [
+        (f"Layer {found.layers[0]}", float(found.accuracy[0]), TEAL, f"{found.low[0]:.1%} to {found.high[0]:.1%}"),
+        ("Control task", float(found.control[0]), AMBER, "labels drawn at random"),
+        ("Words alone", found.words.accuracy, GREY, "without the model"),
+        ("Commonest label", found.majority.accuracy, GREY, "always the same answer"),
+    ]
+    names, values, colours, notes = (list(each) for each in zip(*rows, strict=True))
+    lows, highs = ([float(end[0]), *values[1:]] for end in (found.low, found.high))
+    drawn = go.Bar(
+        x=values,
+        y=[f"{name}, {value:.0%}" for name, value in zip(names, values, strict=True)],
+        orientation="h",
+        marker={"color": colours},
+        error_x=bars(values, lows, highs, INK),
+        customdata=notes,
+        hovertemplate="%{y} (%{customdata})<extra></extra>",
+    )
+    layout = go.Layout(
+        height=230,
+        **LOOK,
+        bargap=0.35,
+        xaxis={
+            "title": {"text": "Accuracy; the line is its 95 % interval", "standoff": 8},
+            "tickformat": ".0%",
+            "range": [0, 1.04],
+            "gridcolor": GRID,
+            "zeroline": False,
+        },
+        yaxis={"autorange": "reversed", "automargin": True, "ticksuffix": "  ", "showgrid": False},
     )
     return go.Figure(drawn, layout)
 
