@@ -137,11 +137,12 @@ def loaded(folder: Path, dtype: str = "float32", precision: str = ""):
     """The Engine of a model in a folder, loaded by the real code on the CPU."""
     import torch
 
+    from playground.engine.rows import IN_TWO, USUAL
     from playground.models.loading import load
     from playground.models.machine import Machine
     from playground.models.sources import locate
     from playground.settings import Settings
 
     settings = Settings(dtype=dtype)
-    machine = Machine(torch.device("cpu"), getattr(torch, dtype), threads=1, budget=10**9)
+    machine = Machine(torch.device("cpu"), getattr(torch, dtype), threads=1, budget=10**9, products=(USUAL, IN_TWO))
     return load(locate(f"{folder}{precision}", settings), settings, machine, lambda fraction, sentence: None)

@@ -2,17 +2,18 @@
 
 A pass multiplies every weight of the model with the row of one token, and a second row costs little more. So whoever
 waits for a turn goes along with the one whose turn it is. What is done row by row is done together; keys, values and
-attention stay each text's own. The very same numbers come of it where a product's rows do not depend on how many there
-are: `rows` gives a model's layers such products, where the machine has them (`steady`). Whether nothing else differs is
-tried: passes of each size are computed both ways and compared, the first two and then ever more seldom, and when they
-differ everybody goes alone from then on. It does not know whose texts they are, or how a token is chosen.
+attention stay each text's own. The very same numbers come of it where the rows of a product do not depend on how many
+there are: `rows` and `int8` give a model's layers such products where the machine has them (`steady`). A model of which
+a layer has none is read one text at a time. Whether nothing else differs is tried: passes of each size are computed
+both ways and compared, the first three and then ever more seldom, and when they differ everybody goes alone from then
+on. It does not know whose texts they are, or how a token is chosen.
 """
 
 import functools
 import inspect
 import logging
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,7 @@ from transformers import Cache, DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 from playground.engine import steady
+from playground.engine.int8 import Int8Linear
 from playground.engine.loaded import Forward
 from playground.engine.turns import Group, Turns
 
@@ -103,9 +105,12 @@ class Company:
 
     model: nn.Module
     turns: Turns
-    serves: bool = True  # until a comparison shows otherwise
+    serves: bool = field(init=False)  # until a comparison shows otherwise
     _group: Group = field(default_factory=Group)
     _passes: dict[int, int] = field(default_factory=lambda: defaultdict(int))  # by number of texts
+
+    def __post_init__(self) -> None:
+        self.serves = _is_steady(self.model)
 
     def next(self, wish: Wish) -> Tensor:
         """Reads one token in turn, with others who wait; returns the logits of what comes next, (vocabulary,)."""
@@ -125,11 +130,12 @@ class Company:
         n_before = [wish.cache.get_seq_length() for wish in wishes]
         try:
             together = self._read(wishes)
-        except (RuntimeError, TypeError, ValueError, AttributeError, IndexError) as error:
+        except BaseException as error:
+            _cut(wishes, n_before)
+            if not isinstance(error, RuntimeError | TypeError | ValueError | AttributeError | IndexError):
+                raise
             log.info("%s reads one text at a time: %s", type(self.model).__name__, error)
             self.serves = False
-            for wish, n in zip(wishes, n_before, strict=True):
-                _cut(wish.cache, n)
             return
         passes = self._passes[len(wishes)]
         self._passes[len(wishes)] += 1
@@ -137,14 +143,14 @@ class Company:
             for wish, logits in zip(wishes, together, strict=True):
                 wish.logits = logits
             return
-        for wish, logits, n in zip(wishes, together, n_before, strict=True):
-            kept = _newest(wish.cache)
-            _cut(wish.cache, n)
+        kept = [_newest(wish.cache) for wish in wishes]
+        _cut(wishes, n_before)
+        for wish, logits, newest in zip(wishes, together, kept, strict=True):
             wish.logits = wish.alone()
-            same = torch.equal(wish.logits, logits) and all(map(torch.equal, kept, _newest(wish.cache)))
+            same = torch.equal(wish.logits, logits) and all(map(torch.equal, newest, _newest(wish.cache)))
             if self.serves and not same:
                 log.info("%s reads one text at a time: together its numbers differ", type(self.model).__name__)
-            self.serves = self.serves and same
+                self.serves = False
 
     def _read(self, wishes: list[Wish]) -> Tensor:
         """(text, vocabulary)."""
@@ -156,12 +162,23 @@ class Company:
         ).logits[:, -1]
 
 
+def _is_steady(model: nn.Module) -> bool:
+    """Whether all that a model multiplies is looked up by row, or has products whose rows do not depend on each other.
+
+    Parameters of one axis are scales and biases, which work number by number.
+    """
+    multiplying = {module for module in model.modules() for part in module.parameters(False) if part.dim() > 1}
+    multiplying |= {module for module in model.modules() if isinstance(module, Int8Linear)}
+    return all(isinstance(module, nn.Embedding) or getattr(module, "steady", False) for module in multiplying)
+
+
 def _newest(cache: DynamicCache) -> list[Tensor]:
     """Keys and values of the last token, layer by layer."""
     return [kept[..., -1, :] for layer in cache.layers for kept in (layer.keys, layer.values)]
 
 
-def _cut(cache: DynamicCache, n_tokens: int) -> None:
-    """Forgets what came after so many tokens; a pass that failed may have reached only some of the layers."""
-    for layer in cache.layers:
-        layer.crop(n_tokens - layer.get_seq_length())
+def _cut(wishes: Sequence[Wish], n_tokens: Sequence[int]) -> None:
+    """Forgets what came after so many tokens of each; a pass that failed may have reached only some of the layers."""
+    for wish, n in zip(wishes, n_tokens, strict=True):
+        for layer in wish.cache.layers:
+            layer.crop(n - layer.get_seq_length())

@@ -32,6 +32,7 @@ def copy_of(model: nn.Module) -> nn.Module:
         if type(module) is RowLinear:
             module.__class__ = nn.Linear
             del module.product
+            module.__dict__.pop("joint", None)
         if isinstance(module.__dict__.get("forward"), QuickBlock):
             del module.forward
     return alike

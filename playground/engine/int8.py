@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from playground.engine.joint import Joint
-
-_FEW_ROWS = 8  # up to here torch's int8 product is the faster one; beyond, the weights are widened once and multiplied
+from playground.engine.steady import MOST, int8_product, least_rows
 
 _LANES = 16  # torch's product reads so many weights of a row at once, and goes wrong on what is left over
 
@@ -41,32 +40,55 @@ class Int8Linear(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         flat = inputs.reshape(-1, self.in_features)
         n, outputs = flat.shape[0], None
-        if n <= _FEW_ROWS and self.packs and flat.is_cpu and flat.dtype == torch.bfloat16:
+        # for few rows torch's int8 product is the faster one; for more, the weights are widened once and multiplied
+        if n <= MOST and self.packs and flat.is_cpu and flat.dtype == torch.bfloat16:
             if self.joint and n == 1:
                 outputs = self.joint[0].share(self.joint[1], inputs)
             if outputs is None:
-                kept = self._buffers  # a module's own way to them takes as long as a small product
-                outputs = torch._weight_int8pack_mm(flat.contiguous(), kept["rows"], kept["scale"])
+                outputs = _multiply(flat.contiguous(), *_parts(self))
         else:
             outputs = functional.linear(flat, self.weight.to(flat.dtype))
-        if self.bias is not None:
-            outputs = outputs + self.bias
+            if self.bias is not None:
+                outputs = outputs + self.bias
         return outputs.reshape(*inputs.shape[:-1], self.out_features)
+
+    @property
+    def steady(self) -> bool:
+        """Whether a row has the same bits alone and among others."""
+        return self.packs and least_rows(torch.int8, (self.out_features,), self.in_features) == 1
 
     @staticmethod
     def join(family: Sequence["Int8Linear"]) -> None:
-        """Puts the rows of some layers into one tensor, of which each layer keeps its own."""
+        """Puts the rows of some layers into one tensor, of which each layer keeps its own; and so the biases."""
+        biases = [layer.bias for layer in family if layer.bias is not None]
+        if len(biases) not in (0, len(family)):
+            return
         rows, scale = torch.cat([layer.rows for layer in family]), torch.cat([layer.scale for layer in family])
         sizes = [layer.out_features for layer in family]
         for layer, its_rows, its_scale in zip(family, rows.split(sizes), scale.split(sizes), strict=True):
             layer.rows, layer.scale = its_rows, its_scale
+        bias = torch.cat(biases) if biases else None
+        if bias is not None:
+            for layer, its_bias in zip(family, bias.split(sizes), strict=True):
+                layer.bias = nn.Parameter(its_bias, requires_grad=False)
 
         def product(few: Tensor) -> Tensor:
-            return torch._weight_int8pack_mm(few, rows, scale)
+            return _multiply(few, rows, scale, bias)
 
-        joint = Joint(family, lambda layer: layer._buffers["rows"], product, _FEW_ROWS if family[0].packs else 0)
+        joint = Joint(family, _parts, product, MOST if family[0].packs else 0)
         for place, layer in enumerate(family):
             layer.joint = (joint, place)
+
+
+def _parts(layer: nn.Module) -> list[Tensor]:
+    """Rows, scale, and biases if there are some. A module's own way to them takes as long as a small product."""
+    every = (layer._buffers["rows"], layer._buffers["scale"], layer._parameters.get("bias"))
+    return [part for part in every if part is not None]
+
+
+def _multiply(few: Tensor, rows: Tensor, scale: Tensor, bias: Tensor | None = None) -> Tensor:
+    outputs = int8_product(few, rows, scale)
+    return outputs if bias is None else outputs + bias
 
 
 def quantize(model: nn.Module) -> int:

@@ -21,30 +21,27 @@ class Joint:
     def __init__(
         self,
         members: Sequence[nn.Module],
-        weights: Callable[[nn.Module], Tensor],
+        weights: Callable[[nn.Module], Sequence[Tensor]],
         product: Callable[[Tensor], Tensor],
         most_rows: int = 1,
     ) -> None:
         """
         Args:
-            weights: of a member, (out, in); they are rows of one tensor. Asked for with every product, so quick.
-            product: (row, in) -> (row, sum of out), for at most `most_rows`.
+            weights: of a member, and its biases; they are parts of what the product uses. Asked for with every
+                product, so quick.
+            product: (row, in) -> (row, sum of out), biases added, for at most `most_rows`.
         """
         self.members = tuple(members)
         self._sizes = [member.out_features for member in members]
         self._weights, self._product, self._most_rows = weights, product, most_rows
         self._places = self._addresses()
-        self._biased = {member.bias is not None for member in members}
 
     def products(self, rows: Tensor) -> Tensor | None:
-        """What all members together make of (row, in): (row, sum of out), biases added.
+        """What all members together make of (row, in): (row, sum of out).
 
-        None: there are too many rows, or a member's weights have been replaced since, or only some have biases.
+        None: there are too many rows, or a member's weights have been replaced since.
         """
-        if len(rows) > self._most_rows or len(self._biased) == 2 or self._addresses() != self._places:
-            return None
-        products = self._product(rows)
-        return products + torch.cat([member.bias for member in self.members]) if True in self._biased else products
+        return self._product(rows) if len(rows) <= self._most_rows and self._addresses() == self._places else None
 
     def share(self, place: int, inputs: Tensor) -> Tensor | None:
         """What member number `place` makes of one row, (out,). None: a member's weights have been replaced since."""
@@ -57,7 +54,7 @@ class Joint:
         return left[1][place]
 
     def _addresses(self) -> list[int]:
-        return [self._weights(member).data_ptr() for member in self.members]
+        return [part.data_ptr() for member in self.members for part in self._weights(member)]
 
 
 def unite(model: nn.Module, run: Callable[[], object], kinds: Sequence[type[nn.Module]]) -> None:

@@ -2,7 +2,7 @@
 
 On many CPUs a matrix-vector product is the quicker one for a single row. Where it is not, the usual product is taken so
 that a row has the same bits alone and among others (`steady`): then texts can be read together (`company`). Layers that
-read the same input do it in one product (`joint`). Which of the two it is, is measured where the machine is
+read the same input do it in one product (`joint`). Which products are worth it is measured where the machine is
 (`models/machine.py`).
 """
 
@@ -17,23 +17,36 @@ from playground.engine.joint import Joint
 from playground.engine.steady import MOST, least_rows
 
 
+def by_vector(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    product = torch.mv(weight, rows[0])[None]
+    return product if bias is None else product + bias
+
+
+def in_two(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """A single row is multiplied twice."""
+    n = len(rows)
+    return functional.linear(rows if n > 1 else rows.repeat(2, 1), weight, bias)[:n]
+
+
 @dataclass(frozen=True)
 class Product:
     """How few rows are multiplied."""
 
-    multiply: Callable[[Tensor, Tensor], Tensor]  # (row, in), (out, in) -> (row, out)
+    multiply: Callable[[Tensor, Tensor, Tensor | None], Tensor]  # (row, in), (out, in), (out,) -> (row, out)
     most: int  # rows; more are left to `nn.Linear`
-    serves: Callable[[torch.dtype, tuple[int, ...], int], bool]  # layers of these sizes, together and each alone
+    least: tuple[int, ...] = ()  # what `steady` has to say of layers that it serves; nothing: it serves all
+
+    def serves(self, layers: Sequence[nn.Linear]) -> bool:
+        """Whether it does for some layers that read the same input, each alone and all in one product."""
+        if not self.least:
+            return True
+        first, sizes = layers[0], tuple(layer.out_features for layer in layers)
+        return least_rows(first.weight.dtype, sizes, first.in_features, first.bias is not None) in self.least
 
 
-def _in_two(rows: Tensor, weight: Tensor) -> Tensor:
-    """A single row is multiplied twice."""
-    return functional.linear(rows, weight) if len(rows) > 1 else functional.linear(rows.repeat(2, 1), weight)[:1]
-
-
-VECTOR = Product(lambda row, weight: torch.mv(weight, row[0])[None], 1, lambda *_: True)
-USUAL = Product(functional.linear, MOST, lambda *of: least_rows(*of) == 1)
-IN_TWO = Product(_in_two, MOST, lambda *of: least_rows(*of) in (1, 2))
+VECTOR = Product(by_vector, 1)
+USUAL = Product(functional.linear, MOST, least=(1,))
+IN_TWO = Product(in_two, MOST, least=(1, 2))
 
 
 class RowLinear(nn.Linear):
@@ -43,42 +56,54 @@ class RowLinear(nn.Linear):
     joint: tuple[Joint, int] | None = None  # with whom a row is computed, and which of them it is
 
     def forward(self, inputs: Tensor) -> Tensor:
-        n = inputs.numel() // self.in_features
-        if not 0 < n <= self.product.most:
+        if not 0 < inputs.numel() <= self.product.most * self.in_features:
             return super().forward(inputs)
-        output = self.joint[0].share(self.joint[1], inputs) if self.joint and n == 1 else None
+        rows = inputs.reshape(-1, self.in_features)
+        output = self.joint[0].share(self.joint[1], inputs) if self.joint and len(rows) == 1 else None
         if output is None:
-            output = self.product.multiply(inputs.reshape(n, -1), self.weight)
-        if self.bias is not None:
-            output = output + self.bias
+            output = self.product.multiply(rows, self.weight, self.bias)
         return output.reshape(*inputs.shape[:-1], self.out_features)
+
+    @property
+    def steady(self) -> bool:
+        """Whether a row has the same bits alone and among others."""
+        return self.product.most >= MOST
 
     @staticmethod
     def join(family: Sequence["RowLinear"]) -> None:
-        """Puts the weights of some layers into one tensor, of which each layer keeps its rows."""
+        """Puts the weights of some layers into one tensor, of which each layer keeps its rows; and so the biases."""
+        product, biased = family[0].product, family[0].bias is not None
+        if any(layer.product is not product or (layer.bias is not None) != biased for layer in family):
+            return
         if len({layer.weight.untyped_storage().data_ptr() for layer in family}) != len(family):
             return  # they share weights as it is
-        product, sizes = family[0].product, tuple(layer.out_features for layer in family)
-        if any(layer.product is not product for layer in family):
+        if not product.serves(family):
             return
-        if not product.serves(family[0].weight.dtype, sizes, family[0].in_features):
-            return
-        weight = torch.cat([layer.weight.detach() for layer in family])
-        for layer, rows in zip(family, weight.split(sizes), strict=True):
-            layer.weight = nn.Parameter(rows, requires_grad=layer.weight.requires_grad)
-        joint = Joint(
-            family, lambda layer: layer._parameters["weight"], lambda few: product.multiply(few, weight), product.most
-        )
+        weight, bias = _united(family, "weight"), _united(family, "bias") if biased else None
+        joint = Joint(family, parts, lambda few: product.multiply(few, weight, bias), product.most)
         for place, layer in enumerate(family):
             layer.joint = (joint, place)
+
+
+def parts(layer: nn.Module) -> list[Tensor]:
+    """Weights, and biases if there are some. A module's own way to them takes as long as a small product."""
+    return [part for part in layer._parameters.values() if part is not None]
+
+
+def _united(family: Sequence[nn.Linear], name: str) -> Tensor:
+    """Puts one parameter of all layers into one tensor, of which each keeps its part."""
+    every = [getattr(layer, name) for layer in family]
+    united = torch.cat([part.detach() for part in every])
+    for layer, part, own in zip(family, every, united.split([len(part) for part in every]), strict=True):
+        setattr(layer, name, nn.Parameter(own, requires_grad=part.requires_grad))
+    return united
 
 
 def quicken(model: nn.Module, products: Sequence[Product]) -> None:
     """Gives each `nn.Linear` of a model the first of some products that serves it, in place and without copying."""
     for module in model.modules():
         if type(module) is nn.Linear:
-            of = module.weight.dtype, (module.out_features,), module.in_features
-            product = next((product for product in products if product.serves(*of)), None)
+            product = next((product for product in products if product.serves([module])), None)
             if product is not None:
                 module.__class__ = RowLinear
                 module.product = product

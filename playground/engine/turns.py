@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 _PATIENCE = 0.25  # of the time of a group's last turn: so long its next one waits for those who were in it
+_MOST_SKIPPED = 64  # turns of a group that do not wait, after others have waited in vain
 
 
 @dataclass(eq=False)
@@ -23,6 +24,8 @@ class Group:
     began: float = 0.0  # when its last turn did, seconds
     away: int = 0  # those who were in it and have not come back with another wish
     expected: float = 0.0  # until when they are waited for
+    skips: int = 0  # turns that will not wait
+    in_vain: int = 0  # as many as will not when it has been waited in vain again, less one
 
 
 @dataclass(eq=False)
@@ -61,11 +64,14 @@ class Turns:
         ticket, taken = _Ticket(group, wish), []
         with self._changed:
             group.away = max(0, group.away - 1)
+            self._changed.notify_all()  # it may be waited for
             self._wait(ticket)
             if ticket.state == "waiting":
                 self._begin(ticket)
-                taken = [ticket, *self._gather(group, most - 1)]
+                taken = [ticket]
         try:
+            if taken:
+                taken += self._gather(group, most - 1)
             yield [ticket.wish for ticket in taken]
         finally:
             if taken:
@@ -73,7 +79,6 @@ class Turns:
 
     def _wait(self, ticket: _Ticket) -> None:
         self._queue.append(ticket)
-        self._changed.notify_all()  # it may be waited for
         self._changed.wait_for(lambda: ticket.state == "done" or (self._free > 0 and self._next() is ticket))
 
     def _next(self) -> _Ticket | None:
@@ -91,21 +96,29 @@ class Turns:
     def _gather(self, group: Group, most: int) -> list[_Ticket]:
         """Takes along those of a group who wait, and gives those who were in its last turn the time to come back.
 
-        Else two halves of them would take turns for good, each coming back while the other is inside.
+        Else two halves of them would take turns for good, each coming back while the other is inside. Where they take
+        longer than that, waiting would only cost: it is tried ever more seldom.
         """
 
         def here() -> list[_Ticket]:
             return [ticket for ticket in self._queue if ticket.group is group][:most]
 
-        self._changed.wait_for(
-            lambda: group.away == 0 or len(here()) == most, timeout=max(0.0, group.expected - time.monotonic())
-        )
-        taken = here()
-        for ticket in taken:
-            self._queue.remove(ticket)
-            ticket.state = "taken along"
-        group.began = time.monotonic()
-        return taken
+        def all_here() -> bool:
+            return group.away == 0 or len(here()) == most
+
+        with self._changed:
+            if group.skips:
+                group.skips -= 1
+            elif self._changed.wait_for(all_here, timeout=max(0.0, group.expected - time.monotonic())):
+                group.in_vain = 0
+            else:
+                group.skips, group.in_vain = group.in_vain, min(2 * group.in_vain + 1, _MOST_SKIPPED)
+            taken = here()
+            for ticket in taken:
+                self._queue.remove(ticket)
+                ticket.state = "taken along"
+            group.began = time.monotonic()
+            return taken
 
     def _end(self, tickets: list[_Ticket]) -> None:
         with self._changed:

@@ -84,8 +84,7 @@ def load(
         if precision == "int8":
             report(None, "Rounding the weights to 8 bits")
             int8.quantize(model)
-        if machine.device.type == "cpu":
-            rows.quicken(model, (rows.VECTOR,) if machine.rows_alone else (rows.USUAL, rows.IN_TWO))
+        rows.quicken(model, machine.products)
         model = model.to(machine.device)
         budget = settings.conversation_memory
         engine = engines.assemble(

@@ -16,13 +16,15 @@ import psutil
 import torch
 from torch.nn import functional
 
+from playground.engine import rows
 from playground.engine.turns import Turns
 from playground.errors import PlaygroundError
 from playground.settings import Settings
 
 _BFLOAT16_MAY_COST = 1.3  # it halves the memory: worth being this much slower than float32
 _MUST_GAIN = 1.1  # fewer threads leave room for others, and the usual product is the better known
-_PRODUCTS = {"linear": functional.linear, "mv": lambda row, weight: torch.mv(weight, row[0])}
+_TWO_MAY_COST = 1.2  # texts that grow at the same time can then be read together
+_PRODUCTS = {"linear": functional.linear, "mv": rows.by_vector, "in two": rows.in_two}
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Machine:
     dtype: torch.dtype
     threads: int  # for one operation on the CPU
     budget: int  # bytes that loaded models may hold
-    rows_alone: bool = False  # one row is multiplied quicker by a product of its own (`engine/rows.py`)
+    products: tuple[rows.Product, ...] = ()  # of few rows, the first that serves
     turns: Turns | None = None  # of those who write at the same time; None on accelerators, which queue by themselves
 
 
@@ -47,10 +49,11 @@ def measure(settings: Settings) -> Machine:
     if device.type != "cpu":
         dtype = dtype or _accelerator_dtype(device)
         threads = threads or torch.get_num_threads()
-        rows_alone = False
+        products: tuple[rows.Product, ...] = ()
     else:
         seconds = _decoding_seconds((dtype,) if dtype else (torch.float32, torch.bfloat16), threads)
-        best = {d: min(s for (of, *_), s in seconds.items() if of == d) for d, *_ in seconds}
+        single = {key: s for key, s in seconds.items() if key[2] != "in two"}
+        best = {d: min(s for (of, *_), s in single.items() if of == d) for d, *_ in single}
         if dtype is None:
             dtype = (
                 torch.bfloat16
@@ -58,14 +61,14 @@ def measure(settings: Settings) -> Machine:
                 else torch.float32
             )
         threads = threads or _best_threads(
-            {n: min(s for (d, m, _), s in seconds.items() if (d, m) == (dtype, n)) for _, n, _ in seconds},
+            {n: min(s for (d, m, _), s in single.items() if (d, m) == (dtype, n)) for _, n, _ in single},
             lambda counts: {n: s for (_, n), s in _reading_seconds((dtype,), counts).items()},
         )
-        rows_alone = _MUST_GAIN * seconds[dtype, threads, "mv"] <= seconds[dtype, threads, "linear"]
+        products = _few_rows({name: seconds[dtype, threads, name] for name in _PRODUCTS})
     torch.set_num_threads(threads)
     budget = settings.memory_budget or int(0.75 * free_bytes(device))
     turns = Turns(max(1, _cores() // threads)) if device.type == "cpu" else None
-    return Machine(device, dtype, threads, int(budget), rows_alone, turns)
+    return Machine(device, dtype, threads, int(budget), products, turns)
 
 
 def _device(name: str) -> torch.device:
@@ -150,6 +153,13 @@ def _best_threads(decoding: Mapping[int, float], read: Callable[[tuple[int, ...]
 
 def _about_least(seconds: Mapping[int, float]) -> tuple[int, ...]:
     return tuple(n for n, each in sorted(seconds.items()) if each <= _MUST_GAIN * min(seconds.values()))
+
+
+def _few_rows(seconds: Mapping[str, float]) -> tuple[rows.Product, ...]:
+    """How few rows are multiplied. Args: seconds, by product."""
+    if _MUST_GAIN * seconds["mv"] <= seconds["linear"]:
+        return (rows.VECTOR,)
+    return (rows.USUAL, rows.IN_TWO) if seconds["in two"] <= _TWO_MAY_COST * seconds["linear"] else (rows.USUAL,)
 
 
 def _is_cheap(seconds: dict[torch.dtype, float]) -> bool:

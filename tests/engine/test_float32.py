@@ -11,7 +11,7 @@ from tests import tiny
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_copy_made_while_another_request_looks_on_computes_the_same(dtype):
-    engine = tiny.engine("llama", dtype=dtype)
+    engine = tiny.loaded(tiny.engine("llama", dtype=dtype).reference, dtype)
     quicken(engine.model, [VECTOR])  # those that have no product of their own
     ids = torch.tensor([[5, 6, 7]])
 

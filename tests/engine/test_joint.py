@@ -9,7 +9,7 @@ from playground.engine.joint import unite
 from playground.engine.rows import IN_TWO, VECTOR, Product, RowLinear, quicken
 from tests import tiny
 
-MANY = Product(IN_TWO.multiply, IN_TWO.most, lambda *_: True)
+MANY = Product(IN_TWO.multiply, IN_TWO.most)
 
 
 class Block(nn.Module):

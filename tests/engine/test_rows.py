@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from playground.engine import steady
+from playground.engine import rows, steady
 from playground.engine.rows import IN_TWO, USUAL, VECTOR, Product, RowLinear, quicken
 
-ALWAYS = Product(IN_TWO.multiply, IN_TWO.most, lambda *_: True)
+ALWAYS = Product(IN_TWO.multiply, IN_TWO.most)
 
 
 @pytest.mark.parametrize("product", [VECTOR, ALWAYS], ids=["vector", "in two"])
@@ -46,15 +46,18 @@ def test_layers_of_other_kinds_stay():
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize(("outputs", "width"), [(96, 64), (64, 576), (48, 1536), (33, 2049)])
-def test_a_row_has_the_same_bits_whatever_the_number_of_rows(outputs, width, dtype):
+def test_a_row_has_the_same_bits_whatever_the_number_of_rows(outputs, width, bias, dtype):
     """Sums that nearly cancel show how they were added up, in every output."""
     torch.manual_seed(1)
-    model = nn.Sequential(nn.Linear(width, outputs, bias=False)).to(dtype)
+    model = nn.Sequential(nn.Linear(width, outputs, bias=bias)).to(dtype)
     quicken(model, [USUAL, IN_TWO])
     if type(model[0]) is nn.Linear:
-        assert steady.least_rows(dtype, (outputs,), width) is None, "it was left as it is without need"
-        return
+        assert steady.least_rows(dtype, (outputs,), width, bias) is None, "it was left as it is without need"
+        pytest.skip("on this machine a row is rounded otherwise among others")
+    if bias:
+        model[0].bias.data = torch.randn(outputs).to(dtype) * 1e-6  # no larger than what the sums leave
     half = torch.randn(steady.MOST, width // 2).to(dtype)
     rows = torch.cat([half, -half.flip(1), half.new_ones(steady.MOST, width % 2)], dim=1)
     weights = torch.randn(outputs, width // 2).to(dtype)
@@ -66,12 +69,17 @@ def test_a_row_has_the_same_bits_whatever_the_number_of_rows(outputs, width, dty
             assert torch.equal(model(rows[-n:, None])[:, 0], alone[-n:])
 
 
-def test_the_first_product_that_serves_is_taken():
+def test_the_first_product_that_serves_is_taken(monkeypatch):
     model = nn.Sequential(nn.Linear(8, 3), nn.Linear(8, 5))
-    odd, rest = (
-        Product(VECTOR.multiply, 1, serves) for serves in (lambda _, sizes, __: sizes == (3,), lambda *_: True)
-    )
-    quicken(model, [odd, rest])
-    assert [layer.product for layer in model] == [odd, rest]
-    quicken(untouched := nn.Sequential(nn.Linear(8, 5)), [odd])
+    monkeypatch.setattr(rows, "least_rows", lambda dtype, sizes, *_: 2 if sizes == (3,) else None)
+    quicken(model, [USUAL, IN_TWO, VECTOR])
+    assert [layer.product for layer in model] == [IN_TWO, VECTOR]
+    assert [layer.steady for layer in model] == [True, False]
+    quicken(untouched := nn.Sequential(nn.Linear(8, 5)), [USUAL, IN_TWO])
     assert type(untouched[0]) is nn.Linear
+
+
+def test_layers_that_are_empty_stay():
+    model = nn.Sequential(nn.Linear(0, 3), nn.Linear(3, 0))
+    quicken(model, [USUAL, IN_TWO])
+    assert [type(layer) for layer in model] == [nn.Linear, nn.Linear]

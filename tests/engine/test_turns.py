@@ -116,37 +116,85 @@ def test_an_error_of_the_first_leaves_nobody_waiting():
         pass
 
 
-def test_who_was_in_the_last_turn_of_a_group_is_waited_for_and_nobody_for_long():
-    """Four who come back with a wish at once, one of them a little late at first: from then on all go together."""
-    turns, group, sizes, gate = Turns(1), Group(), [], threading.Barrier(4)
+def queued(turns: Turns, n: int) -> None:
+    until = time.monotonic() + 10
+    while len(turns._queue) < n and time.monotonic() < until:
+        time.sleep(0.001)
 
-    def ask(name, wishes):
-        gate.wait(10)
-        for n in range(wishes):
-            if name == 3 and n == 0:
-                time.sleep(0.05)  # while the first turn is held
-            with turns.share(group, (name, n), most=8) as taken:
-                if taken:
-                    sizes.append(len(taken))
-                    time.sleep(0.2)
 
-    threads = [threading.Thread(target=ask, args=(name, 8 if name else 6)) for name in range(4)]
+def test_who_was_in_the_last_turn_of_a_group_is_waited_for():
+    turns, group, sizes = Turns(1), Group(), []
+
+    def ask(wish):
+        with turns.share(group, wish, most=8) as taken:
+            sizes.append(len(taken))
+
+    group.away, group.expected = 3, time.monotonic() + 60  # those of a turn that has just ended
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(3)]
+    for n, thread in enumerate(threads):
+        thread.start()
+        queued(turns, n)  # the first has the turn and waits; the others come while it does
+    for thread in threads:
+        thread.join(10)
+    assert sorted(sizes) == [0, 0, 3] and group.in_vain == 0
+
+
+def test_as_many_as_go_in_one_turn_wait_for_nobody_else():
+    turns, group, sizes = Turns(1), Group(), []
+
+    def ask(wish):
+        with turns.share(group, wish, most=2) as taken:
+            sizes.append(len(taken))
+
+    group.away, group.expected = 9, time.monotonic() + 60
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
-    assert sum(sizes) == 30, "each wish was done once"
-    assert sizes.count(4) >= 3, sizes
-    assert sizes[-1] == 3, "one has gone: the others do not wait for good"
+        thread.join(10)
+    assert sorted(sizes) == [0, 2]
 
 
-def test_a_turn_is_not_kept_waiting_by_one_who_does_not_come_back():
+def test_who_does_not_come_back_is_waited_for_ever_more_seldom():
+    turns, group, done, waited = Turns(1), Group(), [], []
+    wait_for = turns._changed.wait_for
+
+    def noted(ready, timeout=None):
+        if timeout is not None:
+            waited.append(1 + len(done))
+        return wait_for(ready, timeout)
+
+    turns._changed.wait_for = noted
+    for _ in range(40):
+        with turns.share(group, "came", most=8) as taken:
+            done += taken
+        group.away = 2  # of whom one comes
+    assert done == 40 * ["came"]
+    assert waited == [1, 2, 3, 5, 9, 17, 33], "not in vain when nobody was away, the first time"
+
+
+def test_others_are_not_kept_waiting_by_those_who_left():
     turns, group = Turns(1), Group()
     with turns.share(group, "left", most=8):
         pass
-    group.expected = time.monotonic() + 0.2
+    with turns.take(), pytest.raises(RuntimeError):
+        raise RuntimeError
     with turns.share(Group(), "of others", most=8) as taken:
         assert taken == ["of others"]
-    group.away = 2  # of whom one comes
-    with turns.share(group, "came", most=8) as taken:
-        assert taken == ["came"] and time.monotonic() >= group.expected
+
+
+def test_an_error_while_waiting_for_others_gives_the_turn_back():
+    turns, group = Turns(1), Group()
+    wait_for = turns._changed.wait_for
+
+    def interrupted(ready, timeout=None):
+        if timeout is not None:
+            raise KeyboardInterrupt
+        return wait_for(ready)
+
+    turns._changed.wait_for = interrupted
+    group.away = 2
+    with pytest.raises(KeyboardInterrupt), turns.share(group, "came", most=8):
+        pass
+    with turns.take():
+        assert not group.inside

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from playground.engine import rows
 from playground.errors import PlaygroundError
 from playground.models import machine
 from playground.settings import Settings
@@ -17,31 +18,33 @@ def restore_threads():
     torch.set_num_threads(before)
 
 
-def chosen(monkeypatch, seconds, mv=10.0, reading=1.0, gain=1.0, **settings):
-    """What is chosen when a pass takes `seconds`, by precision and threads, and `mv` times as long row by row; and a
-    prompt `reading` times as long in bfloat16 as in float32, and with several threads is read `gain` times as fast."""
-    every = {(*key, "linear"): s for key, s in seconds.items()} | {(*key, "mv"): mv * s for key, s in seconds.items()}
+def chosen(monkeypatch, seconds, mv=10.0, reading=1.0, gain=1.0, two=1.0, **settings):
+    """What is chosen when a pass takes `seconds`, by precision and threads, and `mv` times as long row by row, `two`
+    times with each row twice; and a prompt `reading` times as long in bfloat16 as in float32, and with several threads
+    is read `gain` times as fast."""
+    times = {"linear": 1.0, "mv": mv, "in two": two}
+    every = {(*key, name): factor * s for name, factor in times.items() for key, s in seconds.items()}
     monkeypatch.setattr(machine, "_decoding_seconds", lambda dtypes, threads: every)
-    times = {F32: 1.0, BF16: reading}
+    of_prompts = {F32: 1.0, BF16: reading}
 
     def reads(dtypes=(F32, BF16), counts=(1,)):
-        return {(d, n): times[d] / (gain if n > 1 else 1) for d in dtypes for n in counts}
+        return {(d, n): of_prompts[d] / (gain if n > 1 else 1) for d in dtypes for n in counts}
 
     monkeypatch.setattr(machine, "_reading_seconds", reads)
     found = machine.measure(Settings(device="cpu", **settings))
-    return found.dtype, found.threads, found.rows_alone
+    return found.dtype, found.threads, found.products
 
 
 def test_bfloat16_unless_it_is_much_slower(monkeypatch):
-    assert chosen(monkeypatch, {(F32, 1): 1.0, (BF16, 1): 1.2}) == (BF16, 1, False)
-    assert chosen(monkeypatch, {(F32, 1): 1.0, (BF16, 1): 1.5}) == (F32, 1, False)
+    assert chosen(monkeypatch, {(F32, 1): 1.0, (BF16, 1): 1.2}) == (BF16, 1, (rows.USUAL, rows.IN_TWO))
+    assert chosen(monkeypatch, {(F32, 1): 1.0, (BF16, 1): 1.5}) == (F32, 1, (rows.USUAL, rows.IN_TWO))
 
 
 def test_bfloat16_not_where_prompts_take_much_longer_in_it(monkeypatch):
     quick = {(F32, 1): 1.5, (BF16, 1): 1.0}  # as on CPUs without its instructions: half the bytes, and slow arithmetic
-    assert chosen(monkeypatch, quick, reading=5.0) == (F32, 1, False)
-    assert chosen(monkeypatch, quick, reading=0.5) == (BF16, 1, False)
-    assert chosen(monkeypatch, quick, reading=5.0, dtype="bfloat16") == (BF16, 1, False)
+    assert chosen(monkeypatch, quick, reading=5.0) == (F32, 1, (rows.USUAL, rows.IN_TWO))
+    assert chosen(monkeypatch, quick, reading=0.5) == (BF16, 1, (rows.USUAL, rows.IN_TWO))
+    assert chosen(monkeypatch, quick, reading=5.0, dtype="bfloat16") == (BF16, 1, (rows.USUAL, rows.IN_TWO))
 
 
 def test_more_threads_only_where_they_gain(monkeypatch):
@@ -62,7 +65,14 @@ def test_a_second_thread_that_only_prompts_gain_from_is_worth_it(monkeypatch):
 
 def test_rows_have_a_product_of_their_own_where_it_gains(monkeypatch):
     seconds = {(F32, 1): 3, (BF16, 1): 1.0}
-    assert [chosen(monkeypatch, seconds, mv)[2] for mv in (0.5, 0.95, 1.0, 2.0)] == [True, False, False, False]
+    chosen_products = [chosen(monkeypatch, seconds, mv)[2] for mv in (0.5, 0.95, 1.0, 2.0)]
+    assert chosen_products == [(rows.VECTOR,)] + 3 * [(rows.USUAL, rows.IN_TWO)]
+
+
+def test_a_row_is_not_multiplied_twice_where_that_takes_long(monkeypatch):
+    seconds = {(F32, 1): 3, (BF16, 1): 1.0}
+    assert [len(chosen(monkeypatch, seconds, two=two)[2]) for two in (0.8, 1.1, 1.3)] == [2, 2, 1]
+    assert chosen(monkeypatch, {(F32, 1): 1.0, (BF16, 1): 1.5}, two=0.5)[0] == F32, "it says nothing of the precision"
 
 
 def test_the_operators_word_wins():
@@ -73,7 +83,7 @@ def test_the_operators_word_wins():
 
 def test_measuring_for_real_takes_moments_and_gives_positive_times():
     seconds = machine._decoding_seconds((F32, BF16), 1)
-    assert set(seconds) == {(d, 1, p) for d in (F32, BF16) for p in ("linear", "mv")} and all(
+    assert set(seconds) == {(d, 1, p) for d in (F32, BF16) for p in ("linear", "mv", "in two")} and all(
         0 < s < 5 for s in seconds.values()
     )
     reading = machine._reading_seconds((F32, BF16), (1, 2))
