@@ -23,6 +23,7 @@ from playground.engine.engine import Check, Engine
 from playground.engine.memory import out_of_memory
 from playground.engine.tap import ATTENTION
 from playground.errors import PlaygroundError
+from playground.models import precision as precisions
 from playground.models import sentence, weights
 from playground.models.machine import Machine
 from playground.models.sources import Files, Report, parse
@@ -75,7 +76,8 @@ def load(
             report(None, "Waiting until another model is loaded")
         with _ONE_AT_A_TIME:
             report(None, f"Loading weights on {machine.device}")
-            model, info = _weights(_AUTO_CLASSES[kind], files, dtype, trusted)
+            with precisions.of_this_thread():
+                model, info = _weights(_AUTO_CLASSES[kind], files, dtype, trusted)
         if files.adapters:
             report(None, "Adding what the adapters add")
             weights.add_adapters(model, files)
