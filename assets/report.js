@@ -36,10 +36,7 @@ function heard({of, values}) {
   const shown = parts.map((each, at) => [each, light(values[boxes.length + at])]);
   const busy = values.slice(boxes.length + parts.length).some(isBusy) || shown.some(isWaiting);
   let room = rooms.get(of);
-  if (!room) {
-    const stood = busy ? null : result(shown); // to begin with
-    rooms.set(of, room = {seen: stood, stood, ran: false});
-  }
+  if (!room) rooms.set(of, room = {seen: busy ? null : result(shown), ran: false});
   if (busy && !room.busy) room.begun = null; // one begins before the last has come to rest
   if (busy || result(shown) !== room.seen) room.begun ??= {asked, model: ''}; // what was asked is what stood there when it began
   if (room.begun && modelOf(asked) && modelOf(asked) === modelOf(room.begun.asked)) room.begun.model ||= facts();
@@ -54,7 +51,7 @@ function settle(of, room) {
   const {begun, shown, ran} = room, text = result(shown), changed = text !== room.seen;
   Object.assign(room, {begun: null, ran: false, seen: text});
   const talks = shown.filter(([{kind}]) => kind === 'chatbot'), telling = talks.length ? talks : shown.filter(([{kind}]) => kind !== 'textbox');
-  if (!changed || !acted || text === room.stood || telling.every(([, value]) => isNothing(value))) return;
+  if (!changed || !acted || telling.every(([{empty}, value]) => isNothing(value) || value === empty)) return;
   recalled.then(() => keep(of, begun, shown, ran || !EXPERIMENTS[of].doing, text.length));
 }
 

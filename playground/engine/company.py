@@ -124,8 +124,7 @@ class Company:
 
     def _do(self, wishes: list[Wish]) -> None:
         if len(wishes) == 1 or not self.serves:  # those who had joined before it was known not to serve
-            for wish in wishes:
-                wish.logits = wish.alone()
+            _each_alone(wishes)
             return
         n_before = [wish.cache.get_seq_length() for wish in wishes]
         try:
@@ -145,8 +144,10 @@ class Company:
             return
         kept = [_newest(wish.cache) for wish in wishes]
         _cut(wishes, n_before)
+        _each_alone(wishes)
         for wish, logits, newest in zip(wishes, together, kept, strict=True):
-            wish.logits = wish.alone()
+            if wish.logits is None:
+                continue
             same = torch.equal(wish.logits, logits) and all(map(torch.equal, newest, _newest(wish.cache)))
             if self.serves and not same:
                 log.info("%s reads one text at a time: together its numbers differ", type(self.model).__name__)
@@ -170,6 +171,21 @@ def _is_steady(model: nn.Module) -> bool:
     multiplying = {module for module in model.modules() for part in module.parameters(False) if part.dim() > 1}
     multiplying |= {module for module in model.modules() if isinstance(module, Int8Linear)}
     return all(isinstance(module, nn.Embedding) or getattr(module, "steady", False) for module in multiplying)
+
+
+def _each_alone(wishes: Sequence[Wish]) -> None:
+    """What fails leaves its text as it was. The error of the first is raised; the others meet theirs by themselves."""
+    failed: list[BaseException] = []
+    for wish in wishes:
+        n = wish.cache.get_seq_length()
+        try:
+            wish.logits = wish.alone()
+        except BaseException as error:
+            _cut([wish], [n])
+            if wish is wishes[0] or not isinstance(error, Exception):
+                failed.append(error)
+    if failed:
+        raise failed[0]
 
 
 def _newest(cache: DynamicCache) -> list[Tensor]:

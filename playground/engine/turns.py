@@ -107,7 +107,9 @@ class Turns:
             return group.away == 0 or len(here()) == most
 
         with self._changed:
-            if group.skips:
+            if all_here():
+                pass
+            elif group.skips:
                 group.skips -= 1
             elif self._changed.wait_for(all_here, timeout=max(0.0, group.expected - time.monotonic())):
                 group.in_vain = 0

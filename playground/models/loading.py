@@ -7,6 +7,7 @@ import dataclasses
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -76,7 +77,8 @@ def load(
             report(None, "Waiting until another model is loaded")
         with _ONE_AT_A_TIME:
             report(None, f"Loading weights on {machine.device}")
-            with precisions.of_this_thread():
+            its_own_code = settings.remote_code and "auto_map" in files.config
+            with nullcontext() if its_own_code else precisions.of_this_thread():
                 model, info = _weights(_AUTO_CLASSES[kind], files, dtype, trusted)
         if files.adapters:
             report(None, "Adding what the adapters add")
@@ -86,7 +88,7 @@ def load(
         if precision == "int8":
             report(None, "Rounding the weights to 8 bits")
             int8.quantize(model)
-        rows.quicken(model, machine.products)
+        rows.quicken(model, machine.products if dtype == machine.dtype else ())  # measured in that precision
         model = model.to(machine.device)
         budget = settings.conversation_memory
         engine = engines.assemble(

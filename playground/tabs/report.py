@@ -74,6 +74,7 @@ def _part(component: Component, one: Experiment) -> dict[str, Any]:
     return {
         "kind": kind(component), "id": component.elem_id, "around": [name for name in around if name != "tabs"],
         "title": titles[0] if titles else "",
+        "empty": component.value or "" if isinstance(component, gr.HTML) else "",  # what stands there before results
     }  # fmt: skip
 
 

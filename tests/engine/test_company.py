@@ -5,6 +5,7 @@ import shutil
 import tempfile
 import threading
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -136,19 +137,39 @@ def test_passes_are_compared_again_and_again_ever_more_seldom(monkeypatch):
     assert {1, 2, 3, 5, 9} <= set(compared)
 
 
-def test_a_text_that_fails_when_it_is_compared_leaves_the_others_whole():
+@pytest.mark.parametrize("serves", [True, False], ids=["compared", "alone"])
+@pytest.mark.parametrize("fails", [0, 1])
+def test_a_text_whose_pass_fails_leaves_itself_and_the_others_whole(fails, serves):
     engine = int8()
     own, _ = read_together(engine)
-    texts = [engine.encode(text) for text in TEXTS[:2]]
-    wishes = []
+    own.company.serves = serves
+    wishes, after = [], []
+
+    def read(wish: company.Wish) -> torch.Tensor:
+        ids = torch.tensor([[wish.token]])
+        return engine.model(input_ids=ids, past_key_values=wish.cache, use_cache=True).logits[0, -1]
+
+    def alone(number: int) -> torch.Tensor:
+        logits = read(wishes[number])
+        if number == fails and not after:
+            wishes[number].cache.layers[-1].crop(-1)  # it had come as far as the last layer
+            raise MemoryError
+        return logits
+
     with torch.inference_mode():
-        for ids in texts:
-            cache = transformers.DynamicCache(config=engine.model.config)
+        for number, text in enumerate(TEXTS[:2]):
+            ids, cache = engine.encode(text), transformers.DynamicCache(config=engine.model.config)
             engine.model(input_ids=ids, past_key_values=cache, use_cache=True)
-            wishes.append(company.Wish(5, ids.shape[1], cache, lambda: 1 / 0))
-        with pytest.raises(ZeroDivisionError):
+            wishes.append(company.Wish(5, ids.shape[1], cache, lambda number=number: alone(number)))
+        lengths = [wish.cache.get_seq_length() for wish in wishes]
+        with pytest.raises(MemoryError) if fails == 0 else nullcontext():
             own.company._do(wishes)
-    assert [wish.cache.get_seq_length() for wish in wishes] == [ids.shape[1] for ids in texts]
+        failed, other = wishes[fails], wishes[1 - fails]
+        assert failed.logits is None and other.logits is not None
+        assert {layer.get_seq_length() for layer in failed.cache.layers} == {lengths[fails]}
+        assert {layer.get_seq_length() for layer in other.cache.layers} == {lengths[1 - fails] + 1}
+        after.append("again")
+        assert torch.isfinite(failed.alone()).all()
 
 
 @pytest.mark.parametrize("architecture", ["gemma2", "t5", "mamba"])

@@ -2,6 +2,7 @@
 
 import threading
 
+import numpy as np
 import pytest
 import torch
 import transformers
@@ -25,6 +26,9 @@ MADE = {
     "in single precision": lambda: torch.zeros(2, dtype=torch.float32),
     "made single": lambda: torch.arange(4).to(torch.float32),
     "of an array": lambda: torch.tensor(torch.ones(2).float().numpy()),
+    "times a number of numpy's": lambda: torch.arange(3) * np.float64(0.5),
+    "full of one": lambda: torch.full((2,), np.float64(0.5)),
+    "of one": lambda: torch.tensor([np.float32(0.1)]),
     "of single ones": lambda: torch.ones(3, dtype=torch.float32).sin(),
     "of several": lambda: torch.cat([torch.zeros(2, dtype=torch.float32), torch.ones(1, dtype=torch.float32)]),
     "a layer": lambda: torch.nn.Linear(3, 2).weight,
@@ -59,6 +63,15 @@ def test_other_threads_notice_nothing():
         thread.join(10)
     other()
     assert seen == 2 * [(torch.float32, torch.float32, torch.float32)]
+
+
+def test_what_is_made_within_something_else_has_its_own():
+    with precision.of_this_thread(), modeling_utils.local_torch_dtype(torch.bfloat16):
+        with modeling_utils.local_torch_dtype(torch.float16):
+            assert torch.zeros(1).dtype == torch.get_default_dtype() == torch.float16
+        with modeling_utils.local_torch_dtype(torch.float32):
+            assert torch.zeros(1).dtype == torch.get_default_dtype() == torch.float32
+        assert torch.zeros(1).dtype == torch.get_default_dtype() == torch.bfloat16
 
 
 def test_an_error_leaves_everything_as_it_was():

@@ -125,11 +125,14 @@ def test_one_layer_alone_is_drawn_and_said_too():
     said = view.verdict(found, "Tiny")
     assert "Tiny: Layer 2 tells 100.0%" in said and "flatters" not in said
     assert "Clearly above" in said and "at this layer." in said
-    (drawn,) = view.curve(found).data
-    assert list(drawn.x) == [found.accuracy[0], found.control[0], found.words.accuracy, found.majority.accuracy]
-    assert drawn.y[0] == "Layer 2, 100%" and drawn.y[2].startswith("Words alone, ")
-    assert drawn.error_x.array[0] == pytest.approx(found.high[0] - found.accuracy[0])
-    assert drawn.error_x.arrayminus[0] == pytest.approx(found.accuracy[0] - found.low[0]) and found.low[0] < 1
+    task, *others = view.curve(found).data
+    assert [task.x[0]] + [bar.x[0] for bar in others] == [
+        found.accuracy[0], found.control[0], found.words.accuracy, found.majority.accuracy
+    ]  # fmt: skip
+    assert task.y[0] == "Layer 2, 100%" and others[1].y[0].startswith("Words alone, ")
+    assert task.error_x.array[0] == pytest.approx(found.high[0] - found.accuracy[0])
+    assert task.error_x.arrayminus[0] == pytest.approx(found.accuracy[0] - found.low[0]) and found.low[0] < 1
+    assert not any(bar.error_x.array for bar in others), "they have no interval"
     growing = dataclasses.replace(found, wanted=(1, 2))
     assert {trace.name for trace in view.curve(growing).data} >= {"Task", "Control task"}, "the first of several"
 

@@ -116,21 +116,24 @@ def _bars(found: Probing) -> go.Figure:
         ("Words alone", found.words.accuracy, GREY, "without the model"),
         ("Commonest label", found.majority.accuracy, GREY, "always the same answer"),
     ]
-    names, values, colours, notes = (list(each) for each in zip(*rows, strict=True))
-    lows, highs = ([float(end[0]), *values[1:]] for end in (found.low, found.high))
-    drawn = go.Bar(
-        x=values,
-        y=[f"{name}, {value:.0%}" for name, value in zip(names, values, strict=True)],
-        orientation="h",
-        marker={"color": colours},
-        error_x=bars(values, lows, highs, INK),
-        customdata=notes,
-        hovertemplate="%{y} (%{customdata})<extra></extra>",
-    )
+    drawn = [
+        go.Bar(
+            x=[value],
+            y=[f"{name}, {value:.0%}"],
+            orientation="h",
+            marker={"color": colour},
+            customdata=[note],
+            hovertemplate="%{y} (%{customdata})<extra></extra>",
+        )
+        for name, value, colour, note in rows
+    ]
+    drawn[0].error_x = bars(drawn[0].x, found.low.tolist(), found.high.tolist(), INK)
     layout = go.Layout(
         height=230,
         **LOOK,
+        barmode="overlay",
         bargap=0.35,
+        showlegend=False,
         xaxis={
             "title": {"text": "Accuracy; the line is its 95 % interval", "standoff": 8},
             "tickformat": ".0%",
