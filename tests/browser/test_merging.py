@@ -80,6 +80,7 @@ def test_blend_slide_sweep_pick_save_and_talk(visit, shot, accessible):
     expect(page.locator("#memory")).to_contain_text(second.removeprefix("merge:"), timeout=LONG)
 
     page.locator("#merge-layers > button").click()  # a share of its own for one part, and a curve for the others
+    page.wait_for_timeout(1000)  # for a moment, a slider that has just been shown goes back to where it was
     slide(page, "#merge-share-attention", 1.0)
     expect(page.locator("#merge-own").get_by_label("attention")).to_be_checked(timeout=LONG)
     expect(page.locator("#merge-answers li .text").nth(1)).to_have_text(

@@ -388,8 +388,8 @@ def _outcome() -> dict:
     gr.HTML(
         note(
             "Look for where the thick line rises above the dashed ones, and how far it stays above the dotted control. "
-            "The band is a 95 % interval (Wilson, texts with the same item counted together). One layer alone is one "
-            "point on that line."
+            "The band is a 95 % interval (Wilson, texts with the same item counted together). One layer alone is drawn "
+            "as bars."
         )
     )
     parts["curve"] = gr.Plot(show_label=False, elem_id="probing-curve")
