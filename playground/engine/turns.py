@@ -107,10 +107,8 @@ class Turns:
             return group.away == 0 or len(here()) == most
 
         with self._changed:
-            if all_here():
-                pass
-            elif group.skips:
-                group.skips -= 1
+            if group.skips or all_here():
+                group.skips = max(0, group.skips - 1)
             elif self._changed.wait_for(all_here, timeout=max(0.0, group.expected - time.monotonic())):
                 group.in_vain = 0
             else:

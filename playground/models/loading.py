@@ -88,7 +88,7 @@ def load(
         if precision == "int8":
             report(None, "Rounding the weights to 8 bits")
             int8.quantize(model)
-        rows.quicken(model, machine.products if dtype == machine.dtype else ())  # measured in that precision
+        rows.quicken(model, _products(machine, dtype))
         model = model.to(machine.device)
         budget = settings.conversation_memory
         engine = engines.assemble(
@@ -113,6 +113,11 @@ def load(
             f"{files.reference} could not be loaded: {_first_sentence(error)}. "
             "Its files may be damaged or made for other software; fetch it again or pick another model."
         ) from error
+
+
+def _products(machine: Machine, dtype: torch.dtype) -> tuple[rows.Product, ...]:
+    """How few rows are multiplied; in a precision that was not measured, as usual where that serves."""
+    return machine.products if dtype == machine.dtype or not machine.products else (rows.USUAL,)
 
 
 def _weights(

@@ -41,7 +41,7 @@ class _OwnDefault(TorchFunctionMode):
         made = func(*args, **kwargs)
         if not isinstance(made, Tensor) or made.dtype != torch.float32 or func in _CASTS:
             return made
-        numbers = np.ndarray | np.generic if func in _COPIES else np.ndarray
+        numbers = np.ndarray | np.inexact if func in _COPIES else np.ndarray
         if kwargs.get("dtype") is not None or any(_has_precision(each, numbers) for each in (*args, *kwargs.values())):
             return made
         return made.to(self._dtypes[-1])

@@ -1,14 +1,21 @@
 """A model is made in its own precision, and no other request's numbers are."""
 
+import json
 import threading
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 import transformers
 from transformers import modeling_utils
 
+from playground.engine import rows
 from playground.models import precision
+from playground.models.loading import load
+from playground.models.machine import Machine
+from playground.models.sources import locate
+from playground.settings import Settings
 from tests import tiny
 
 MADE = {
@@ -29,6 +36,7 @@ MADE = {
     "times a number of numpy's": lambda: torch.arange(3) * np.float64(0.5),
     "full of one": lambda: torch.full((2,), np.float64(0.5)),
     "of one": lambda: torch.tensor([np.float32(0.1)]),
+    "of a whole one": lambda: torch.tensor([0.5, np.int64(3)]),
     "of single ones": lambda: torch.ones(3, dtype=torch.float32).sin(),
     "of several": lambda: torch.cat([torch.zeros(2, dtype=torch.float32), torch.ones(1, dtype=torch.float32)]),
     "a layer": lambda: torch.nn.Linear(3, 2).weight,
@@ -112,3 +120,45 @@ def test_positions_that_ask_for_the_default_get_the_models(tmp_path):
     transformers.M2M100ForConditionalGeneration(config).save_pretrained(tmp_path)
     model = tiny.loaded(tmp_path, "bfloat16").model
     assert {part.dtype for part in model.buffers() if part.is_floating_point()} == {torch.bfloat16}
+
+
+OWN = """
+import torch
+from transformers import LlamaForCausalLM
+
+class OwnForCausalLM(LlamaForCausalLM):
+    def __init__(self, config):
+        super().__init__(config)
+        self.old_kind = torch.nn.Parameter(torch.Tensor(2, 2))
+"""
+
+
+def test_a_model_that_brings_its_own_code_is_made_as_transformers_does(tmp_path, monkeypatch):
+    folder = tiny.save(tmp_path / "own", "llama")
+    weights = safetensors.torch.load_file(folder / "model.safetensors") | {"old_kind": torch.ones(2, 2)}
+    safetensors.torch.save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"architectures": ["OwnForCausalLM"], "auto_map": {"AutoModelForCausalLM": "own.OwnForCausalLM"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "own.py").write_text(OWN)
+    monkeypatch.setenv("HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    settings = Settings(remote_code=True, local_paths=True)
+    machine = Machine(torch.device("cpu"), torch.bfloat16, threads=1, budget=10**9)
+    model = load(locate(str(folder), settings), settings, machine, lambda *_: None).model
+    assert type(model).__name__ == "OwnForCausalLM"
+    assert {name for name, part in model.named_parameters() if part.dtype != torch.bfloat16} == set()
+    assert torch.equal(model.old_kind, torch.ones(2, 2).bfloat16())
+
+
+@pytest.mark.parametrize(
+    ("asked", "measured", "used"),
+    [("float32", (rows.VECTOR,), rows.VECTOR), ("float16", (rows.USUAL, rows.IN_TWO), rows.USUAL)],
+)
+def test_products_that_were_measured_are_for_that_precision(asked, measured, used):
+    machine = Machine(torch.device("cpu"), torch.float32, threads=1, budget=10**9, products=measured)
+    settings = Settings()
+    folder = tiny.engine("llama").reference
+    model = load(locate(f"{folder}#{asked}", settings), settings, machine, lambda *_: None).model
+    kinds = {layer.product for layer in model.modules() if isinstance(layer, rows.RowLinear)}
+    assert kinds <= {used} and (kinds or not used.serves([model.lm_head]))
