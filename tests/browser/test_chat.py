@@ -218,6 +218,7 @@ def test_words_are_pushed_a_stop_string_ends_and_beams_grey_what_they_do_not_use
 
     page.get_by_role("button", name="Beam search").click()
     expect(page.get_by_label("number input for Length penalty")).to_be_disabled()
+    page.wait_for_timeout(1000)  # for a moment, what has just been shown goes back to what it was
     page.get_by_label("number input for Beams").fill("3")
     page.get_by_label("number input for Beams").press("Enter")
     expect(page.get_by_label("number input for Temperature")).to_be_disabled()
