@@ -1,11 +1,14 @@
 """Attention maps: equal to transformers' own eager ones, cut to what was asked, refused before they are too large."""
 
 import copy
+import json
+import subprocess
+import sys
 import threading
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 import torch
 
@@ -16,6 +19,7 @@ from playground.labs.chat import replies as chat
 from playground.labs.chat.replies import Sampling
 from tests import tiny
 
+ROOT = Path(__file__).parents[2]
 WITH_ATTENTION = [a for a in tiny.ARCHITECTURES if a != "mamba"]
 TEXT = "The cat sat on the mat because it was comfortable."
 PLACES = {"t5": [("encoder", "self"), ("decoder", "self"), ("decoder", "cross")]}
@@ -171,36 +175,44 @@ def test_who_looks_changes_no_token_of_a_chat_on_the_same_model(monkeypatch):
     assert all(np.array_equal(weights, quiet) for weights in looked)
 
 
-def peak_of(work) -> tuple[object, int]:
-    """(what `work` returns, bytes of this process above what it held before). What is measured here comes in blocks of
-    over 32 MiB, which the C library takes from the system and gives back at once, whatever was done before."""
-    process, peak, done = psutil.Process(), [0], threading.Event()
-    before = process.memory_info().rss
+MEASURED = """
+import json, sys, threading
+import psutil
+from playground.labs.attention import maps as lab
+from tests import tiny
 
-    def watch():
-        while not done.wait(0.002):
-            peak[0] = max(peak[0], process.memory_info().rss)
+folder, dtype, text = sys.argv[1:]
+engine = tiny.loaded(folder, dtype)
+lab.attention(engine, text)
+long = engine.tokenizer.decode([int(engine.tokenizer(" cat").input_ids[0])] * 2200)
+process, peak, done = psutil.Process(), [0], threading.Event()
+before = process.memory_info().rss
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        found = work()
-    finally:
-        done.set()
-        watcher.join()
-    return found, peak[0] - before
+def watch():
+    while not done.wait(0.002):
+        peak[0] = max(peak[0], process.memory_info().rss)
+
+watcher = threading.Thread(target=watch)
+watcher.start()
+n = len(lab.attention(engine, long, layers=[2], heads=[1]).keys)
+done.set()
+watcher.join()
+print(json.dumps([n, peak[0] - before, lab.estimate(engine, n, 1, 1)]))
+"""
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_one_head_of_a_long_text_takes_what_was_estimated(tmp_path, dtype):
-    """No more memory than estimated, and far less than all maps would take."""
-    engine = tiny.loaded(tiny.save(tmp_path / "long", "llama", context=2304), dtype)
-    lab.attention(engine, TEXT)
-    text = engine.tokenizer.decode([int(engine.tokenizer(" cat").input_ids[0])] * 2200)
-    seen, taken = peak_of(lambda: lab.attention(engine, text, layers=[2], heads=[1]))
-    n = len(seen.keys)
-    assert 2 * 4 * n * n > 2**25, "blocks as `peak_of` needs them"
-    estimated = lab.estimate(engine, n, 1, 1)
+    """No more memory than estimated, and far less than all maps would take; in a process where nothing else goes on.
+
+    What is measured comes in blocks of over 32 MiB, which the C library takes from the system and gives back at once.
+    """
+    folder = tiny.save(tmp_path / "long", "llama", context=2304)
+    script = [sys.executable, "-c", MEASURED, str(folder), dtype, TEXT]
+    run = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+    assert run.returncode == 0, run.stderr
+    n, taken, estimated = json.loads(run.stdout.splitlines()[-1])
+    assert 2 * 4 * n * n > 2**25, "blocks as are needed"
     assert taken <= 1.15 * estimated
     assert taken >= 0.5 * estimated  # an estimate that is far too high would refuse what fits
 
