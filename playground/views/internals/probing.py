@@ -85,13 +85,7 @@ def curve(found: Probing) -> go.Figure:
             "showgrid": False,
             "zeroline": False,
         },
-        yaxis={
-            "title": {"text": "Accuracy", "standoff": 8},
-            "tickformat": ".0%",
-            "range": [0, 1.04],
-            "gridcolor": GRID,
-            "zeroline": False,
-        },
+        yaxis=_shares("Accuracy"),
         legend={"orientation": "h", "y": 1.08, "yanchor": "bottom", "x": 0},  # on a phone it grows upwards
         annotations=[
             {
@@ -134,16 +128,21 @@ def _bars(found: Probing) -> go.Figure:
         barmode="overlay",
         bargap=0.35,
         showlegend=False,
-        xaxis={
-            "title": {"text": "Accuracy; the line is its 95 % interval", "standoff": 8},
-            "tickformat": ".0%",
-            "range": [0, 1.04],
-            "gridcolor": GRID,
-            "zeroline": False,
-        },
+        xaxis=_shares("Accuracy; the line is its 95 % interval"),
         yaxis={"autorange": "reversed", "automargin": True, "ticksuffix": "  ", "showgrid": False},
     )
     return go.Figure(drawn, layout)
+
+
+def _shares(title: str) -> dict[str, object]:
+    """An axis from 0 to 100 %."""
+    return {
+        "title": {"text": title, "standoff": 8},
+        "tickformat": ".0%",
+        "range": [0, 1.04],
+        "gridcolor": GRID,
+        "zeroline": False,
+    }
 
 
 def _anchor(layer: int, ends: Sequence[float]) -> str:
